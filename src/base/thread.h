@@ -1,0 +1,126 @@
+/*
+ * thread.h - mutexes that clang can check, and the lock order
+ *
+ * Functions that need a lock held say REQUIRES(lock); those that take it
+ * themselves say EXCLUDES(lock).  Members say which lock guards them in a
+ * comment (clang 14 cannot check that in C).
+ *
+ * Lock order, outermost first; a thread may only take locks further down:
+ *
+ *   1 fuse  handle tables
+ *   2 cache operation lock (names, inodes, the open transaction)
+ *   3 cache write buffer
+ *   4 cache segments (allocation, accountant)
+ *   5 ledger
+ *   6 db file (the VFS's own)
+ *   7 queues between threads
+ */
+#ifndef BASE_THREAD_H
+#define BASE_THREAD_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "base/util.h"
+
+#if defined(__clang__)
+# define CAPABILITY(x) __attribute__((capability(x)))
+# define REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+# define EXCLUDES(...) __attribute__((locks_excluded(__VA_ARGS__)))
+# define ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
+# define RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
+# define NO_LOCK_CHECK __attribute__((no_thread_safety_analysis))
+#else
+# define CAPABILITY(x)
+# define REQUIRES(...)
+# define EXCLUDES(...)
+# define ACQUIRES(...)
+# define RELEASES(...)
+# define NO_LOCK_CHECK
+#endif
+
+struct CAPABILITY("mutex") lock {
+	pthread_mutex_t m;
+};
+
+static inline void lock_init(struct lock *l)
+{
+	int r = pthread_mutex_init(&l->m, NULL);
+
+	assert(r == 0);
+}
+
+static inline void lock_fini(struct lock *l)
+{
+	(void)pthread_mutex_destroy(&l->m); /* cannot fail when unlocked */
+}
+
+static inline void lock_take(struct lock *l) ACQUIRES(l) NO_LOCK_CHECK
+{
+	int r = pthread_mutex_lock(&l->m);
+
+	assert(r == 0);
+}
+
+static inline void lock_drop(struct lock *l) RELEASES(l) NO_LOCK_CHECK
+{
+	int r = pthread_mutex_unlock(&l->m);
+
+	assert(r == 0);
+}
+
+/* Condition variables count on the monotonic clock. */
+struct cond {
+	pthread_cond_t c;
+};
+
+static inline void cond_init(struct cond *c)
+{
+	pthread_condattr_t a;
+	int r = pthread_condattr_init(&a);
+
+	assert(r == 0);
+	r = pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	assert(r == 0);
+	r = pthread_cond_init(&c->c, &a);
+	assert(r == 0);
+	(void)pthread_condattr_destroy(&a); /* cannot fail */
+}
+
+static inline void cond_fini(struct cond *c)
+{
+	(void)pthread_cond_destroy(&c->c); /* cannot fail without waiters */
+}
+
+static inline void cond_wait(struct cond *c, struct lock *l) REQUIRES(l)
+{
+	(void)pthread_cond_wait(&c->c, &l->m); /* cannot fail */
+}
+
+/* False once `until` (CLOCK_MONOTONIC) has passed. */
+static inline int cond_wait_until(struct cond *c, struct lock *l,
+				  const struct timespec *until) REQUIRES(l)
+{
+	return pthread_cond_timedwait(&c->c, &l->m, until) == 0;
+}
+
+static inline void cond_wake_all(struct cond *c)
+{
+	(void)pthread_cond_broadcast(&c->c); /* cannot fail */
+}
+
+static inline void cond_wake_one(struct cond *c)
+{
+	(void)pthread_cond_signal(&c->c); /* cannot fail */
+}
+
+static inline uint64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+#endif

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""tidy.py ROOT BUILD - clang-tidy over every file that the build compiles
+
+Slow, so people may narrow it: FILDRIVE_TIDY=changed looks only at files that
+differ from main (and what is not committed); FILDRIVE_TIDY=cache/ only at paths
+that begin so.  Exit 77 (skipped) without clang-tidy.
+"""
+import concurrent.futures
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import tree
+
+SKIP = 77
+
+
+def git(root, *args):
+    out = subprocess.run(['git', *args], cwd=root, check=False, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return set(out.stdout.split())
+
+
+def compiled(root, build):
+    """The sources of the tree in the compilation database, once each."""
+    with open(os.path.join(build, 'compile_commands.json'),
+              encoding='utf-8') as f:
+        rows = json.load(f)
+    files = {os.path.relpath(os.path.realpath(os.path.join(
+        r['directory'], r['file'])), root) for r in rows}
+    return sorted(f for f in files
+                  if f.split('/')[0] in tree.ROOMS and f.endswith('.c'))
+
+
+def narrowed(root, files):
+    only = os.environ.get('FILDRIVE_TIDY', '')
+    if only == 'changed':
+        new = git(root, 'diff', '--name-only', 'main...') | \
+            git(root, 'diff', '--name-only', 'HEAD') | \
+            git(root, 'ls-files', '--others', '--exclude-standard')
+        return [f for f in files if f in new]
+    return [f for f in files if f.startswith(only)]
+
+
+def main():
+    root, build = os.path.realpath(sys.argv[1]), sys.argv[2]
+    tool = shutil.which('clang-tidy')
+    if not tool:
+        print('no clang-tidy here')
+        return SKIP
+
+    def run(path):
+        # gcc's own warnings mean nothing to clang.
+        return path, subprocess.run(
+            [tool, '-quiet', '-p', build,
+             '--extra-arg=-Wno-unknown-warning-option',
+             '--extra-arg=-Wno-ignored-optimization-argument', path],
+            cwd=root, check=False, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+
+    bad = 0
+    files = narrowed(root, compiled(root, build))
+    cores = len(os.sched_getaffinity(0))
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        for path, done in pool.map(run, files):
+            if done.returncode:
+                bad += 1
+                print(f'== {path}\n{done.stdout}')
+    print(f'{len(files)} files, {bad} with findings')
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

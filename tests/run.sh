@@ -1,0 +1,158 @@
+#!/bin/sh
+# run.sh [OPTION...] [SUITE...] - build fildrive and run its tests
+#
+# Without arguments everything: unit, component, fuzz (corpus replay), fs (real
+# mounts), lint.  The last line is `N passed, N failed, N skipped`, in single
+# cases.  The exit status is 0 only if nothing failed, and nothing was skipped
+# that this machine could have run.
+#
+#   --sanitize LIST   build with clang and these sanitizers, in a build folder of
+#                     its own: address,undefined or thread; without the lints
+#   --long            the long form of the tests that have one
+#   --no-deps         install nothing
+#   -j N              test programs at a time (default: one a core)
+#   -h, --help        this text
+#
+# Packages that are missing are installed (packaging/deps.sh), for which one has
+# to be root or to have sudo; so has one for the tests that change owners or make
+# device nodes.  Everything is written to build-test*/ and to a folder of this
+# run in /var/tmp, which goes away at the end, with every mount and daemon in it.
+set -u
+
+root=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
+. "$root/packaging/deps.sh"
+
+usage() {
+	sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0"
+}
+
+die() {
+	echo "run.sh: $*" >&2
+	exit 1
+}
+
+sanitize='' long='' deps=1 jobs='' suites=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--sanitize) [ $# -gt 1 ] || die "--sanitize needs a list, see --help"
+		sanitize=$2; shift ;;
+	--sanitize=*) sanitize=${1#*=} ;;
+	--long) long=1 ;;
+	--no-deps) deps= ;;
+	-j) [ $# -gt 1 ] || die "-j needs a number"
+		jobs=$2; shift ;;
+	-h | --help) usage; exit 0 ;;
+	-*) die "unknown option $1, see --help" ;;
+	*) suites="$suites --suite $1" ;;
+	esac
+	shift
+done
+
+cd "$root" || exit 1
+build=build-test${sanitize:+-$(echo "$sanitize" | tr , -)}
+meson=''
+tmp=''
+as_root=''
+
+# No daemon and no mount of this run may outlive it.  Both are found by this
+# run's own folder, never by a name that another drive could have.
+clean_up() {
+	trap - EXIT INT TERM HUP
+	[ -n "$meson" ] && $as_root kill -TERM "$meson" 2>/dev/null &&
+		wait "$meson"
+	if [ -n "$tmp" ]; then
+		cut -d ' ' -f 5 /proc/self/mountinfo | grep "^$tmp/" | sort -r |
+			while read -r mount; do
+				$as_root umount -l "$mount" 2>/dev/null ||
+					fusermount3 -uz "$mount"
+			done
+		for env in /proc/[0-9]*/environ; do
+			pid=${env#/proc/}
+			pid=${pid%/environ}
+			[ "$pid" = $$ ] && continue
+			$as_root grep -qs "FILDRIVE_HOME=$tmp/" "$env" &&
+				$as_root kill -KILL "$pid" 2>/dev/null
+		done
+		$as_root rm -rf "$tmp"
+	fi
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	if command -v sudo >/dev/null 2>&1 && sudo true; then
+		as_root=sudo
+	else
+		echo "not root and no sudo: tests that need root are skipped" >&2
+	fi
+fi
+
+sets='build test'
+[ -f tests/package.json ] && sets="$sets node"
+if [ -n "$deps" ]; then
+	# shellcheck disable=SC2086 # a list of sets
+	deps_install $sets || exit 1
+	if [ -f tests/package-lock.json ] && ! cmp -s tests/package-lock.json \
+		tests/node_modules/.installed; then
+		echo "installing the Node packages of the tests"
+		(cd tests && npm ci --no-audit --no-fund --silent &&
+			cp package-lock.json node_modules/.installed) ||
+			die "npm ci failed in tests/: is the network there?"
+	fi
+fi
+
+set -- --werror
+if [ -n "$sanitize" ]; then
+	export CC=clang
+	set -- "$@" "-Db_sanitize=$sanitize" -Db_lundef=false
+	[ -n "$suites" ] || suites='--no-suite lint'
+	export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:strict_string_checks=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+fi
+[ -f "$build/build.ninja" ] && set -- "$@" --reconfigure
+mkdir -p "$build" || exit 1
+meson setup "$@" "$build" >"$build/setup.log" 2>&1 || {
+	tail -n 30 "$build/setup.log"
+	die "meson setup failed; after a change of options: rm -rf $build"
+}
+echo "building in $build"
+ninja -C "$build" >"$build/ninja.log" 2>&1 || {
+	grep -A 30 -m 1 '^FAILED' "$build/ninja.log" || tail -n 30 "$build/ninja.log"
+	die "the build failed, see $build/ninja.log"
+}
+
+# Two tests of one name confuse meson's log and so the count.
+twice=$(python3 - "$build/meson-info/intro-tests.json" <<'END'
+import collections, json, sys
+rows = json.load(open(sys.argv[1]))
+names = collections.Counter((r['suite'][0], r['name']) for r in rows)
+print(*[' / '.join(n) for n, k in names.items() if k > 1])
+END
+)
+[ -z "$twice" ] || die "two tests are called $twice"
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+tmp=$(mktemp -d /var/tmp/fd-test.XXXXXX) || exit 1
+
+log=$build/meson-logs/testlog.json
+$as_root rm -f "$log"
+# Sanitizers are slow, and the long form is what its name says.
+times=1
+[ -n "$sanitize" ] && times=4
+[ -n "$long" ] && times=20
+# shellcheck disable=SC2086 # words
+$as_root env PATH="$PATH" TMPDIR="$tmp" ${long:+FILDRIVE_TEST_LONG=1} \
+	ASAN_OPTIONS="${ASAN_OPTIONS-}" UBSAN_OPTIONS="${UBSAN_OPTIONS-}" \
+	TSAN_OPTIONS="${TSAN_OPTIONS-}" \
+	meson test -C "$build" --no-rebuild --print-errorlogs -t $times \
+	${jobs:+--num-processes "$jobs"} $suites </dev/null &
+meson=$!
+wait "$meson"
+failed=$?
+meson=''
+
+[ -f "$log" ] || die "no test ran: is there a suite named so? ($suites )"
+python3 tests/count.py "$log"
+counted=$?
+[ $failed -eq 0 ] && [ $counted -eq 0 ]

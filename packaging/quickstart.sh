@@ -132,5 +132,5 @@ Mounted at $mountpoint. Use it like any folder; copies are made in the backgroun
   wait until all is        $fildrive sync --wait
   unmount                  $fildrive umount $mountpoint
   mount it again           $0 $mountpoint
-  on a bare machine        $fildrive recover --store $store --words-file FILE
+  on a bare machine        $fildrive recover --store STORE --words-file FILE
 END

@@ -1,0 +1,205 @@
+"""drive.py - a fildrive drive of its own for a test
+
+Everything of a Drive stands in one new folder: FILDRIVE_HOME, the stores, the
+passphrase file, the words and the mountpoint.  close() leaves nothing behind,
+whatever the test did to it.
+
+The commands are those of the manual; their failures raise CommandFailed with
+what the command printed.  The key derivation is made cheap through the
+environment (FILDRIVE_KDF_MEM_KIB, FILDRIVE_KDF_OPS), which init reads.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+FUSE = '/dev/fuse'
+PASSPHRASE = 'correct horse battery staple'
+COMMAND_S = 120  # no command may take longer; a hang is a failure
+
+
+class CommandFailed(AssertionError):
+    def __init__(self, args, done):
+        super().__init__(f'{" ".join(args)}: exit status {done.returncode}\n'
+                         f'{done.stdout}{done.stderr}')
+        self.status, self.stdout = done.returncode, done.stdout
+        self.stderr = done.stderr
+
+
+def binary():
+    return os.path.realpath(os.environ['FILDRIVE_BIN'])
+
+
+def mounts():
+    """mountpoint -> kind, of this mount namespace."""
+    found = {}
+    with open('/proc/self/mountinfo', encoding='utf-8',
+              errors='surrogateescape') as f:
+        for line in f:
+            left, _, right = line.partition(' - ')
+            path = left.split()[4].encode().decode('unicode_escape')
+            found[path] = right.split()[0]
+    return found
+
+
+def until(true, seconds=10.0, what='condition'):
+    """Polls an outside event; a test that waits longer has failed."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f'{what} not met in {seconds} s'
+        time.sleep(0.01)
+
+
+class Drive:
+    def __init__(self, stores=1, copies=None, cache_size=None, name='test',
+                 options=()):
+        self.dir = tempfile.mkdtemp(prefix='fd-', dir=os.environ.get(
+            'TMPDIR', '/var/tmp'))
+        self.name = name
+        self.options = tuple(options)
+        self.copies, self.cache_size = copies, cache_size
+        self.home = os.path.join(self.dir, 'home')
+        self.mnt = os.path.join(self.dir, 'mnt')
+        self.passfile = os.path.join(self.dir, 'pass')
+        self.words = os.path.join(self.dir, 'words')
+        self.stores = [os.path.join(self.dir, f'store{i}')
+                       for i in range(stores)]
+        for folder in (self.home, self.mnt, *self.stores):
+            os.mkdir(folder)
+        with open(self.passfile, 'w', encoding='utf-8') as f:
+            f.write(PASSPHRASE + '\n')
+        os.chmod(self.passfile, 0o600)
+
+    # commands
+
+    def env(self):
+        return {**{k: v for k, v in os.environ.items()
+                   if not k.startswith(('FILDRIVE_', 'XDG_'))},
+                'FILDRIVE_HOME': self.home, 'HOME': self.dir,
+                'FILDRIVE_KDF_MEM_KIB': '64', 'FILDRIVE_KDF_OPS': '1'}
+
+    def run(self, *args, check=True, stdin='', **env):
+        """One fildrive command; CompletedProcess with text output.
+
+        Output goes to files: a daemon that kept a pipe open would make the
+        caller wait for its end."""
+        args = [binary(), *args]
+        with tempfile.TemporaryFile('w+', dir=self.dir) as out, \
+                tempfile.TemporaryFile('w+', dir=self.dir) as err:
+            done = subprocess.run(args, check=False, text=True, stdout=out,
+                                  stderr=err, input=stdin, timeout=COMMAND_S,
+                                  env={**self.env(), **env}, cwd='/')
+            out.seek(0)
+            err.seek(0)
+            done.stdout, done.stderr = out.read(), err.read()
+        if check and done.returncode:
+            raise CommandFailed(args, done)
+        return done
+
+    def store_args(self):
+        args = []
+        for store in self.stores:
+            args += ['--store', 'dir://' + store]
+        return args
+
+    def init(self):
+        extra = []
+        if self.copies:
+            extra += ['--copies', str(self.copies)]
+        if self.cache_size:
+            extra += ['--cache-size', str(self.cache_size)]
+        self.run('init', '--drive', self.name, *self.store_args(),
+                 '--passfile', self.passfile, '--words-out', self.words,
+                 *extra)
+        return self
+
+    def mount(self, *options):
+        extra = ['-o', ','.join([*self.options, *options])] \
+            if self.options or options else []
+        self.run('mount', '--drive', self.name, '--passfile', self.passfile,
+                 *extra, self.mnt)
+        assert self.is_mounted(), 'mount returned, but nothing is mounted'
+        return self
+
+    def umount(self):
+        self.run('umount', self.mnt)
+        assert not self.is_mounted()
+        until(lambda: not self.pids(), what='the daemon has ended')
+        return self
+
+    def remount(self, *options):
+        return self.umount().mount(*options)
+
+    def status(self):
+        return json.loads(self.run('status', '--drive', self.name,
+                                   '--json').stdout)
+
+    def sync(self):
+        self.run('sync', '--drive', self.name, '--wait')
+        return self
+
+    def recovered(self):
+        """The same drive on a bare machine: words and stores, no home.
+
+        This drive's directory is left alone; it must not be mounted."""
+        other = Drive(stores=0, name=self.name, options=self.options)
+        other.stores = self.stores
+        shutil.copy(self.words, other.words)
+        other.run('recover', '--drive', self.name, *self.store_args(),
+                  '--words-file', other.words, '--passfile', other.passfile)
+        return other
+
+    # what the kernel and the process table say
+
+    def is_mounted(self):
+        return self.mnt in mounts()
+
+    def pids(self):
+        """The daemons of this drive: our binary with our FILDRIVE_HOME."""
+        want = b'FILDRIVE_HOME=' + os.fsencode(self.home)
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                with open(f'/proc/{pid}/environ', 'rb') as f:
+                    if want in f.read().split(b'\0') and \
+                       os.readlink(f'/proc/{pid}/exe').startswith(binary()):
+                        found.append(int(pid))
+            except OSError:
+                pass  # ended meanwhile, or somebody else's
+        return found
+
+    def kill9(self):
+        """The daemon is gone, as after a power cut of the process."""
+        pids = self.pids()
+        assert pids, 'no daemon to kill'
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not self.pids(), what='the killed daemon is gone')
+        self.detach()
+        return self
+
+    def detach(self):
+        while self.is_mounted():
+            if subprocess.run(['fusermount3', '-uz', self.mnt], check=False,
+                              stderr=subprocess.DEVNULL).returncode and \
+               subprocess.run(['umount', '-l', self.mnt],
+                              check=False).returncode:
+                raise AssertionError(f'{self.mnt} cannot be detached')
+
+    def close(self):
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.detach()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

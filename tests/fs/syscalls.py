@@ -1,0 +1,73 @@
+"""syscalls.py - system calls that Python's os lacks, and comparing two folders"""
+import ctypes
+import errno
+import os
+
+_libc = ctypes.CDLL(None, use_errno=True)
+for _name in ('fallocate', 'linkat', 'renameat2', 'syncfs'):
+    getattr(_libc, _name).restype = ctypes.c_int
+
+AT_FDCWD = -100
+AT_SYMLINK_FOLLOW = 0x400
+NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
+COLLAPSE_RANGE, INSERT_RANGE = 8, 32
+
+
+def _checked(r, *args):
+    if r < 0:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e), *args)
+
+
+def fallocate(fd, mode, off, n):
+    _checked(_libc.fallocate(fd, mode, ctypes.c_int64(off),
+                             ctypes.c_int64(n)))
+
+
+def rename2(old, new, flags):
+    _checked(_libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD,
+                             os.fsencode(new), flags), old)
+
+
+def link_fd(fd, path):
+    """Names a file that may have no name yet (O_TMPFILE)."""
+    _checked(_libc.linkat(AT_FDCWD, b'/proc/self/fd/%d' % fd, AT_FDCWD,
+                          os.fsencode(path), AT_SYMLINK_FOLLOW), path)
+
+
+def syncfs(fd):
+    _checked(_libc.syncfs(fd))
+
+
+def write(path, data=b'', mode='wb'):
+    with open(path, mode) as f:
+        f.write(data)
+    return path
+
+
+def read(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def outcome(call):
+    """What a call returns, or the name of its errno."""
+    try:
+        return call()
+    except OSError as e:
+        return errno.errorcode[e.errno]
+
+
+def refused(call):
+    """The name of the errno that a call fails with."""
+    got = outcome(call)
+    assert isinstance(got, str), f'succeeded: {got!r}'
+    return got
+
+
+def same(native, there, call):
+    """call(folder) comes out alike on ext4 and on the drive; its outcome."""
+    want, got = outcome(lambda: call(native)), outcome(lambda: call(there))
+    assert got == want
+    return got

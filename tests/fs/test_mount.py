@@ -1,0 +1,285 @@
+"""A drive's life: init, mount, umount, mount again, and being killed."""
+import os
+import signal
+import stat
+import subprocess
+import threading
+
+import pytest
+
+from conftest import LONG
+from drive import CommandFailed, Drive, until
+from syscalls import read, write
+from trees import assert_same, make_of_everything, picture
+
+BAD_PASSWORD, BAD_MOUNTPOINT, NO_DRIVE, LOCKED = 12, 10, 11, 13
+
+
+def failure(call):
+    """The failed command: one line of error text, no more."""
+    with pytest.raises(CommandFailed) as e:
+        call()
+    assert e.value.stderr.strip(), 'an error without a reason'
+    assert len(e.value.stderr.strip().splitlines()) <= 2
+    return e.value
+
+
+def test_init_writes_24_words_that_only_the_owner_reads(drives):
+    d = drives().init()
+    assert len(read(d.words).split()) == 24
+    assert stat.S_IMODE(os.stat(d.words).st_mode) == 0o600
+
+
+def test_init_never_touches_a_drive_that_is_there(drives):
+    d = drives().init()
+    words = read(d.words)
+    os.unlink(d.words)
+    failure(d.init)
+    write(d.words, words)
+    d.mount()
+
+
+def test_mount_returns_when_the_drive_can_be_used(drives):
+    d = drives().init().mount()
+    path = write(os.path.join(d.mnt, 'first'), b'at once')
+    assert read(path) == b'at once'
+
+
+def test_a_wrong_passphrase_is_refused(drives):
+    d = drives().init()
+    write(d.passfile, b'something else\n')
+    assert failure(d.mount).status == BAD_PASSWORD
+    assert not d.is_mounted() and not d.pids()
+
+
+def test_a_mountpoint_that_is_not_there_is_refused(drives):
+    d = drives().init()
+    d.mnt = os.path.join(d.dir, 'nowhere')
+    assert failure(d.mount).status == BAD_MOUNTPOINT
+
+
+def test_a_drive_that_is_not_there_is_named(drives):
+    d = drives()
+    e = failure(d.mount)
+    assert e.status == NO_DRIVE and d.name in e.stderr
+
+
+def test_a_drive_has_one_daemon(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'safe')
+    second = os.path.join(d.dir, 'second')
+    os.mkdir(second)
+    e = failure(lambda: d.run('mount', '--drive', d.name, '--passfile',
+                              d.passfile, second))
+    assert e.status == LOCKED
+    assert read(os.path.join(d.mnt, 'f')) == b'safe'
+
+
+def test_an_unknown_option_is_refused(drives):
+    d = drives(options=()).init()
+    e = failure(lambda: d.mount('rw', 'r0'))
+    assert 'r0' in e.stderr
+
+
+def test_umount_of_what_is_not_mounted_is_an_error(drives):
+    d = drives().init()
+    assert failure(lambda: d.run('umount', d.mnt)).status == BAD_MOUNTPOINT
+
+
+def test_everything_is_there_after_a_remount(drives):
+    d = drives().init().mount()
+    make_of_everything(d.mnt, os.geteuid() == 0)
+    want = picture(d.mnt)
+    d.remount()
+    assert_same(want, picture(d.mnt))
+
+
+def test_inode_numbers_stay_over_a_remount(drives):
+    d = drives().init().mount()
+    for i in range(50):
+        write(os.path.join(d.mnt, f'f{i}'))
+    before = {n: os.stat(os.path.join(d.mnt, n)).st_ino
+              for n in os.listdir(d.mnt)}
+    d.remount()
+    assert before == {n: os.stat(os.path.join(d.mnt, n)).st_ino
+                      for n in os.listdir(d.mnt)}
+
+
+def test_fusermount_ends_the_daemon_and_loses_nothing(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'not synced' * 1000)
+    subprocess.check_call(['fusermount3', '-u', d.mnt])
+    until(lambda: not d.pids(), what='the daemon has ended')
+    d.mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'not synced' * 1000
+
+
+def test_a_terminated_daemon_unmounts_and_loses_nothing(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'not synced' * 1000)
+    for pid in d.pids():
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not d.pids(), what='the daemon has ended')
+    assert not d.is_mounted()
+    d.mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'not synced' * 1000
+
+
+def test_a_busy_drive_is_not_unmounted_under_its_user(drives):
+    d = drives().init().mount()
+    with open(os.path.join(d.mnt, 'f'), 'wb') as f:
+        failure(lambda: d.run('umount', d.mnt))
+        f.write(b'goes on')
+    assert read(os.path.join(d.mnt, 'f')) == b'goes on'
+
+
+def test_unlinked_open_files_are_gone_after_a_crash(drives):
+    d = drives().init().mount()
+    with open(os.path.join(d.mnt, 'f'), 'wb') as f:
+        f.write(os.urandom(1 << 20))
+        os.fsync(f.fileno())
+        os.unlink(os.path.join(d.mnt, 'f'))
+        fd = os.open(d.mnt, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        d.kill9()
+    d.mount()
+    assert os.listdir(d.mnt) == []
+
+
+def test_a_mount_that_was_killed_can_be_mounted_again(drives):
+    d = drives().init().mount()
+    for pid in d.pids():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not d.pids(), what='the killed daemon is gone')
+    with pytest.raises(OSError):
+        os.listdir(d.mnt)
+    d.detach()
+    d.mount()
+    assert os.listdir(d.mnt) == []
+
+
+def record_writes(d, who, acknowledged, stop):
+    """Writes numbered files; notes each only after its fsync returned."""
+    folder = os.path.join(d.mnt, f'w{who}')
+    i = len(acknowledged)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        while not stop.is_set():
+            body = f'{who}:{i}:'.encode() * (1 + i * 37 % 3000)
+            tmp = os.path.join(folder, 'tmp')
+            with open(tmp, 'wb') as f:
+                f.write(body)
+                f.flush()
+                os.fsync(f.fileno())
+            os.rename(tmp, os.path.join(folder, str(i)))
+            fd = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            acknowledged.append((os.path.join(f'w{who}', str(i)), body))
+            i += 1
+    except OSError:
+        pass  # the daemon was killed
+
+
+def test_what_fsync_acknowledged_survives_kill_9_again_and_again(drives):
+    d = drives().init().mount()
+    acknowledged = [[] for _ in range(4)]
+    for round_ in range(200 if LONG else 4):
+        stop = threading.Event()
+        threads = [threading.Thread(target=record_writes, args=(
+            d, who, acknowledged[who], stop)) for who in range(4)]
+        for t in threads:
+            t.start()
+        enough = sum(map(len, acknowledged)) + 25 + round_ % 5 * 10
+        until(lambda n=enough: sum(map(len, acknowledged)) >= n, 60,
+              'writes go on')
+        d.kill9()
+        stop.set()
+        for t in threads:
+            t.join()
+        d.mount()
+        for rows in acknowledged:
+            for name, body in rows:
+                assert read(os.path.join(d.mnt, name)) == body, name
+        for where, _, files in os.walk(d.mnt):
+            for name in files:
+                who = os.path.basename(where)[1:]
+                body = read(os.path.join(where, name))
+                if name != 'tmp':
+                    assert body.startswith(f'{who}:{name}:'.encode())
+
+
+def test_a_rename_never_shows_without_the_bytes_that_it_renamed(drives):
+    # The rename may be lost; a name with an empty or torn file may not be.
+    d = drives().init().mount()
+    path = os.path.join(d.mnt, 'config')
+    bodies = [b'%d' % i * 20000 for i in range(10)]
+    for round_ in range(40 if LONG else 4):
+        for body in bodies:
+            write(path + '.new', body)
+            os.rename(path + '.new', path)
+        if round_ % 2:
+            fd = os.open(d.mnt, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+        d.kill9()
+        d.mount()
+        if round_ % 2 or os.path.exists(path):
+            assert read(path) in bodies
+
+
+def test_a_stopped_drive_shows_no_name_and_no_content(drives):
+    d = drives().init().mount()
+    name, text = 'VERYSECRETNAME', b'VERYSECRETCONTENT'
+    os.mkdir(os.path.join(d.mnt, name))
+    path = write(os.path.join(d.mnt, name, name), text * 10000)
+    os.setxattr(path, 'user.' + name, text)
+    os.symlink(name, os.path.join(d.mnt, 'link'))
+    d.umount()
+    for where, dirs, files in os.walk(d.dir):
+        for entry in dirs + files:
+            assert name not in entry
+        for entry in files:
+            data = read(os.path.join(where, entry))
+            assert name.encode() not in data, entry
+            assert text not in data, entry
+
+
+def test_state_attributes_can_be_read_but_are_not_listed(drives):
+    d = drives().init().mount()
+    path = write(os.path.join(d.mnt, 'f'), b'x')
+    assert os.getxattr(path, 'user.fildrive.state')
+    assert os.listxattr(path) == []
+
+
+def test_a_read_only_mount_changes_nothing(drives):
+    d = drives().init().mount()
+    path = write(os.path.join(d.mnt, 'f'), b'x')
+    d.remount('ro')
+    assert read(path) == b'x'
+    for change in (lambda: write(path, b'y'), lambda: os.unlink(path),
+                   lambda: os.mkdir(path + 'd'), lambda: os.chmod(path, 0)):
+        with pytest.raises(OSError) as e:
+            change()
+        assert e.value.errno == 30  # EROFS
+
+
+def test_status_says_what_is_dirty_in_json(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'x' * 100000)
+    assert isinstance(d.status()['bytes_fetched'], int)
+
+
+def test_a_drive_closes_behind_a_failed_test():
+    d = Drive(options=())
+    pids = []
+    try:
+        d.init().mount()
+        pids = d.pids()
+        assert pids
+    finally:
+        d.close()
+    assert not os.path.exists(d.dir) and not d.is_mounted() and not d.pids()

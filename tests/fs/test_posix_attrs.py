@@ -1,0 +1,362 @@
+"""Modes, owners, times, extended attributes, ACLs, locks, statfs."""
+import contextlib
+import errno
+import fcntl
+import multiprocessing
+import os
+import stat
+import subprocess
+import time
+
+import pytest
+
+from syscalls import outcome, read, refused, same, write
+
+NOBODY = 65534
+SECOND = 10**9
+
+
+@pytest.fixture
+def path(there):
+    return write(os.path.join(there, 'f'), b'content')
+
+
+@contextlib.contextmanager
+def as_user(uid, gid=None, groups=()):
+    """File-system calls of this thread as somebody else."""
+    os.setgroups(list(groups))
+    os.setegid(uid if gid is None else gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups([])
+
+
+def test_chmod_is_kept_to_the_bit(path):
+    for mode in (0o000, 0o600, 0o755, 0o7777, 0o4711, 0o2755):
+        os.chmod(path, mode)
+        assert stat.S_IMODE(os.stat(path).st_mode) == mode
+
+
+def test_a_file_created_with_mode_000_can_be_written(there):
+    path = os.path.join(there, 'locked')
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0)
+    os.write(fd, b'once')
+    os.close(fd)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0
+    assert os.stat(path).st_size == 4
+
+
+def test_the_umask_applies(native, there):
+    def op(d):
+        old = os.umask(0o027)
+        try:
+            os.mkdir(os.path.join(d, 'd'), 0o777)
+            os.close(os.open(os.path.join(d, 'f'), os.O_CREAT, 0o666))
+            os.mkfifo(os.path.join(d, 'p'), 0o666)
+        finally:
+            os.umask(old)
+        return [os.stat(os.path.join(d, n)).st_mode for n in 'dfp']
+    same(native, there, op)
+
+
+@pytest.mark.root
+def test_chown_is_kept_and_one_side_may_be_left(path):
+    os.chown(path, 1234, 5678)
+    os.chown(path, -1, 42)
+    st = os.stat(path)
+    assert (st.st_uid, st.st_gid) == (1234, 42)
+
+
+@pytest.mark.root
+def test_chown_drops_suid_and_sgid_as_on_ext4(native, there):
+    def op(d):
+        f = write(os.path.join(d, 'f'))
+        got = []
+        for mode in (0o6755, 0o6745, 0o2745, 0o4644):
+            os.chmod(f, mode)
+            with as_user(0):
+                os.chown(f, 1000, 1000)
+            got.append(stat.S_IMODE(os.stat(f).st_mode))
+        return got
+    same(native, there, op)
+
+
+@pytest.mark.root
+def test_a_write_by_another_drops_suid_and_sgid(native, there):
+    def op(d):
+        f = write(os.path.join(d, 'f'), b'x')
+        os.chmod(f, 0o6777)
+        os.chmod(d, 0o755)
+        with as_user(NOBODY):
+            write(f, b'y', 'r+b')
+        return stat.S_IMODE(os.stat(f).st_mode)
+    assert same(native, there, op) == 0o777
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('mode,uid,gid,want', [
+    (0o600, NOBODY, NOBODY, 'EACCES'), (0o604, NOBODY, NOBODY, b'content'),
+    (0o640, 1000, 77, b'content'), (0o004, 1000, 77, 'EACCES'),
+    (0o400, 1000, 1, b'content'), (0o040, 1000, 1000, 'EACCES')])
+def test_permissions_are_enforced(native, there, mode, uid, gid, want):
+    def op(d):
+        f = write(os.path.join(d, 'f'), b'content')
+        os.chown(f, 1000 if mode != 0o640 else 5, 77)
+        os.chmod(f, mode)
+        with as_user(uid, gid):
+            return read(f)
+    assert same(native, there, op) == want
+
+
+@pytest.mark.root
+def test_a_sticky_directory_protects_the_files_of_others(native, there):
+    def op(d):
+        os.chmod(d, 0o1777)
+        f = write(os.path.join(d, 'f'))
+        with as_user(NOBODY):
+            write(os.path.join(d, 'own'))
+            os.unlink(os.path.join(d, 'own'))
+            return (outcome(lambda: os.unlink(f)),
+                    outcome(lambda: os.rename(f, f + '2')))
+    assert same(native, there, op) == ('EPERM', 'EPERM')
+
+
+@pytest.mark.root
+def test_a_setgid_directory_hands_its_group_down(native, there):
+    def op(d):
+        top = os.path.join(d, 'top')
+        os.mkdir(top)
+        os.chown(top, 0, 4242)
+        os.chmod(top, 0o2777)
+        write(os.path.join(top, 'f'))
+        os.mkdir(os.path.join(top, 'd'))
+        return [(os.stat(os.path.join(top, n)).st_gid,
+                 oct(os.stat(os.path.join(top, n)).st_mode)) for n in 'fd']
+    same(native, there, op)
+
+
+def test_chmod_is_never_refused_to_the_owner(there, path):
+    # restic 0.18 stops when a chmod is "not supported".
+    os.symlink('f', os.path.join(there, 'link'))
+    os.chmod(os.path.join(there, 'link'), 0o640)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    assert read(path) == b'content'  # kubo's emptied the file
+
+
+def test_times_are_kept_to_the_nanosecond(path):
+    for ns in (1, 999999999, 1234567890123456789, -5 * SECOND + 7,
+               (2**31 + 5) * SECOND + 3, 4102444800 * SECOND):
+        os.utime(path, ns=(ns, ns + 1))
+        st = os.stat(path)
+        assert (st.st_atime_ns, st.st_mtime_ns) == (ns, ns + 1)
+    assert read(path) == b'content'
+
+
+def test_times_of_a_symlink_are_its_own(there, path):
+    link = os.path.join(there, 'link')
+    os.symlink('f', link)
+    before = os.stat(path).st_mtime_ns
+    os.utime(link, ns=(5, 6), follow_symlinks=False)
+    assert os.lstat(link).st_mtime_ns == 6
+    assert os.stat(path).st_mtime_ns == before
+
+
+@pytest.mark.parametrize('change,moves', [
+    (lambda f: write(f, b'x', 'ab'), 'mc'),
+    (lambda f: os.truncate(f, 3), 'mc'),
+    (lambda f: os.chmod(f, 0o611), 'c'),
+    (lambda f: os.link(f, f + '2'), 'c'),
+    (lambda f: os.rename(f, f + '3'), 'c'),
+    (lambda f: os.setxattr(f, 'user.a', b'b'), 'c'),
+    (lambda f: os.utime(f, ns=(1, 1)), 'mc'),
+    (read, ''),
+], ids=['write', 'truncate', 'chmod', 'link', 'rename', 'setxattr', 'utime',
+        'read'])
+def test_a_change_moves_the_times_it_should(path, change, moves):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        before = os.fstat(fd)
+        time.sleep(0.02)  # more than a tick of the kernel's coarse clock
+        change(path)
+        after = os.fstat(fd)
+        assert (after.st_mtime_ns != before.st_mtime_ns) == ('m' in moves)
+        assert (after.st_ctime_ns != before.st_ctime_ns) == ('c' in moves)
+        assert after.st_ctime_ns >= before.st_ctime_ns
+    finally:
+        os.close(fd)
+
+
+def test_a_name_that_comes_or_goes_moves_its_folders_times(there):
+    before = os.stat(there)
+    for change in (lambda: write(there + '/a'),
+                   lambda: os.rename(there + '/a', there + '/b'),
+                   lambda: os.unlink(there + '/b')):
+        time.sleep(0.02)
+        change()
+        after = os.stat(there)
+        assert after.st_mtime_ns > before.st_mtime_ns
+        assert after.st_ctime_ns > before.st_ctime_ns
+        before = after
+
+
+@pytest.mark.parametrize('space', ['user', pytest.param(
+    'trusted', marks=pytest.mark.root)])
+def test_extended_attributes_are_kept_listed_and_removed(path, space):
+    a, b = f'{space}.a', f'{space}.\xfc' + 'n' * 100
+    os.setxattr(path, a, b'1')
+    os.setxattr(path, b, bytes(range(256)))
+    os.setxattr(path, a, b'')
+    assert set(os.listxattr(path)) == {a, b}
+    assert os.getxattr(path, a) == b''
+    assert os.getxattr(path, b) == bytes(range(256))
+    os.removexattr(path, a)
+    assert os.listxattr(path) == [b]
+    assert refused(lambda: os.getxattr(path, a)) == 'ENODATA'
+    assert refused(lambda: os.removexattr(path, a)) == 'ENODATA'
+
+
+def test_extended_attribute_flags_are_obeyed(path):
+    assert refused(lambda: os.setxattr(path, 'user.a', b'', os.XATTR_REPLACE)
+                   ) == 'ENODATA'
+    os.setxattr(path, 'user.a', b'1', os.XATTR_CREATE)
+    assert refused(lambda: os.setxattr(path, 'user.a', b'', os.XATTR_CREATE)
+                   ) == 'EEXIST'
+    os.setxattr(path, 'user.a', b'2', os.XATTR_REPLACE)
+    assert os.getxattr(path, 'user.a') == b'2'
+
+
+def test_a_long_extended_attribute_is_kept_whole(path):
+    value = os.urandom(3000)
+    os.setxattr(path, 'user.' + 'n' * 250, value)
+    assert os.getxattr(path, 'user.' + 'n' * 250) == value
+    assert refused(lambda: os.setxattr(path, 'user.' + 'n' * 251, b'')
+                   ) == 'ERANGE'
+    assert refused(lambda: os.setxattr(path, 'user.big', bytes(65537))
+                   ) == 'E2BIG'
+
+
+def test_a_symlink_takes_no_user_attributes(native, there):
+    def op(d):
+        os.symlink('x', os.path.join(d, 'l'))
+        os.setxattr(os.path.join(d, 'l'), 'user.a', b'',
+                    follow_symlinks=False)
+    assert same(native, there, op) == 'EPERM'
+
+
+def acl(path):
+    return subprocess.check_output(['getfacl', '-cpn', path], text=True)
+
+
+def test_an_acl_is_kept_and_shows_in_the_mode(native, there):
+    def op(d):
+        f = write(os.path.join(d, 'f'))
+        os.chmod(f, 0o640)
+        subprocess.check_call(['setfacl', '-m', 'u:1234:rw,g:77:r', f])
+        return acl(f), oct(os.stat(f).st_mode)
+    assert 'user:1234:rw-' in same(native, there, op)[0]
+
+
+def test_chmod_sets_the_mask_of_an_acl(native, there):
+    def op(d):
+        f = write(os.path.join(d, 'f'))
+        subprocess.check_call(['setfacl', '-m', 'u:1234:rwx', f])
+        os.chmod(f, 0o604)
+        return acl(f)
+    same(native, there, op)
+
+
+def test_a_default_acl_is_inherited(native, there):
+    def op(d):
+        top = os.path.join(d, 'top')
+        os.mkdir(top)
+        subprocess.check_call(['setfacl', '-d', '-m', 'u:1234:rwx,m:rx', top])
+        os.mkdir(os.path.join(top, 'd'))
+        write(os.path.join(top, 'f'))
+        return [acl(os.path.join(top, n)) for n in 'df']
+    assert 'default:user:1234:rwx' in same(native, there, op)[0]
+
+
+@pytest.mark.root
+def test_an_acl_is_enforced(native, there):
+    def op(d):
+        f = write(os.path.join(d, 'f'), b'for one user')
+        os.chmod(f, 0o600)
+        subprocess.check_call(['setfacl', '-m', f'u:{NOBODY}:r', f])
+        with as_user(NOBODY):
+            got = read(f)
+        with as_user(1000):
+            return got, outcome(lambda: read(f))
+    assert same(native, there, op) == (b'for one user', 'EACCES')
+
+
+def held_elsewhere(path, take):
+    """What `take` meets in another process."""
+    def child(pipe):
+        with open(path, 'r+b') as f:
+            pipe.send(outcome(lambda: take(f)))
+    here, far = multiprocessing.Pipe()
+    p = multiprocessing.get_context('fork').Process(target=child, args=(far,))
+    p.start()
+    assert here.poll(20), 'the other process hangs'
+    got = here.recv()
+    p.join()
+    return got
+
+
+@pytest.mark.parametrize('lock', [fcntl.flock, fcntl.lockf],
+                         ids=['flock', 'fcntl'])
+def test_a_lock_keeps_other_processes_out(path, lock):
+    def take(f):
+        lock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(path, 'r+b') as f:
+        take(f)
+        assert held_elsewhere(path, take) in ('EAGAIN', 'EACCES')
+        lock(f, fcntl.LOCK_UN)
+        assert held_elsewhere(path, take) is None
+
+
+def test_byte_range_locks_only_meet_where_they_overlap(path):
+    with open(path, 'r+b') as f:
+        fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0)
+        flags = fcntl.LOCK_EX | fcntl.LOCK_NB
+        assert held_elsewhere(path, lambda g: fcntl.lockf(
+            g, flags, 10, 10)) is None
+        assert held_elsewhere(path, lambda g: fcntl.lockf(
+            g, flags, 10, 5)) in ('EAGAIN', 'EACCES')
+
+
+def test_statfs_tells_what_df_and_installers_ask(there):
+    st = os.statvfs(there)
+    assert st.f_bsize == st.f_frsize == 4096
+    assert st.f_namemax == 255
+    assert st.f_blocks * st.f_frsize >= 64 << 20
+    assert 0 < st.f_bavail <= st.f_bfree <= st.f_blocks
+    assert st.f_files == 0 or 0 < st.f_ffree <= st.f_files
+
+
+def test_blocks_count_what_is_written(path):
+    write(path, os.urandom(1 << 20))
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+    assert (1 << 20) <= os.stat(path).st_blocks * 512 <= (1 << 20) + 65536
+
+
+def test_every_file_has_a_number_of_its_own(there):
+    for i in range(300):
+        write(os.path.join(there, str(i)))
+    with os.scandir(there) as entries:
+        listed = {e.name: e.inode() for e in entries}
+    assert len(set(listed.values())) == 300
+    for name, ino in listed.items():
+        assert os.stat(os.path.join(there, name)).st_ino == ino
+
+
+def test_unsupported_attribute_spaces_are_refused_clearly(path):
+    with pytest.raises(OSError) as e:
+        os.setxattr(path, 'nonsense.a', b'')
+    assert e.value.errno == errno.EOPNOTSUPP

@@ -1,0 +1,78 @@
+"""Out and back: a drive is onboarded, lost, and recovered from its words."""
+import os
+import shutil
+
+from syscalls import read, write
+from trees import assert_same, make_of_everything, picture
+
+
+def lose(d):
+    """The machine is gone: only words, stores and passphrases stay."""
+    d.umount()
+    shutil.rmtree(d.home)
+
+
+def test_words_and_store_bring_everything_back(drives):
+    d = drives().init().mount()
+    make_of_everything(d.mnt, os.geteuid() == 0)
+    want = picture(d.mnt)
+    d.sync()
+    lose(d)
+    back = drives.adopt(d.recovered()).mount()
+    assert_same(want, picture(back.mnt))
+
+
+def test_a_recovered_drive_can_be_written_and_recovered_again(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'first'), b'1' * 100000)
+    d.sync()
+    lose(d)
+    second = drives.adopt(d.recovered()).mount()
+    write(os.path.join(second.mnt, 'second'), b'2' * 100000)
+    with open(os.path.join(second.mnt, 'first'), 'r+b') as f:
+        f.write(b'changed')
+    want = picture(second.mnt)
+    second.sync()
+    lose(second)
+    third = drives.adopt(second.recovered()).mount()
+    assert_same(want, picture(third.mnt))
+
+
+def test_recover_and_listing_fetch_no_file(drives):
+    d = drives().init().mount()
+    for i in range(8):
+        write(os.path.join(d.mnt, f'big{i}'), os.urandom(4 << 20))
+    d.sync()
+    lose(d)
+    back = drives.adopt(d.recovered()).mount()
+    assert len(os.listdir(back.mnt)) == 8
+    for name in os.listdir(back.mnt):
+        assert os.stat(os.path.join(back.mnt, name)).st_size == 4 << 20
+    assert back.status()['bytes_fetched'] < 2 << 20
+    read(os.path.join(back.mnt, 'big3'))
+    assert 4 << 20 <= back.status()['bytes_fetched'] < 16 << 20
+
+
+def test_pieces_show_no_name_and_no_content(drives):
+    d = drives().init().mount()
+    name, text = b'VERYSECRETNAME', b'VERYSECRETCONTENT'
+    write(os.path.join(os.fsencode(d.mnt), name), text * 5000)
+    d.sync()
+    found = 0
+    for where, _, files in os.walk(d.stores[0]):
+        for entry in files:
+            data = read(os.path.join(where, entry))
+            found += len(data)
+            assert name not in data and text not in data
+    assert found > 0
+
+
+def test_two_stores_both_hold_a_piece_and_one_is_enough(drives):
+    d = drives(stores=2, copies=2).init().mount()
+    write(os.path.join(d.mnt, 'f'), b'twice' * 100000)
+    d.sync()
+    lose(d)
+    shutil.rmtree(d.stores[0])
+    os.mkdir(d.stores[0])
+    back = drives.adopt(d.recovered()).mount()
+    assert read(os.path.join(back.mnt, 'f')) == b'twice' * 100000

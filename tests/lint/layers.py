@@ -3,7 +3,8 @@
 
 A room's code includes its own headers and those of the rooms below it; a
 third-party header has one home.  Tests of a room (tests/unit/<room>) obey the
-room's own row; component tests, fuzz targets and benches may see everything.
+room's own row, and besides the helpers of the tests and the libraries of the
+rooms they see; component tests, fuzz targets and benches may see everything.
 
 Also: an include names its room ("cache/cache.h", never "cache.h"), and a .c
 file includes its own header first, which proves that the header stands alone.
@@ -96,10 +97,12 @@ def check(root):
 
 def project(at, path, room, is_test, name):
     head = name.split('/')[0]
+    if is_test and head not in BELOW:
+        return []  # a neighbour, or a helper of the tests
     if '/' not in name:
         return [f'{at}: write the room: "{os.path.dirname(path)}/{name}"']
     if head == 'tests':
-        return [] if is_test else [f'{at}: product code includes a test header']
+        return [f'{at}: product code includes a test header']
     if room is None or head == room or head in BELOW[room]:
         return []
     return [f'{at}: {room} may not include "{name}" '
@@ -109,8 +112,9 @@ def project(at, path, room, is_test, name):
 def foreign(at, room, is_test, name):
     if room is None or (is_test and TESTS_MAY.match(name)):
         return []
+    rooms = {room, *BELOW[room]} if is_test else {room}
     for pattern, homes in HOMES:
-        if re.match(pattern, name) and room not in homes:
+        if re.match(pattern, name) and not rooms & set(homes):
             return [f'{at}: <{name}> belongs to '
                     f'{" and ".join(homes) or "tests"}, not to {room}']
     return []
@@ -137,6 +141,10 @@ PLANTED = (
     ('src/daemon/a.c', '#include "tests/x/fault.h"\n', True),
     ('tests/unit/cache/a.c', '#include "dag/cid.h"\n', True),
     ('tests/unit/cache/b.c', '#include <cmocka.h>\n', False),
+    ('tests/unit/cache/c.c', '#include "common.h"\n', False),
+    ('tests/unit/cache/d.c', '#include <sodium.h>\n', False),
+    ('tests/unit/cache/e.c', '#include <curl/curl.h>\n', True),
+    ('tests/unit/cache/f.c', '#include "helper/fault.h"\n', False),
     ('tests/component/x/a.c', '#include "dag/cid.h"\n', False),
     ('src/nowhere/a.c', '#include "base/buf.h"\n', True),
 )

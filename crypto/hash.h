@@ -1,6 +1,7 @@
 /*
  * hash.h - SHA-256 (libcrypto: it uses the processor's SHA instructions, 1.9
- * against libsodium's 0.41 GB/s) and keyed BLAKE2b-256 (libb2)
+ * against libsodium's 0.41 GB/s) and keyed BLAKE2b-256 (libb2 for short
+ * messages, libcrypto for long ones; a test compares them)
  *
  * Threading: a struct sha256 belongs to one thread; the rest is stateless.
  */

@@ -10,6 +10,8 @@ int link_encode(const struct link *l, struct buf *b)
 	uint8_t t[LINK_ENCODED_MAX] = { (uint8_t)l->kind, (uint8_t)l->codec };
 	size_t n = 2;
 
+	if (l->kind == LINK_NONE)
+		t[1] = 0;
 	if (l->kind == LINK_SEALED) {
 		memcpy(t + 2, l->digest, LINK_DIGEST_SIZE);
 		memcpy(t + 34, l->key, LINK_KEY_SIZE);
@@ -31,7 +33,7 @@ int link_decode(struct cursor *c, struct link *ret)
 	uint8_t codec = cursor_u8(c);
 	struct link l = { .kind = kind, .codec = codec };
 
-	if (kind > LINK_IDENTITY ||
+	if (kind > LINK_IDENTITY || (kind == LINK_NONE && codec != 0) ||
 	    (kind != LINK_NONE && codec != LINK_RAW && codec != LINK_DAGPB))
 		cursor_fail(c, -EPROTO);
 	if (kind == LINK_SEALED) {

@@ -12,7 +12,7 @@
  *
  *   offset  size  encoded form
  *   0       1     kind: 0 none, 1 sealed, 2 identity
- *   1       1     codec: 0x55 raw, 0x70 dag-pb
+ *   1       1     codec: 0x55 raw, 0x70 dag-pb; 0 for none
  *   sealed:
  *   2       32    sha2-256 of the sealed block
  *   34      32    key

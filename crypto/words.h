@@ -20,10 +20,10 @@
 struct err;
 struct secret;
 
-#define WORDS_N      24
+#define WORDS_N      24u
 #define WORDS_LIST_N 2048
 #define WORDS_TEXT_MAX \
- (WORDS_N * 9)               /* words of up to 8 letters, a space, NUL */
+ (WORDS_N * 9u)              /* words of up to 8 letters, a space, NUL */
 #define WORDS_INPUT_MAX 4096 /* bytes that words_parse() looks at */
 
 /* 24 words with one space between them, NUL-terminated. */

@@ -70,7 +70,7 @@ struct slot_cost {
 #define SLOT_MEM_MAX  (1u << 30)
 #define SLOT_WORK_MAX (16ull << 30)
 
-/* 3 passes over 256 MiB: about a second. */
+/* 5 passes over 256 MiB: about a second. */
 extern const struct slot_cost slot_cost_default;
 /* For tests only: a few microseconds, no protection. */
 extern const struct slot_cost slot_cost_test;
@@ -118,12 +118,12 @@ must_check int slot_remove(struct slice file, struct slice passphrase,
 
 /* What can be said without a passphrase. */
 struct slot_info {
-	uint8_t drive_id[16];
+	uint8_t drive_id[16]; /* keys_drive_id() */
 	unsigned n_used;
 	bool damaged; /* the checksum is wrong, or a slot has no valid form */
 };
 
-/* -EPROTO if it is no key file.  Damage is reported in the info. */
+/* -EPROTO, -EUCLEAN (a wrong length).  Other damage is told in the info. */
 must_check int slot_info(struct slice file, struct slot_info *ret,
 			 struct err *reterr);
 

@@ -7,7 +7,7 @@
  * Spec: FRC-0069, and https://spec.filecoin.io/#section-systems.filecoin_files.piece
  * Vectors: tests/vectors/commp/.
  *
- * Whole subtrees of COMMP_CHUNK bytes are expanded and reduced at once, so that
+ * Whole subtrees of 64 KiB are expanded and reduced at once, so that
  * several hashes run beside each other (pairhash.h).
  *
  * Threading: a struct commp belongs to one thread.

@@ -1,0 +1,198 @@
+#include "crypto/commp.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+
+#include "crypto/pairhash.h"
+
+#define QUAD_RAW    127
+#define QUAD_PADDED 128
+
+/*
+ * A chunk is a subtree that is expanded and reduced at once: 512 quads, 64 KiB
+ * of leaves, in the second-level cache.
+ */
+#define CHUNK_QUADS  512
+#define CHUNK_RAW    (CHUNK_QUADS * QUAD_RAW)
+#define CHUNK_HEIGHT 11 /* 2^11 leaves */
+
+_Static_assert(CHUNK_QUADS *QUAD_PADDED == COMMP_SIZE << CHUNK_HEIGHT,
+	       "a chunk is a subtree of 2^11 leaves");
+_Static_assert(COMMP_SIZE == PAIRHASH_NODE, "a root is a node");
+
+struct commp {
+	pairhash_fn pairhash;
+	uint64_t n_chunks; /* reduced so far */
+	uint64_t raw_size;
+	/* Of the chunks so far, the node of height L if bit L-11 is set. */
+	uint8_t nodes[COMMP_HEIGHT_MAX + 1][COMMP_SIZE];
+	size_t n_raw; /* waiting for a whole chunk */
+	uint8_t raw[CHUNK_RAW];
+	uint8_t leaves[CHUNK_QUADS * QUAD_PADDED];
+};
+
+int commp_new(struct commp **ret)
+{
+	struct commp *c = malloc(sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->pairhash = pairhash_best();
+	c->n_chunks = 0;
+	c->raw_size = 0;
+	c->n_raw = 0;
+	*ret = c;
+	return 0;
+}
+
+void commp_free(struct commp *c)
+{
+	free(c);
+}
+
+static inline uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+static inline void store64(uint8_t *p, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/*
+ * 127 bytes to four leaves of 254 bits: leaf j takes bits 254j to 254j + 253,
+ * so it stands 2j bits higher than in the input.
+ */
+static void expand_quad(uint8_t *o, const uint8_t *s)
+{
+	const uint64_t low62 = UINT64_MAX >> 2;
+	uint64_t w[16];
+
+	for (size_t i = 0; i < 15; i++)
+		w[i] = load64(s + 8 * i);
+	w[15] = load64(s + 119) >> 8; /* byte 127 does not exist: zero */
+
+	for (size_t i = 0; i < 3; i++)
+		store64(o + 8 * i, w[i]);
+	store64(o + 24, w[3] & low62);
+	for (unsigned leaf = 1; leaf < 4; leaf++) {
+		unsigned up = 2 * leaf;
+		size_t i = 4 * (size_t)leaf;
+
+		for (size_t j = i; j < i + 4; j++) {
+			uint64_t v = w[j] << up | w[j - 1] >> (64 - up);
+
+			store64(o + 8 * j, j == i + 3 ? v & low62 : v);
+		}
+	}
+}
+
+/* The root of the subtree over n quads (a power of two) is left in leaves. */
+static void reduce(struct commp *c, const uint8_t *raw, size_t n_quads)
+{
+	for (size_t i = 0; i < n_quads; i++)
+		expand_quad(c->leaves + QUAD_PADDED * i, raw + QUAD_RAW * i);
+	for (size_t n = 2 * n_quads; n; n /= 2)
+		c->pairhash(c->leaves, c->leaves, n);
+}
+
+static void parent(const struct commp *c, const uint8_t *left,
+		   const uint8_t *right, uint8_t *ret)
+{
+	uint8_t pair[2 * COMMP_SIZE];
+
+	memcpy(pair, left, COMMP_SIZE);
+	memcpy(pair + COMMP_SIZE, right, COMMP_SIZE);
+	c->pairhash(ret, pair, 1);
+}
+
+/* A whole chunk joins the tree as a binary counter carries. */
+static void add_chunk(struct commp *c, const uint8_t *raw)
+{
+	uint64_t n = c->n_chunks++;
+	unsigned level = CHUNK_HEIGHT;
+
+	reduce(c, raw, CHUNK_QUADS);
+	for (; n & 1; n >>= 1, level++) {
+		assert(level < COMMP_HEIGHT_MAX); /* 2^47 chunks: 8 EiB */
+		parent(c, c->nodes[level], c->leaves, c->leaves);
+	}
+	memcpy(c->nodes[level], c->leaves, COMMP_SIZE);
+}
+
+void commp_update(struct commp *c, struct slice s)
+{
+	c->raw_size += s.n;
+	while (s.n) {
+		size_t n = MIN(s.n, CHUNK_RAW - c->n_raw);
+
+		if (n == CHUNK_RAW) {
+			add_chunk(c, s.p);
+		} else {
+			memcpy(c->raw + c->n_raw, s.p, n);
+			c->n_raw += n;
+		}
+		if (c->n_raw == CHUNK_RAW) {
+			add_chunk(c, c->raw);
+			c->n_raw = 0;
+		}
+		s = slice(s.p + n, s.n - n);
+	}
+}
+
+/* Fill what is missing on the right with zeros up to `height`. */
+static void close_tree(struct commp *c, unsigned height, uint8_t *ret)
+{
+	uint8_t zero[COMMP_SIZE] = { 0 }; /* the node over zeros of this level */
+	uint8_t node[COMMP_SIZE]; /* the last one, if it is incomplete */
+	bool have = false;
+
+	for (unsigned level = 0; level < height; level++) {
+		bool set = level >= CHUNK_HEIGHT &&
+			   (c->n_chunks >> (level - CHUNK_HEIGHT) & 1);
+
+		if (set)
+			parent(c, c->nodes[level], have ? node : zero, node);
+		else if (have)
+			parent(c, node, zero, node);
+		have = have || set;
+		parent(c, zero, zero, zero);
+	}
+	memcpy(ret, have ? node : c->nodes[height], COMMP_SIZE);
+}
+
+void commp_final(struct commp *c, struct commp_sum *ret)
+{
+	struct commp_sum sum = { .raw_size = c->raw_size };
+	uint64_t n_quads = 1;
+
+	sum.height = COMMP_HEIGHT_MIN;
+	while (n_quads * QUAD_RAW < c->raw_size) {
+		n_quads *= 2;
+		sum.height++;
+	}
+	sum.padding = n_quads * QUAD_RAW - c->raw_size;
+
+	if (c->n_chunks == 0) {
+		memset(c->raw + c->n_raw, 0, (size_t)n_quads * QUAD_RAW - c->n_raw);
+		reduce(c, c->raw, (size_t)n_quads);
+		memcpy(sum.root, c->leaves, COMMP_SIZE);
+	} else {
+		if (c->n_raw) {
+			memset(c->raw + c->n_raw, 0, CHUNK_RAW - c->n_raw);
+			add_chunk(c, c->raw);
+		}
+		close_tree(c, sum.height, sum.root);
+	}
+	c->n_chunks = 0;
+	c->raw_size = 0;
+	c->n_raw = 0;
+	*ret = sum;
+}

@@ -1,0 +1,252 @@
+#include "crypto/pairhash.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+# include <cpuid.h>
+# include <immintrin.h>
+#endif
+
+/* FIPS 180-4, 4.2.2. */
+/* clang-format off */
+static const uint32_t k[64] __attribute__((aligned(16))) = {
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+	0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+	0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+	0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+/* k plus the message schedule of the padding block of a 64-byte message. */
+static const uint32_t k_padding[64] __attribute__((aligned(16))) = {
+	0xc28a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf374, 0x649b69c1, 0xf0fe4786,
+	0x0fe1edc6, 0x240cf254, 0x4fe9346f, 0x6cc984be, 0x61b9411e, 0x16f988fa,
+	0xf2c65152, 0xa88e5a6d, 0xb019fc65, 0xb9d99ec7, 0x9a1231c3, 0xe70eeaa0,
+	0xfdb1232b, 0xc7353eb0, 0x3069bad5, 0xcb976d5f, 0x5a0f118f, 0xdc1eeefd,
+	0x0a35b689, 0xde0b7a04, 0x58f4ca9d, 0xe15d5b16, 0x007f3e86, 0x37088980,
+	0xa507ea32, 0x6fab9537, 0x17406110, 0x0d8cd6f1, 0xcdaa3b6d, 0xc0bbbe37,
+	0x83613bda, 0xdb48a363, 0x0b02e931, 0x6fd15ca7, 0x521afaca, 0x31338431,
+	0x6ed41a95, 0x6d437890, 0xc39c91f2, 0x9eccabbd, 0xb5c9a0e6, 0x532fb63c,
+	0xd2c741c6, 0x07237ea3, 0xa4954b68, 0x4c191d76,
+};
+/* clang-format on */
+
+static const uint32_t initial[8] = {
+	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+	0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+};
+
+static inline uint32_t rotr(uint32_t x, unsigned n)
+{
+	return x >> n | x << (32 - n);
+}
+
+/* One round; the caller turns the names instead of moving the values. */
+#define ROUND(a, b, c, d, e, f, g, h, wk)                                     \
+ do {                                                                         \
+  h += (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + (g ^ (e & (f ^ g))) + (wk); \
+  d += h;                                                                     \
+  h += (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) | (c & (a | b)));  \
+ } while (0)
+
+/* The 64 rounds of one block; wk is schedule plus constant. */
+static void rounds(uint32_t state[static 8], const uint32_t wk[static 64])
+{
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+
+	for (const uint32_t *p = wk; p < wk + 64; p += 8) {
+		ROUND(a, b, c, d, e, f, g, h, p[0]);
+		ROUND(h, a, b, c, d, e, f, g, p[1]);
+		ROUND(g, h, a, b, c, d, e, f, p[2]);
+		ROUND(f, g, h, a, b, c, d, e, p[3]);
+		ROUND(e, f, g, h, a, b, c, d, p[4]);
+		ROUND(d, e, f, g, h, a, b, c, p[5]);
+		ROUND(c, d, e, f, g, h, a, b, p[6]);
+		ROUND(b, c, d, e, f, g, h, a, p[7]);
+	}
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
+	state[4] += e;
+	state[5] += f;
+	state[6] += g;
+	state[7] += h;
+}
+#undef ROUND
+
+static void hash_one(uint8_t *dst, const uint8_t *src)
+{
+	uint32_t w[64], state[8];
+
+	for (size_t i = 0; i < 16; i++)
+		w[i] = (uint32_t)src[4 * i] << 24 | (uint32_t)src[4 * i + 1] << 16 |
+		       (uint32_t)src[4 * i + 2] << 8 | src[4 * i + 3];
+	for (size_t i = 16; i < 64; i++)
+		w[i] = w[i - 16] + w[i - 7] +
+		       (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
+		       (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
+	for (size_t i = 0; i < 64; i++)
+		w[i] += k[i];
+	memcpy(state, initial, sizeof(state));
+	rounds(state, w);
+	rounds(state, k_padding);
+	for (size_t i = 0; i < PAIRHASH_NODE; i++)
+		dst[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+	dst[PAIRHASH_NODE - 1] &= 0x3f;
+}
+
+void pairhash_portable(uint8_t *dst, const uint8_t *src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hash_one(dst + PAIRHASH_NODE * i, src + 2 * PAIRHASH_NODE * i);
+}
+
+#if defined(__x86_64__)
+
+# define SHANI __attribute__((target("sha,sse4.1,ssse3")))
+
+/* The state as the instructions want it: A B E F and C D G H, A on top. */
+struct lane {
+	__m128i abef, cdgh;
+	__m128i w[4];
+};
+
+/* Four rounds of every lane. */
+SHANI static inline __attribute__((always_inline)) void four_rounds(
+	struct lane *l, int n, const __m128i *wk)
+{
+	__m128i t[4];
+
+	for (int i = 0; i < n; i++) {
+		l[i].cdgh = _mm_sha256rnds2_epu32(l[i].cdgh, l[i].abef, wk[i]);
+		t[i] = _mm_shuffle_epi32(wk[i], 0x0e);
+	}
+	for (int i = 0; i < n; i++)
+		l[i].abef = _mm_sha256rnds2_epu32(l[i].abef, l[i].cdgh, t[i]);
+}
+
+/* Words 4g+4 to 4g+7 of the schedule, over words 4g-12 to 4g-9. */
+SHANI static inline __attribute__((always_inline)) void extend(struct lane *l, int g)
+{
+	__m128i *w = l->w, t;
+
+	t = _mm_sha256msg1_epu32(w[(g + 1) & 3], w[(g + 2) & 3]);
+	t = _mm_add_epi32(t, _mm_alignr_epi8(w[g & 3], w[(g + 3) & 3], 4));
+	w[(g + 1) & 3] = _mm_sha256msg2_epu32(t, w[g & 3]);
+}
+
+SHANI static inline __attribute__((always_inline)) void hash_lanes(uint8_t *dst,
+								   const uint8_t *src,
+								   const int n)
+{
+	const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6,
+					  7, 0, 1, 2, 3);
+	const __m128i abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85,
+					   0x510e527f, (int)0x9b05688c);
+	const __m128i cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a,
+					   0x1f83d9ab, 0x5be0cd19);
+	const __m128i *kw = (const __m128i *)(const void *)k;
+	const __m128i *pw = (const __m128i *)(const void *)k_padding;
+	__m128i first[4][2], wk[4];
+	struct lane l[4];
+
+	for (int i = 0; i < n; i++) {
+		const uint8_t *m = src + 2 * PAIRHASH_NODE * (size_t)i;
+
+		l[i].abef = abef;
+		l[i].cdgh = cdgh;
+		for (int j = 0; j < 4; j++)
+			l[i].w[j] = _mm_shuffle_epi8(
+				_mm_loadu_si128(
+					(const __m128i *)(const void *)(m + 16 * j)),
+				swap);
+	}
+# pragma GCC unroll 16
+	for (int g = 0; g < 16; g++) {
+		for (int i = 0; i < n; i++)
+			wk[i] = _mm_add_epi32(l[i].w[g & 3], kw[g]);
+		four_rounds(l, n, wk);
+		for (int i = 0; i < n && g >= 3 && g < 15; i++)
+			extend(&l[i], g);
+	}
+	for (int i = 0; i < n; i++) {
+		first[i][0] = l[i].abef = _mm_add_epi32(l[i].abef, abef);
+		first[i][1] = l[i].cdgh = _mm_add_epi32(l[i].cdgh, cdgh);
+	}
+# pragma GCC unroll 16
+	for (int g = 0; g < 16; g++) {
+		for (int i = 0; i < n; i++)
+			wk[i] = pw[g];
+		four_rounds(l, n, wk);
+	}
+	for (int i = 0; i < n; i++) {
+		uint8_t *d = dst + PAIRHASH_NODE * (size_t)i;
+		__m128i feba, dchg;
+
+		feba = _mm_shuffle_epi32(_mm_add_epi32(l[i].abef, first[i][0]),
+					 0x1b);
+		dchg = _mm_shuffle_epi32(_mm_add_epi32(l[i].cdgh, first[i][1]),
+					 0xb1);
+		_mm_storeu_si128(
+			(__m128i *)(void *)d,
+			_mm_shuffle_epi8(_mm_blend_epi16(feba, dchg, 0xf0), swap));
+		_mm_storeu_si128((__m128i *)(void *)(d + 16),
+				 _mm_shuffle_epi8(_mm_alignr_epi8(dchg, feba, 8),
+						  swap));
+		d[PAIRHASH_NODE - 1] &= 0x3f;
+	}
+}
+
+# define LANES 2
+
+SHANI static void shani(uint8_t *dst, const uint8_t *src, size_t n)
+{
+	for (; n >= LANES; n -= LANES) {
+		hash_lanes(dst, src, LANES);
+		dst += PAIRHASH_NODE * LANES;
+		src += 2 * PAIRHASH_NODE * LANES;
+	}
+	for (; n; n--) {
+		hash_lanes(dst, src, 1);
+		dst += PAIRHASH_NODE;
+		src += 2 * PAIRHASH_NODE;
+	}
+}
+
+pairhash_fn pairhash_shani(void)
+{
+	const unsigned need = 1u << 19 | 1u << 9; /* SSE4.1, SSSE3 */
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need)
+		return NULL;
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & 1u << 29))
+		return NULL;
+	return shani;
+}
+
+#else
+
+pairhash_fn pairhash_shani(void)
+{
+	return NULL;
+}
+
+#endif
+
+pairhash_fn pairhash_best(void)
+{
+	pairhash_fn f = pairhash_shani();
+
+	return f ? f : pairhash_portable;
+}

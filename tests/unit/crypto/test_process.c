@@ -1,0 +1,68 @@
+/* test_process.c - what the daemon does to itself at its start */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+#include "base/thread.h"
+#include "crypto/harden.h"
+#include "crypto/secret.h"
+#include "crypto/selftest.h"
+
+static void the_self_test_passes_here_and_is_quick(void **state)
+{
+	struct err e = { "" };
+	uint64_t start;
+
+	(void)state;
+	assert_int_equal(crypto_selftest(&e), 0); /* the first one warms up */
+	assert_string_equal(e.text, "");
+	start = monotonic_ms();
+	assert_int_equal(crypto_selftest(NULL), 0);
+	assert_true(monotonic_ms() - start < 1000);
+}
+
+static void a_hardened_process_leaves_no_core_and_cannot_be_read(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct rlimit limit;
+
+		if (process_harden() < 0 || process_harden() < 0)
+			_exit(1);
+		if (prctl(PR_GET_DUMPABLE) != 0)
+			_exit(2);
+		if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur ||
+		    limit.rlim_max)
+			_exit(3);
+		abort();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+	assert_false(WCOREDUMP(status));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_self_test_passes_here_and_is_quick),
+		cmocka_unit_test(a_hardened_process_leaves_no_core_and_cannot_be_read),
+	};
+
+	if (secret_init_library() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -73,6 +73,8 @@ static size_t next_word(struct slice *text, char ret[static LETTERS_MAX + 2])
 
 		if (c >= 'A' && c <= 'Z')
 			c = (uint8_t)(c - 'A' + 'a');
+		if (c < 'a' || c > 'z')
+			c = '?'; /* stands in no word; NUL would end one */
 		if (n <= LETTERS_MAX)
 			ret[n++] = (char)c;
 		*text = slice(text->p + 1, text->n - 1);
@@ -84,6 +86,8 @@ static size_t next_word(struct slice *text, char ret[static LETTERS_MAX + 2])
 /* The word's number, or -ENOENT. */
 static int look_up(const char *word, size_t n)
 {
+	if (n > LETTERS_MAX)
+		return -ENOENT;
 	for (int i = 0; i < WORDS_LIST_N; i++) {
 		const char *w = words_english[i];
 

@@ -78,17 +78,17 @@ static void what_people_type_is_understood(void **state)
 	static const char *const forms[] = {
 		ART "\n",
 		"  \r\n\t" ART "   \n\n",
-		"ABANDON Abandon aBandon abandon abandon abandon abandon abandon\n"
-		"abandon abandon abandon abandon abandon abandon abandon abandon\r\n"
-		"abandon,abandon, abandon; abandon\tabandon  abandon abandon Art",
-		" 1. abandon  2. abandon  3. abandon  4. abandon\n"
-		" 5. abandon  6. abandon  7) abandon  8: abandon\n"
-		" 9. abandon 10. abandon 11. abandon 12. abandon\n"
-		"13. abandon 14. abandon 15. abandon 16.abandon\n"
-		"17. abandon 18. abandon 19. abandon 20. abandon\n"
-		"21. abandon 22. abandon 23. abandon 24. art\n",
-		"aban aban aban aban aban aban aban aban aband aban aban aban "
-		"aban aban abando aban aban aban aban aban aban aban aban art",
+		("ABANDON Abandon aBandon abandon abandon abandon abandon abandon\n"
+		 "abandon abandon abandon abandon abandon abandon abandon abandon\r\n"
+		 "abandon,abandon, abandon; abandon\tabandon  abandon abandon Art"),
+		(" 1. abandon  2. abandon  3. abandon  4. abandon\n"
+		 " 5. abandon  6. abandon  7) abandon  8: abandon\n"
+		 " 9. abandon 10. abandon 11. abandon 12. abandon\n"
+		 "13. abandon 14. abandon 15. abandon 16.abandon\n"
+		 "17. abandon 18. abandon 19. abandon 20. abandon\n"
+		 "21. abandon 22. abandon 23. abandon 24. art\n"),
+		("aban aban aban aban aban aban aban aban aband aban aban aban "
+		 "aban aban abando aban aban aban aban aban aban aban aban art"),
 	};
 
 	(void)state;
@@ -117,6 +117,7 @@ static void expect_refusal(const char *text, const char *reason)
 static void wrong_words_are_refused_by_position(void **state)
 {
 	static char flood[WORDS_INPUT_MAX + 2];
+	struct secret *s = NULL;
 	char text[sizeof(ART)];
 
 	(void)state;
@@ -135,6 +136,9 @@ static void wrong_words_are_refused_by_position(void **state)
 	expect_refusal("aba", "word 1 ");
 	expect_refusal("abandonabandon", "word 1 ");
 	expect_refusal("\xff\xfe\x01", "word 1 ");
+	expect_refusal("zo?", "word 1 ");
+	assert_int_equal(words_parse(slice("zoo\0\0\0\0\0\0\0 zoo", 14), &s, NULL),
+			 -EINVAL);
 	memset(flood, 'a', sizeof(flood) - 1);
 	expect_refusal(flood, "more than 24");
 }

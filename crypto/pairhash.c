@@ -115,112 +115,137 @@ void pairhash_portable(uint8_t *dst, const uint8_t *src, size_t n)
 
 # define SHANI __attribute__((target("sha,sse4.1,ssse3")))
 
-/* The state as the instructions want it: A B E F and C D G H, A on top. */
+# define INLINE static inline __attribute__((always_inline))
+
+/* A state as the instructions want it: A B E F and C D G H, A on top. */
 struct lane {
 	__m128i abef, cdgh;
-	__m128i w[4];
 };
 
-/* Four rounds of every lane. */
-SHANI static inline __attribute__((always_inline)) void four_rounds(
-	struct lane *l, int n, const __m128i *wk)
+SHANI INLINE __m128i swap_bytes(__m128i v)
 {
-	__m128i t[4];
+	return _mm_shuffle_epi8(v, _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4,
+						5, 6, 7, 0, 1, 2, 3));
+}
 
-	for (int i = 0; i < n; i++) {
-		l[i].cdgh = _mm_sha256rnds2_epu32(l[i].cdgh, l[i].abef, wk[i]);
-		t[i] = _mm_shuffle_epi32(wk[i], 0x0e);
-	}
-	for (int i = 0; i < n; i++)
-		l[i].abef = _mm_sha256rnds2_epu32(l[i].abef, l[i].cdgh, t[i]);
+SHANI INLINE struct lane start(void)
+{
+	return (struct lane){
+		_mm_set_epi32(0x6a09e667, (int)0xbb67ae85, 0x510e527f,
+			      (int)0x9b05688c),
+		_mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19),
+	};
+}
+
+/* Four rounds of one lane. */
+SHANI INLINE void four_rounds(struct lane *l, __m128i wk)
+{
+	l->cdgh = _mm_sha256rnds2_epu32(l->cdgh, l->abef, wk);
+	l->abef = _mm_sha256rnds2_epu32(l->abef, l->cdgh,
+					_mm_shuffle_epi32(wk, 0x0e));
 }
 
 /* Words 4g+4 to 4g+7 of the schedule, over words 4g-12 to 4g-9. */
-SHANI static inline __attribute__((always_inline)) void extend(struct lane *l, int g)
+SHANI INLINE void extend(__m128i w[static 4], int g)
 {
-	__m128i *w = l->w, t;
+	__m128i t = _mm_sha256msg1_epu32(w[(g + 1) & 3], w[(g + 2) & 3]);
 
-	t = _mm_sha256msg1_epu32(w[(g + 1) & 3], w[(g + 2) & 3]);
 	t = _mm_add_epi32(t, _mm_alignr_epi8(w[g & 3], w[(g + 3) & 3], 4));
 	w[(g + 1) & 3] = _mm_sha256msg2_epu32(t, w[g & 3]);
 }
 
-SHANI static inline __attribute__((always_inline)) void hash_lanes(uint8_t *dst,
-								   const uint8_t *src,
-								   const int n)
+/* The first blocks of two messages, in turns: more do not fit the registers. */
+SHANI INLINE void first_blocks(struct lane *a, struct lane *b, const uint8_t *src)
 {
-	const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6,
-					  7, 0, 1, 2, 3);
-	const __m128i abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85,
-					   0x510e527f, (int)0x9b05688c);
-	const __m128i cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a,
-					   0x1f83d9ab, 0x5be0cd19);
+	const __m128i *in = (const __m128i *)(const void *)src;
 	const __m128i *kw = (const __m128i *)(const void *)k;
-	const __m128i *pw = (const __m128i *)(const void *)k_padding;
-	__m128i first[4][2], wk[4];
-	struct lane l[4];
+	const struct lane s = start();
+	__m128i wa[4], wb[4];
 
-	for (int i = 0; i < n; i++) {
-		const uint8_t *m = src + 2 * PAIRHASH_NODE * (size_t)i;
-
-		l[i].abef = abef;
-		l[i].cdgh = cdgh;
-		for (int j = 0; j < 4; j++)
-			l[i].w[j] = _mm_shuffle_epi8(
-				_mm_loadu_si128(
-					(const __m128i *)(const void *)(m + 16 * j)),
-				swap);
+	for (int j = 0; j < 4; j++) {
+		wa[j] = swap_bytes(_mm_loadu_si128(in + j));
+		wb[j] = swap_bytes(_mm_loadu_si128(in + 4 + j));
 	}
+	*a = *b = s;
 # pragma GCC unroll 16
 	for (int g = 0; g < 16; g++) {
-		for (int i = 0; i < n; i++)
-			wk[i] = _mm_add_epi32(l[i].w[g & 3], kw[g]);
-		four_rounds(l, n, wk);
-		for (int i = 0; i < n && g >= 3 && g < 15; i++)
-			extend(&l[i], g);
+		four_rounds(a, _mm_add_epi32(wa[g & 3], kw[g]));
+		four_rounds(b, _mm_add_epi32(wb[g & 3], kw[g]));
+		if (g < 3 || g == 15)
+			continue;
+		extend(wa, g);
+		extend(wb, g);
 	}
-	for (int i = 0; i < n; i++) {
-		first[i][0] = l[i].abef = _mm_add_epi32(l[i].abef, abef);
-		first[i][1] = l[i].cdgh = _mm_add_epi32(l[i].cdgh, cdgh);
-	}
-# pragma GCC unroll 16
-	for (int g = 0; g < 16; g++) {
-		for (int i = 0; i < n; i++)
-			wk[i] = pw[g];
-		four_rounds(l, n, wk);
-	}
-	for (int i = 0; i < n; i++) {
-		uint8_t *d = dst + PAIRHASH_NODE * (size_t)i;
-		__m128i feba, dchg;
-
-		feba = _mm_shuffle_epi32(_mm_add_epi32(l[i].abef, first[i][0]),
-					 0x1b);
-		dchg = _mm_shuffle_epi32(_mm_add_epi32(l[i].cdgh, first[i][1]),
-					 0xb1);
-		_mm_storeu_si128(
-			(__m128i *)(void *)d,
-			_mm_shuffle_epi8(_mm_blend_epi16(feba, dchg, 0xf0), swap));
-		_mm_storeu_si128((__m128i *)(void *)(d + 16),
-				 _mm_shuffle_epi8(_mm_alignr_epi8(dchg, feba, 8),
-						  swap));
-		d[PAIRHASH_NODE - 1] &= 0x3f;
-	}
+	a->abef = _mm_add_epi32(a->abef, s.abef);
+	a->cdgh = _mm_add_epi32(a->cdgh, s.cdgh);
+	b->abef = _mm_add_epi32(b->abef, s.abef);
+	b->cdgh = _mm_add_epi32(b->cdgh, s.cdgh);
 }
 
-# define LANES 2
+/* The state behind the padding block, `l` the one before it, as a node. */
+SHANI INLINE void store_node(uint8_t *dst, struct lane first, struct lane l)
+{
+	__m128i *out = (__m128i *)(void *)dst;
+	__m128i feba, dchg;
+
+	feba = _mm_shuffle_epi32(_mm_add_epi32(l.abef, first.abef), 0x1b);
+	dchg = _mm_shuffle_epi32(_mm_add_epi32(l.cdgh, first.cdgh), 0xb1);
+	_mm_storeu_si128(out, swap_bytes(_mm_blend_epi16(feba, dchg, 0xf0)));
+	_mm_storeu_si128(out + 1, swap_bytes(_mm_alignr_epi8(dchg, feba, 8)));
+	dst[PAIRHASH_NODE - 1] &= 0x3f;
+}
+
+/*
+ * The padding blocks of four messages: all take the same schedule, so the
+ * registers hold only the states.
+ */
+SHANI INLINE void hash_4(uint8_t *dst, const uint8_t *src)
+{
+	const __m128i *pw = (const __m128i *)(const void *)k_padding;
+	struct lane f0, f1, f2, f3, a, b, c, d;
+
+	first_blocks(&f0, &f1, src);
+	first_blocks(&f2, &f3, src + 4 * PAIRHASH_NODE);
+	a = f0;
+	b = f1;
+	c = f2;
+	d = f3;
+# pragma GCC unroll 16
+	for (int g = 0; g < 16; g++) {
+		__m128i wk = pw[g];
+
+		a.cdgh = _mm_sha256rnds2_epu32(a.cdgh, a.abef, wk);
+		b.cdgh = _mm_sha256rnds2_epu32(b.cdgh, b.abef, wk);
+		c.cdgh = _mm_sha256rnds2_epu32(c.cdgh, c.abef, wk);
+		d.cdgh = _mm_sha256rnds2_epu32(d.cdgh, d.abef, wk);
+		wk = _mm_shuffle_epi32(wk, 0x0e);
+		a.abef = _mm_sha256rnds2_epu32(a.abef, a.cdgh, wk);
+		b.abef = _mm_sha256rnds2_epu32(b.abef, b.cdgh, wk);
+		c.abef = _mm_sha256rnds2_epu32(c.abef, c.cdgh, wk);
+		d.abef = _mm_sha256rnds2_epu32(d.abef, d.cdgh, wk);
+	}
+	store_node(dst, f0, a);
+	store_node(dst + PAIRHASH_NODE, f1, b);
+	store_node(dst + 2 * PAIRHASH_NODE, f2, c);
+	store_node(dst + 3 * PAIRHASH_NODE, f3, d);
+}
 
 SHANI static void shani(uint8_t *dst, const uint8_t *src, size_t n)
 {
-	for (; n >= LANES; n -= LANES) {
-		hash_lanes(dst, src, LANES);
-		dst += PAIRHASH_NODE * LANES;
-		src += 2 * PAIRHASH_NODE * LANES;
+	uint8_t in[8 * PAIRHASH_NODE], out[4 * PAIRHASH_NODE];
+
+	for (; n >= 4; n -= 4) {
+		hash_4(dst, src);
+		dst += 4 * PAIRHASH_NODE;
+		src += 8 * PAIRHASH_NODE;
 	}
-	for (; n; n--) {
-		hash_lanes(dst, src, 1);
-		dst += PAIRHASH_NODE;
-		src += 2 * PAIRHASH_NODE;
-	}
+	if (!n)
+		return;
+	/* One to three come rarely: they are hashed beside zeros. */
+	memset(in, 0, sizeof(in));
+	memcpy(in, src, 2 * PAIRHASH_NODE * n);
+	hash_4(out, in);
+	memcpy(dst, out, PAIRHASH_NODE * n);
 }
 
 pairhash_fn pairhash_shani(void)

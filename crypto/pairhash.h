@@ -4,9 +4,10 @@
  *
  * The tree of a piece commitment hashes pairs of 32-byte nodes.  Each is a
  * message of one block and a second block that is padding only, the same for
- * all: its message schedule is a table.  On x86 with SHA instructions two
- * messages are hashed in turns, which hides the latency of one behind the
- * other's.
+ * all: its message schedule is a table.  On x86 with SHA instructions the first
+ * blocks of two messages, then the padding blocks of four, are hashed in turns,
+ * which hides the latency of one behind the others'.  (Sixteen messages in
+ * AVX-512 were tried: 45 ns a message where this takes 28.)
  *
  * Threading: stateless.
  */

@@ -82,15 +82,16 @@ static void expand_quad(uint8_t *o, const uint8_t *s)
 	for (size_t i = 0; i < 3; i++)
 		store64(o + 8 * i, w[i]);
 	store64(o + 24, w[3] & low62);
+#pragma GCC unroll 3
 	for (unsigned leaf = 1; leaf < 4; leaf++) {
 		unsigned up = 2 * leaf;
-		size_t i = 4 * (size_t)leaf;
+		const uint64_t *v = w + 4 * (size_t)leaf;
+		uint8_t *to = o + 32 * (size_t)leaf;
 
-		for (size_t j = i; j < i + 4; j++) {
-			uint64_t v = w[j] << up | w[j - 1] >> (64 - up);
-
-			store64(o + 8 * j, j == i + 3 ? v & low62 : v);
-		}
+		store64(to, v[0] << up | v[-1] >> (64 - up));
+		store64(to + 8, v[1] << up | v[0] >> (64 - up));
+		store64(to + 16, v[2] << up | v[1] >> (64 - up));
+		store64(to + 24, (v[3] << up | v[2] >> (64 - up)) & low62);
 	}
 }
 

@@ -1,0 +1,43 @@
+/*
+ * walfile.h - the WAL on disk (layout: pagecrypt.h)
+ *
+ * SQLite writes a frame in two writes, 24 bytes of header and the page; both are
+ * sealed as one text, so the header is held back until its page comes.  Where
+ * SQLite rewrites one half of a frame that is already there (only when a cache
+ * spills, which ours never does), the other half is read first.
+ *
+ * Recovery.  SQLite reads the WAL from its start until the first frame that does
+ * not fit.  A frame that does not authenticate is given back as zeros then: the
+ * end of the log.  It may be a torn end only if nothing behind it was ever built
+ * upon: should a commit behind it be followed by a frame whose checksum goes on
+ * from that commit, then the next transaction had begun, so that commit had been
+ * synced and this frame with it.  It is damage, -EUCLEAN.  So a flipped bit can
+ * only cost the very last transaction, which nobody can tell from a torn one.
+ * The WAL's header has a sector of its own and is synced before any frame: old,
+ * new, or all zeros (never written); anything else is damage.
+ *
+ * Threading: as the connection.
+ */
+#ifndef DB_WALFILE_H
+#define DB_WALFILE_H
+
+#include "db/vfs.h"
+
+struct walfile {
+	sqlite3_file base;
+	struct vfs *vfs;
+	struct io_file *file; /* NULL: absent, and we are read only */
+	bool pending;         /* header of frame pending_frame, held back */
+	uint64_t pending_frame;
+	uint8_t pending_header[FRAME_HEADER];
+	uint8_t header[WAL_HEADER_SIZE]; /* the header as last read or written */
+	uint8_t frame[FRAME_SIZE];       /* scratch */
+};
+
+/* xOpen for the WAL. */
+int walfile_open(struct walfile *w, struct vfs *v, int *ret_flags);
+
+/* Blocks for `bytes` more behind the last frame: 0, -ENOSPC, -errno. */
+must_check int walfile_reserve(struct walfile *w, uint64_t bytes);
+
+#endif

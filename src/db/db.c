@@ -341,7 +341,7 @@ int db_checkpoint(struct db *db, enum db_checkpoint mode)
 	lock_take(&sh->lock);
 	if (n_done > 0 && turn == sh->wal_turn)
 		sh->wal_done = MIN(sh->wal_used,
-				   WAL_HEADER_SPACE + (uint64_t)n_done * FRAME_SIZE);
+				   WAL_HEADER_SPACE + (uint64_t)n_done * FRAME_DISK);
 	lock_drop(&sh->lock);
 	return rc == SQLITE_OK ? 0 : db_err(db, rc, "checkpoint");
 }
@@ -378,7 +378,7 @@ int db_reserve(struct db *db, uint64_t n_pages)
 		return -EROFS;
 	if (n > UINT32_MAX)
 		return -ENOSPC;
-	return walfile_reserve(db->vfs->wal, n * FRAME_SIZE);
+	return walfile_reserve(db->vfs->wal, n * FRAME_DISK);
 }
 
 /* --- the rest --- */

@@ -17,9 +17,15 @@
  *   32      40    mark
  *   72      440   zeros: the header owns its sector, so a torn write leaves the
  *                 old one or the new one
- *   512     4120  frame 1: 24 bytes frame header and 4056 of page, sealed as one
- *                 text of 4080; then the mark
- *   4632    ...   frame n at 512 + (n - 1) * 4120
+ *   512     4128  frame 1
+ *   4640    ...   frame n at 512 + (n - 1) * 4128
+ *
+ *   frame (the first three fields are sealed as one text of 4088)
+ *   offset  size  field
+ *   0       8     synced: frames of this log known durable when this was written
+ *   8       24    SQLite's frame header
+ *   32      4056  page
+ *   4088    40    mark
  *
  * Associated data, little endian:
  *   0   8   "fildb\0\0\1"
@@ -45,8 +51,10 @@
 #define WAL_HEADER_SIZE  32u /* as SQLite sees it */
 #define WAL_HEADER_SPACE 512u
 #define FRAME_HEADER     24u
-#define FRAME_SIZE       (FRAME_HEADER + DB_PAGE_SIZE)
-#define FRAME_TEXT       (FRAME_HEADER + PAGE_TEXT)
+#define FRAME_SIZE       (FRAME_HEADER + DB_PAGE_SIZE) /* as SQLite sees it */
+#define FRAME_SYNCED     8u
+#define FRAME_TEXT       (FRAME_SYNCED + FRAME_HEADER + PAGE_TEXT)
+#define FRAME_DISK       (FRAME_TEXT + AEAD_MARK_SIZE)
 
 enum page_kind {
 	PAGE_MAIN = 1,

@@ -53,6 +53,8 @@ struct share {
 	uint64_t wal_used;      /* end of the last frame written */
 	uint64_t wal_done;      /* frames before this are in the database */
 	uint64_t wal_turn;      /* counts restarts of the WAL */
+	uint64_t wal_commit;    /* last commit written, a frame number */
+	uint64_t wal_synced;    /* last commit known durable */
 	uint64_t wal_allocated; /* blocks in front of this are ours */
 };
 

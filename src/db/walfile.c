@@ -16,55 +16,75 @@ static struct walfile *wal_of(sqlite3_file *f)
 /* Frames count from 1, as SQLite counts them. */
 static uint64_t frame_at(uint64_t frame)
 {
-	return WAL_HEADER_SPACE + (frame - 1) * FRAME_SIZE;
+	return WAL_HEADER_SPACE + (frame - 1) * FRAME_DISK;
 }
 
-static void note_written(struct walfile *w, uint64_t off, uint64_t n, bool restart)
+/* The scratch frame as SQLite sees it. */
+static uint8_t *seen(struct walfile *w)
 {
-	struct share *sh = w->vfs->share;
-
-	lock_take(&sh->lock);
-	if (restart) {
-		sh->wal_used = n;
-		sh->wal_done = n;
-		sh->wal_turn++;
-	}
-	sh->wal_used = MAX(sh->wal_used, off + n);
-	if (off <= sh->wal_allocated)
-		sh->wal_allocated = MAX(sh->wal_allocated, off + n);
-	lock_drop(&sh->lock);
+	return w->disk + FRAME_SYNCED;
 }
 
-/* 0 and the opened frame in w->frame; -EBADMSG if torn, cut or changed. */
+static uint32_t get_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+}
+
+/* SQLite's fields: the salts of the log, and whether the frame is a commit. */
+static bool is_of_this_log(struct walfile *w)
+{
+	return memcmp(seen(w) + 8, w->header + 16, 8) == 0;
+}
+
+static bool is_commit(struct walfile *w)
+{
+	return get_be32(seen(w) + 4) != 0;
+}
+
+/* 0 and the opened frame in w->disk; -EBADMSG if torn, cut or changed. */
 static int load_frame(struct walfile *w, uint64_t frame)
 {
 	int64_t n;
 
 	if (!w->file)
 		return -EBADMSG;
-	n = io_pread(w->file, w->frame, FRAME_SIZE, frame_at(frame));
+	n = io_pread(w->file, w->disk, FRAME_DISK, frame_at(frame));
 	if (n < 0)
 		return (int)n;
-	if (n < (int64_t)FRAME_SIZE)
+	if (n < (int64_t)FRAME_DISK)
 		return -EBADMSG;
 	return pagecrypt_open(&w->vfs->pc, PAGE_WAL_FRAME, frame, FRAME_TEXT,
-			      w->frame);
+			      w->disk);
 }
 
-/* Seal w->frame and write it. */
+/* Seal the scratch frame and write it. */
 static int store_frame(struct walfile *w, uint64_t frame)
 {
+	struct share *sh = w->vfs->share;
+	uint64_t at = frame_at(frame);
+	bool commit = is_commit(w);
 	int r;
 
-	if (!pagecrypt_tail_is_zero(w->frame + FRAME_HEADER))
+	if (!pagecrypt_tail_is_zero(seen(w) + FRAME_HEADER))
 		return log_err(-EINVAL, "%s: reserved bytes of a page in use",
 			       w->vfs->wal_name);
-	pagecrypt_seal(&w->vfs->pc, PAGE_WAL_FRAME, frame, w->frame, FRAME_TEXT,
-		       w->frame);
-	r = io_pwrite(w->file, w->frame, FRAME_SIZE, frame_at(frame));
-	if (r == 0)
-		note_written(w, frame_at(frame), FRAME_SIZE, false);
-	return r;
+	lock_take(&sh->lock);
+	put_le64(w->disk, sh->wal_synced);
+	lock_drop(&sh->lock);
+	pagecrypt_seal(&w->vfs->pc, PAGE_WAL_FRAME, frame, w->disk, FRAME_TEXT,
+		       w->disk);
+	r = io_pwrite(w->file, w->disk, FRAME_DISK, at);
+	if (r < 0)
+		return r;
+	lock_take(&sh->lock);
+	sh->wal_used = MAX(sh->wal_used, at + FRAME_DISK);
+	if (at <= sh->wal_allocated)
+		sh->wal_allocated = MAX(sh->wal_allocated, at + FRAME_DISK);
+	if (commit)
+		sh->wal_commit = frame;
+	lock_drop(&sh->lock);
+	return 0;
 }
 
 /* A held-back header whose page did not come belongs to a frame on the disk. */
@@ -78,32 +98,13 @@ static int flush_pending(struct walfile *w)
 	r = load_frame(w, w->pending_frame);
 	if (r < 0)
 		return r == -EBADMSG ? -EUCLEAN : r;
-	memcpy(w->frame, w->pending_header, FRAME_HEADER);
+	memcpy(seen(w), w->pending_header, FRAME_HEADER);
 	return store_frame(w, w->pending_frame);
 }
 
-static uint32_t get_be32(const uint8_t *p)
+/* Does a frame behind this end of the log know that it was durable? */
+static int is_damage(struct walfile *w, uint64_t end, bool *ret)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	       (uint32_t)p[2] << 8 | p[3];
-}
-
-/* SQLite's WAL checksum (https://sqlite.org/fileformat2.html#walcksm). */
-static void checksum(bool big, const uint8_t *p, size_t n, uint32_t sum[static 2])
-{
-	for (size_t i = 0; i < n; i += 8) {
-		sum[0] += (big ? get_be32(p + i) : get_le32(p + i)) + sum[1];
-		sum[1] += (big ? get_be32(p + i + 4) : get_le32(p + i + 4)) +
-			  sum[0];
-	}
-}
-
-/* Does a transaction go on from a commit at or behind this broken frame? */
-static int built_upon(struct walfile *w, uint64_t broken, bool *ret)
-{
-	const uint8_t *h = w->header;
-	bool after_commit = false;
-	uint32_t sum[2] = { 0, 0 };
 	uint64_t size;
 	int r;
 
@@ -111,42 +112,38 @@ static int built_upon(struct walfile *w, uint64_t broken, bool *ret)
 	if (!w->file)
 		return 0;
 	r = io_size(w->file, &size);
-	if (r < 0)
-		return r;
-	for (uint64_t i = broken + 1; frame_at(i + 1) <= size; i++) {
+	for (uint64_t i = end + 1; r == 0 && frame_at(i + 1) <= size; i++) {
 		r = load_frame(w, i);
-		if (r < 0 && r != -EBADMSG)
-			return r;
-		if (r < 0 || memcmp(w->frame + 8, h + 16, 8) != 0) {
-			after_commit = false;
-			continue;
-		}
-		checksum(h[3] & 1, w->frame, 8, sum);
-		checksum(h[3] & 1, w->frame + FRAME_HEADER, DB_PAGE_SIZE, sum);
-		if (after_commit && sum[0] == get_be32(w->frame + 16) &&
-		    sum[1] == get_be32(w->frame + 20)) {
+		if (r == 0 && is_of_this_log(w) && get_le64(w->disk) >= end) {
 			*ret = true;
 			return 0;
 		}
-		after_commit = get_be32(w->frame + 4) != 0;
-		sum[0] = get_be32(w->frame + 16);
-		sum[1] = get_be32(w->frame + 20);
+		if (r == -EBADMSG)
+			r = 0;
 	}
-	return 0;
+	return r;
 }
 
-/* A frame that does not authenticate: the end of the log, or damage. */
-static int broken_frame(struct walfile *w, uint64_t frame)
+/*
+ * A frame for SQLite in w->disk.  While it recovers, the end of the log is a
+ * frame of zeros.
+ */
+static int fetch_frame(struct walfile *w, uint64_t frame)
 {
 	bool damage = true;
 	int r;
 
+	r = load_frame(w, frame);
+	if (r == 0 && (!w->vfs->recovering || is_of_this_log(w)))
+		return 0;
+	if (r < 0 && r != -EBADMSG)
+		return r;
 	if (w->vfs->recovering) {
-		r = built_upon(w, frame, &damage);
+		r = is_damage(w, frame, &damage);
 		if (r < 0)
 			return r;
 	}
-	memset(w->frame, 0, sizeof(w->frame));
+	memset(w->disk, 0, sizeof(w->disk));
 	if (!damage)
 		return 0;
 	return log_err(-EUCLEAN, "%s: frame %llu", w->vfs->wal_name,
@@ -194,29 +191,34 @@ static int wal_read(sqlite3_file *f, void *p, int n, sqlite3_int64 off)
 		return vfs_fail(w->vfs, -EINVAL, SQLITE_IOERR_READ);
 	r = flush_pending(w);
 	if (r == 0)
-		r = load_frame(w, frame);
-	if (r == -EBADMSG)
-		r = broken_frame(w, frame);
+		r = fetch_frame(w, frame);
 	if (r < 0) {
 		memset(p, 0, (size_t)n);
 		return vfs_fail(w->vfs, r, SQLITE_IOERR_READ);
 	}
-	memcpy(p, w->frame + at, (size_t)n);
+	memcpy(p, seen(w) + at, (size_t)n);
 	return SQLITE_OK;
 }
 
 static int write_header(struct walfile *w, const void *p)
 {
 	uint8_t sector[WAL_HEADER_SPACE] = { 0 };
+	struct share *sh = w->vfs->share;
 	int r;
 
 	w->pending = false;
 	memcpy(w->header, p, WAL_HEADER_SIZE);
 	pagecrypt_seal(&w->vfs->pc, PAGE_WAL_HEADER, 0, p, WAL_HEADER_SIZE, sector);
 	r = io_pwrite(w->file, sector, sizeof(sector), 0);
-	if (r == 0)
-		note_written(w, 0, sizeof(sector), true);
-	return r;
+	if (r < 0)
+		return r;
+	lock_take(&sh->lock);
+	sh->wal_used = sh->wal_done = WAL_HEADER_SPACE;
+	sh->wal_allocated = MAX(sh->wal_allocated, WAL_HEADER_SPACE);
+	sh->wal_commit = sh->wal_synced = 0;
+	sh->wal_turn++;
+	lock_drop(&sh->lock);
+	return 0;
 }
 
 static int write_frame(struct walfile *w, const uint8_t *p, size_t n,
@@ -228,7 +230,7 @@ static int write_frame(struct walfile *w, const uint8_t *p, size_t n,
 	if (w->pending && w->pending_frame == frame && at == FRAME_HEADER &&
 	    n == DB_PAGE_SIZE) {
 		w->pending = false;
-		memcpy(w->frame, w->pending_header, FRAME_HEADER);
+		memcpy(seen(w), w->pending_header, FRAME_HEADER);
 		complete = true;
 	}
 	r = flush_pending(w);
@@ -245,7 +247,7 @@ static int write_frame(struct walfile *w, const uint8_t *p, size_t n,
 		if (r < 0)
 			return r == -EBADMSG ? -EUCLEAN : r;
 	}
-	memcpy(w->frame + at, p, n);
+	memcpy(seen(w) + at, p, n);
 	return store_frame(w, frame);
 }
 
@@ -281,7 +283,7 @@ static int wal_truncate(sqlite3_file *f, sqlite3_int64 size)
 	if (!w->file || w->vfs->read_only)
 		return vfs_fail(w->vfs, -EROFS, SQLITE_IOERR_TRUNCATE);
 	if (size >= (int)WAL_HEADER_SIZE)
-		disk = WAL_HEADER_SPACE + (uint64_t)size - WAL_HEADER_SIZE;
+		disk = frame_at(((uint64_t)size - WAL_HEADER_SIZE) / FRAME_SIZE + 1);
 	w->pending = false;
 	r = io_truncate(w->file, disk);
 	if (r < 0)
@@ -302,6 +304,7 @@ static int wal_sync(sqlite3_file *f, int flags)
 {
 	struct walfile *w = wal_of(f);
 	struct share *sh = w->vfs->share;
+	uint64_t commit, turn;
 	bool is_new;
 	int r;
 
@@ -309,20 +312,24 @@ static int wal_sync(sqlite3_file *f, int flags)
 	if (!w->file)
 		return SQLITE_OK;
 	r = flush_pending(w);
-	if (r == 0)
-		r = io_datasync(w->file);
 	lock_take(&sh->lock);
+	commit = sh->wal_commit;
+	turn = sh->wal_turn;
 	is_new = sh->wal_is_new;
 	lock_drop(&sh->lock);
-	if (r == 0 && is_new) {
+	if (r == 0)
+		r = io_datasync(w->file);
+	if (r == 0 && is_new)
 		r = io_syncdir(w->vfs->io, w->vfs->dir);
-		if (r == 0) {
-			lock_take(&sh->lock);
-			sh->wal_is_new = false;
-			lock_drop(&sh->lock);
-		}
-	}
-	return r < 0 ? vfs_fail(w->vfs, r, SQLITE_IOERR_FSYNC) : SQLITE_OK;
+	if (r < 0)
+		return vfs_fail(w->vfs, r, SQLITE_IOERR_FSYNC);
+	lock_take(&sh->lock);
+	if (is_new)
+		sh->wal_is_new = false;
+	if (turn == sh->wal_turn)
+		sh->wal_synced = MAX(sh->wal_synced, commit);
+	lock_drop(&sh->lock);
+	return SQLITE_OK;
 }
 
 static int wal_size(sqlite3_file *f, sqlite3_int64 *ret)
@@ -335,9 +342,11 @@ static int wal_size(sqlite3_file *f, sqlite3_int64 *ret)
 		r = io_size(w->file, &size);
 	if (r < 0)
 		return vfs_fail(w->vfs, r, SQLITE_IOERR_FSTAT);
-	*ret = size < WAL_HEADER_SPACE ?
-		       0 :
-		       (sqlite3_int64)(size - WAL_HEADER_SPACE + WAL_HEADER_SIZE);
+	*ret = 0;
+	if (size >= WAL_HEADER_SPACE)
+		*ret = (sqlite3_int64)(WAL_HEADER_SIZE +
+				       (size - WAL_HEADER_SPACE) / FRAME_DISK *
+					       FRAME_SIZE);
 	return SQLITE_OK;
 }
 

@@ -7,12 +7,12 @@
  * spills, which ours never does), the other half is read first.
  *
  * Recovery.  SQLite reads the WAL from its start until the first frame that does
- * not fit.  A frame that does not authenticate is given back as zeros then: the
- * end of the log.  It may be a torn end only if nothing behind it was ever built
- * upon: should a commit behind it be followed by a frame whose checksum goes on
- * from that commit, then the next transaction had begun, so that commit had been
- * synced and this frame with it.  It is damage, -EUCLEAN.  So a flipped bit can
- * only cost the very last transaction, which nobody can tell from a torn one.
+ * not fit.  A frame that does not authenticate, or belongs to an older log, is
+ * the end.  It may be a torn end only if nobody built upon it: each frame says up
+ * to which commit the log was durable when it was written.  Should one behind the
+ * end say that it reached beyond the end, then a frame is damaged that had been
+ * synced: -EUCLEAN.  So a flipped bit can only cost the very last transaction,
+ * which nobody can tell from a torn one.
  * The WAL's header has a sector of its own and is synced before any frame: old,
  * new, or all zeros (never written); anything else is damage.
  *
@@ -30,8 +30,8 @@ struct walfile {
 	bool pending;         /* header of frame pending_frame, held back */
 	uint64_t pending_frame;
 	uint8_t pending_header[FRAME_HEADER];
-	uint8_t header[WAL_HEADER_SIZE]; /* the header as last read or written */
-	uint8_t frame[FRAME_SIZE];       /* scratch */
+	uint8_t header[WAL_HEADER_SIZE]; /* as last read or written */
+	uint8_t disk[FRAME_DISK];        /* scratch: a frame as on the disk */
 };
 
 /* xOpen for the WAL. */

@@ -23,7 +23,7 @@
 #define DB_FILE  "drive.db"
 #define WAL_FILE "drive.db-wal"
 #define PLAIN    "a very well known text"
-#define FRAME    4120u
+#define FRAME    4128u
 #define HEADER   512u
 
 extern struct secret *the_key;

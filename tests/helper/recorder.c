@@ -226,7 +226,7 @@ static int truncate_logged(struct recorder *rec, struct memnode *node, uint64_t 
 }
 
 static int open_locked(struct recorder *rec, const char *name, int flags,
-		       struct memnode **ret)
+		       struct memnode **ret) REQUIRES(&rec->lock)
 {
 	struct memnode *node = memfs_find(&rec->now, name);
 	int r = enter(rec, RECORDER_OPEN);
@@ -269,7 +269,7 @@ static int rec_open(struct io *io, const char *name, int flags, struct io_file *
 	return r;
 }
 
-static int unlink_locked(struct recorder *rec, const char *name)
+static int unlink_locked(struct recorder *rec, const char *name) REQUIRES(&rec->lock)
 {
 	struct memnode *node = memfs_find(&rec->now, name);
 	int r = enter(rec, RECORDER_NAME);
@@ -298,6 +298,7 @@ static int rec_unlink(struct io *io, const char *name)
 }
 
 static int rename_locked(struct recorder *rec, const char *from, const char *to)
+	REQUIRES(&rec->lock)
 {
 	struct memnode *node = memfs_find(&rec->now, from);
 	struct memnode *over = memfs_find(&rec->now, to);
@@ -473,9 +474,9 @@ static int64_t rec_pread(struct io_file *f, void *p, size_t n, uint64_t off)
 	return r;
 }
 
-static int pwrite_locked(struct rec_file *f, const void *p, size_t n, uint64_t off)
+static int pwrite_locked(struct recorder *rec, struct rec_file *f, const void *p,
+			 size_t n, uint64_t off) REQUIRES(&rec->lock)
 {
-	struct recorder *rec = f->rec;
 	int r = enter(rec, RECORDER_WRITE);
 	int r2;
 
@@ -500,7 +501,7 @@ static int rec_pwrite(struct io_file *f, const void *p, size_t n, uint64_t off)
 	int r;
 
 	lock_take(&rec->lock);
-	r = pwrite_locked(file_of(f), p, n, off);
+	r = pwrite_locked(rec, file_of(f), p, n, off);
 	lock_drop(&rec->lock);
 	return r;
 }
@@ -533,9 +534,9 @@ static int rec_truncate(struct io_file *f, uint64_t size)
 	return r;
 }
 
-static int allocate_locked(struct rec_file *f, int mode, uint64_t off, uint64_t n)
+static int allocate_locked(struct recorder *rec, struct rec_file *f, int mode,
+			   uint64_t off, uint64_t n) REQUIRES(&rec->lock)
 {
-	struct recorder *rec = f->rec;
 	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
 	struct change *c;
 	int r = enter(rec, RECORDER_ALLOCATE);
@@ -570,7 +571,7 @@ static int rec_allocate(struct io_file *f, int mode, uint64_t off, uint64_t n)
 	int r;
 
 	lock_take(&rec->lock);
-	r = allocate_locked(file_of(f), mode, off, n);
+	r = allocate_locked(rec, file_of(f), mode, off, n);
 	lock_drop(&rec->lock);
 	return r;
 }

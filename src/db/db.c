@@ -41,8 +41,8 @@ static int translate(struct db *db, int rc)
 	switch (rc & 0xff) {
 	case SQLITE_FULL: return -ENOSPC;
 	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
 		return rc == SQLITE_IOERR_NOMEM ? -ENOMEM : disk_error(db, -EIO);
-	case SQLITE_CANTOPEN: return disk_error(db, -EIO);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: return -EUCLEAN;
 	case SQLITE_NOMEM: return -ENOMEM;
@@ -52,10 +52,10 @@ static int translate(struct db *db, int rc)
 	case SQLITE_LOCKED:
 	case SQLITE_PROTOCOL: return -EBUSY;
 	case SQLITE_TOOBIG: return -EMSGSIZE;
-	case SQLITE_INTERRUPT: return -ECANCELED;
+	case SQLITE_INTERRUPT:
 	case SQLITE_ABORT: return -ECANCELED; /* its transaction is gone */
 	case SQLITE_ERROR: return -EINVAL;
-	default: return -EIO;
+	default: return -ENOTRECOVERABLE; /* none that we know to happen */
 	}
 }
 
@@ -92,6 +92,10 @@ static void conn_fini(struct db *db)
 	db->vfs = NULL;
 }
 
+/*
+ * secure_delete (Debian's default is on) would write freed pages full of zeros;
+ * what they hold is ciphertext on the disk anyway.
+ */
 static int set_up(struct db *db, uint32_t cache_pages)
 {
 	int reserve = AEAD_MARK_SIZE;
@@ -109,7 +113,8 @@ static int set_up(struct db *db, uint32_t cache_pages)
 			"PRAGMA synchronous = FULL; PRAGMA foreign_keys = off;"
 			"PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;"
 			"PRAGMA trusted_schema = off; PRAGMA cell_size_check = on;"
-			"PRAGMA recursive_triggers = off");
+			"PRAGMA recursive_triggers = off;"
+			"PRAGMA auto_vacuum = none; PRAGMA secure_delete = off");
 	if (r == 0)
 		r = db_exec(db, sql);
 	return r == 0 ? db_exec(db, "PRAGMA cache_spill = off") : r;
@@ -164,7 +169,7 @@ static int create(const struct db_params *p)
 	_cleanup_io_file_ struct io_file *f = NULL;
 	char file[DB_NAME_MAX + 8], wal[DB_NAME_MAX + 8], dir[DB_NAME_MAX + 8] = ".";
 	const char *slash = strrchr(p->name, '/');
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	(void)snprintf(file, sizeof(file), "%s.new", p->name); /* fits */
@@ -197,7 +202,7 @@ static int create(const struct db_params *p)
 static int look(const struct db_params *p)
 {
 	_cleanup_io_file_ struct io_file *f = NULL;
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	r = io_open(p->io, p->name, O_RDONLY, &f);

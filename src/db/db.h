@@ -80,8 +80,11 @@ must_check int db_exec(struct db *db, const char *sql);
 
 /*
  * begin takes the writer's place at once (-EBUSY).  begin_read pins a snapshot
- * that ends with commit or rollback.  If commit fails the transaction is rolled
- * back and the database unchanged; rollback without a transaction is fine.
+ * that ends with commit or rollback.  Rollback without a transaction is fine.
+ *
+ * If commit fails the transaction is rolled back.  -ENOSPC: nothing of it is on
+ * the disk.  -EIO, from the sync: it is not there for this process, but if that
+ * ends before the next commit, the next one may find it whole (never a part).
  */
 must_check int db_begin(struct db *db);
 must_check int db_begin_read(struct db *db);
@@ -129,13 +132,14 @@ uint64_t db_dirty_pages(struct db *db);
  * position in steps of wal_prealloc_bytes (fallocate; zeros are written where the
  * file system cannot), so most calls are arithmetic only.  -ENOSPC: nothing has
  * changed, commit or refuse the operation.  To be called before the statements
- * of an operation with a bound of what they change; a row changed in one b-tree
- * of depth d touches at most 5d + 3 pages, and one more each 4052 bytes of row.
+ * of an operation with a bound of what they change: in a b-tree of depth d a row
+ * that is put or changed touches at most 5d + 4 pages, one that is deleted twice
+ * that, and either one more for each 4052 bytes of row.
  */
 must_check int db_reserve(struct db *db, uint64_t n_pages);
 
 /*
- * The whole tree and every page, like fsck: -EUCLEAN with a reason, or 0.
+ * All trees and every page in use, like fsck: -EUCLEAN with a reason, or 0.
  */
 must_check int db_check(struct db *db, struct err *reterr);
 

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "db/share.h"
@@ -434,9 +435,10 @@ static int x_time(sqlite3_vfs *base, double *ret)
 
 static int x_last_error(sqlite3_vfs *base, int n, char *text)
 {
-	(void)n;
-	(void)text;
-	return -vfs_of(base)->error;
+	int r = vfs_of(base)->error;
+
+	(void)snprintf(text, (size_t)n, "%s", err_str(r)); /* cut is fine */
+	return -r;
 }
 
 static int set_names(struct vfs *v, const char *name)

@@ -83,6 +83,52 @@ static void transactions_survive_every_cut(void **state)
 	recorder_free(rec);
 }
 
+/*
+ * Cut, opened, written on without a clean end, and cut again: what an earlier
+ * life left behind the end of the log is no damage and no data.
+ */
+static void a_cut_in_a_second_life_is_survived(void **state)
+{
+	struct acked acked[N_ACKED + 1];
+	struct recorder *rec = history(acked), *one, *two;
+	size_t at, ack[4];
+	unsigned lives = 0;
+	int64_t before, n;
+	struct db *db;
+
+	(void)state;
+	for (at = acked[0].at; at < acked[N_ACKED].at; at += 3)
+		for (uint64_t seed = 1; seed < 4; seed++) {
+			one = cut_at(rec, at, RECORDER_SOME, seed);
+			db = open_db(one);
+			before = count_rows(db);
+			assert_true(before >= 0);
+			for (uint64_t i = 0; i < 4; i++) {
+				uint64_t k = (uint64_t)before + i + 1;
+
+				assert_int_equal(put_in_transaction(db, k, 5000), 0);
+				ack[i] = recorder_length(one);
+			}
+			for (size_t cut = ack[0]; cut <= ack[3]; cut++) {
+				int64_t least = before + 1;
+
+				for (size_t i = 1; i < 4; i++)
+					least += ack[i] <= cut;
+				two = cut_at(one, cut, RECORDER_SOME,
+					     seed * 77 + cut);
+				n = rows_after(two);
+				assert_in_range(n, least,
+						MIN(least + 1, before + 4));
+				recorder_free(two);
+				lives++;
+			}
+			db_close(db);
+			recorder_free(one);
+		}
+	assert_true(lives > 500);
+	recorder_free(rec);
+}
+
 /* A dead process with its WAL: five transactions, the last one of many pages. */
 static struct recorder *dead_disk(uint64_t *ret_last)
 {
@@ -313,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transactions_survive_every_cut),
+		cmocka_unit_test(a_cut_in_a_second_life_is_survived),
 		cmocka_unit_test(a_cut_wal_tail_costs_only_what_was_cut),
 		cmocka_unit_test(a_flip_in_the_wal_is_an_error_or_the_end_of_the_log),
 		cmocka_unit_test(a_flip_in_the_wal_of_a_living_database_is_an_error),

@@ -23,6 +23,9 @@ int link_encode(const struct link *l, struct buf *b)
 		t[2] = l->n_inline;
 		memcpy(t + 3, l->bytes, l->n_inline);
 		n = 3 + (size_t)l->n_inline;
+	} else if (l->kind == LINK_PLAIN) {
+		memcpy(t + 2, l->digest, LINK_DIGEST_SIZE);
+		n = 34;
 	}
 	return buf_append(b, slice(t, n));
 }
@@ -33,7 +36,7 @@ int link_decode(struct cursor *c, struct link *ret)
 	uint8_t codec = cursor_u8(c);
 	struct link l = { .kind = kind, .codec = codec };
 
-	if (kind > LINK_IDENTITY || (kind == LINK_NONE && codec != 0) ||
+	if (kind > LINK_PLAIN || (kind == LINK_NONE && codec != 0) ||
 	    (kind != LINK_NONE && codec != LINK_RAW && codec != LINK_DAGPB))
 		cursor_fail(c, -EPROTO);
 	if (kind == LINK_SEALED) {
@@ -48,6 +51,8 @@ int link_decode(struct cursor *c, struct link *ret)
 			cursor_fail(c, -EPROTO);
 		else
 			cursor_copy(c, l.bytes, l.n_inline);
+	} else if (kind == LINK_PLAIN) {
+		cursor_copy(c, l.digest, LINK_DIGEST_SIZE);
 	}
 	if (cursor_ok(c) < 0)
 		return cursor_ok(c);

@@ -22,6 +22,11 @@
  *   identity:
  *   2       1     n, at most 128
  *   3       n     the bytes
+ *   plain:
+ *   2       32    sha2-256 of the block itself
+ *
+ * A plain link is what `publish` makes and what foreign UnixFS nodes hold: no
+ * key, no place.  A sealed drive never contains one.
  */
 #ifndef CRYPTO_LINK_H
 #define CRYPTO_LINK_H
@@ -42,7 +47,8 @@ struct cursor;
 enum link_kind {
 	LINK_NONE = 0,
 	LINK_SEALED = 1,
-	LINK_IDENTITY = 2
+	LINK_IDENTITY = 2,
+	LINK_PLAIN = 3
 };
 enum link_codec {
 	LINK_RAW = 0x55,
@@ -58,7 +64,7 @@ struct place {
 struct link {
 	enum link_kind kind;
 	enum link_codec codec;
-	uint8_t digest[LINK_DIGEST_SIZE]; /* sealed */
+	uint8_t digest[LINK_DIGEST_SIZE]; /* sealed, plain */
 	uint8_t key[LINK_KEY_SIZE];       /* sealed */
 	struct place place;               /* sealed */
 	uint8_t n_inline;                 /* identity */

@@ -235,7 +235,7 @@ static void links_come_back_as_they_went(void **state)
 static void hostile_links_are_refused(void **state)
 {
 	static const uint8_t bad[][3] = {
-		{ 3, 0x55, 0 },    /* unknown kind */
+		{ 4, 0x55, 0 },    /* unknown kind */
 		{ 2, 0x71, 0 },    /* unknown codec */
 		{ 1, 0x00, 0 },    /* no codec */
 		{ 0, 0x55, 0 },    /* none, with a codec */

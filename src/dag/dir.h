@@ -1,0 +1,130 @@
+/*
+ * dir.h - directories: builder (basic or HAMT) and node reader
+ *
+ * Builder: entries in any order; the shape follows from the final set of
+ * entries alone (profile.h), never from their history.  HAMT rules: hamt.h.
+ * In the sealed profile, names whose 64 hash bits are all equal share a bucket
+ * at the deepest level; a plain profile refuses them by name.
+ *
+ * Memory: a copy of each entry: about 110 bytes + name + attr (sealed); so a
+ * million entries with names of 20 and attributes of 60 bytes take 190 MB until
+ * finish.  Blocks go to the sealer one by one.
+ *
+ * Reader: dir_node_parse() checks the opened bytes of one node and an iterator
+ * yields entries and sub-shards; the caller fetches sub-shards and drives the
+ * traversal (list everything, or follow dir_node_find() down).
+ *
+ *   level = 0; body = root
+ *   loop: dir_node_parse(body, sealed, level, &n)
+ *         dir_node_find(&n, name, &item): 0 absent, 1 item
+ *         item.is_subshard: body = fetch(item.link) or -EINPROGRESS, level++
+ *
+ * Threading: a builder belongs to one thread.  Errors: -ENOMEM, -EPROTO for a
+ * wrong form, and whatever the sealer returns.
+ */
+#ifndef DAG_DIR_H
+#define DAG_DIR_H
+
+#include "base/slice.h"
+#include "base/util.h"
+#include "crypto/link.h"
+#include "dag/file.h"
+#include "dag/unixfs.h"
+
+struct dag_profile;
+struct dir_builder;
+struct err;
+struct sealer;
+
+#define DIR_NAME_MAX 255 /* bytes that we write; readers take any */
+
+must_check int dir_builder_new(const struct dag_profile *p,
+			       struct sealer *sealer, struct dir_builder **ret);
+void dir_builder_free(struct dir_builder *b); /* NULL is fine */
+
+/* Mode and mtime in the root node; drives keep both in Attr instead. */
+void dir_builder_set_meta(struct dir_builder *b, const struct unixfs *meta);
+
+/*
+ * Copies all.  `tsize` as the entry's builder returned it; `attr` is an encoded
+ * Attr (sealed profile; attr.h), else empty.
+ *
+ * -EINVAL  name empty, ".", "..", with '/' or NUL, over DIR_NAME_MAX bytes, or
+ *          a link that does not fit the profile
+ */
+must_check int dir_builder_add(struct dir_builder *b, struct slice name,
+			       const struct link *link, uint64_t tsize,
+			       struct slice attr);
+
+/*
+ * Sort, decide, seal; ret->size is 0.  After it only free.
+ *
+ * -EEXIST    a name twice
+ * -ENOTSUP   plain profile: two names whose hashes are equal
+ * -EMSGSIZE  names with equal hashes that do not fit one block
+ */
+must_check int dir_builder_finish(struct dir_builder *b, struct dag_root *ret,
+				  struct err *reterr);
+
+static inline void dir_builder_freep(struct dir_builder **b)
+{
+	dir_builder_free(*b);
+}
+#define _cleanup_dir_builder_ _cleanup_(dir_builder_freep)
+
+/* One opened node. */
+struct dir_node {
+	struct unixfs_node node;
+	unsigned level;    /* of a shard: 0 is the root */
+	unsigned fanout;   /* of a shard; 0: basic directory */
+	unsigned n_digits; /* of a shard: hex digits before each name */
+	uint8_t bits[128]; /* of a shard: the bitfield, right-aligned */
+};
+
+struct dir_item {
+	struct slice name; /* empty for a sub-shard */
+	struct link link;  /* LINK_NONE: a hash that we do not know; see cid */
+	struct slice cid;  /* as it stands in the node */
+	uint64_t tsize;
+	struct slice attr; /* sealed; empty for a sub-shard */
+	unsigned index;    /* bucket, in a shard */
+	bool is_subshard;
+};
+
+struct dir_iter {
+	const struct dir_node *dir;
+	struct unixfs_iter it;
+};
+
+/*
+ * `body` is opened and verified.  `level` counts shards from the root.  Checks
+ * names, the order of buckets, that the bitfield and the buckets agree, and
+ * that each entry stands in the bucket of its hash.
+ *
+ * -ENOTDIR   a file or symlink
+ * -EPROTO    a wrong form, or a shard below the last hash bit
+ */
+must_check int dir_node_parse(struct slice body, bool sealed, unsigned level,
+			      struct dir_node *ret);
+
+/* Wire order: by name in a basic directory, by bucket in a shard. */
+void dir_iter_init(struct dir_iter *it, const struct dir_node *dir);
+
+/* 1 and an item, 0 at the end. */
+must_check int dir_next(struct dir_iter *it, struct dir_item *ret);
+
+/* 1: the entry, or the sub-shard in which it would be; 0: absent. */
+must_check int dir_node_find(const struct dir_node *dir, struct slice name,
+			     struct dir_item *ret);
+
+/*
+ * A name that may stand in a directory: not empty, not "." or "..", without
+ * '/' and NUL.
+ */
+bool dir_name_valid(struct slice name);
+
+/* The target of an opened symlink node; -EPROTO if it is none. */
+must_check int symlink_parse(struct slice body, bool sealed,
+			     struct slice *ret_target);
+
+#endif

@@ -24,7 +24,6 @@
 
 #include "dag/cid.h"
 
-#define DAG_FANOUT   256        /* of every HAMT that we write */
 #define DAG_NODE_MAX (2u << 20) /* bytes of one block; gateways refuse more */
 
 enum dag_dir_size {
@@ -41,6 +40,7 @@ struct dag_profile {
 	uint32_t chunk_bytes;
 	uint32_t file_links;
 	enum dag_dir_size dir_size;
+	uint8_t fanout_bits;    /* of a HAMT: 8; readers take 4 to 10 */
 	uint32_t dir_basic_max; /* bytes; a larger directory is sharded */
 };
 

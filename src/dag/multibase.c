@@ -5,16 +5,18 @@
 
 struct base {
 	char prefix;
-	unsigned bits; /* a digit; 0: one big number */
+	unsigned bits;  /* a digit; 0: one big number */
+	unsigned radix; /* of a big number, else 1 << bits */
 	const char *digits;
 };
 
 static const struct base bases[] = {
-	{ 'f', 4, "0123456789abcdef" },
-	{ 'b', 5, "abcdefghijklmnopqrstuvwxyz234567" },
-	{ 'u', 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" },
-	{ 'k', 0, "0123456789abcdefghijklmnopqrstuvwxyz" },
-	{ 'z', 0, "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz" },
+	{ 'f', 4, 16, "0123456789abcdef" },
+	{ 'b', 5, 32, "abcdefghijklmnopqrstuvwxyz234567" },
+	{ 'u', 6, 64,
+	  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" },
+	{ 'k', 0, 36, "0123456789abcdefghijklmnopqrstuvwxyz" },
+	{ 'z', 0, 58, "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz" },
 };
 
 static const struct base *base_find(char prefix)
@@ -95,7 +97,6 @@ static int decode_bits(const struct base *b, bool upper, struct slice text,
 static int encode_big(const struct base *b, struct slice s, char *out, size_t cap)
 {
 	uint8_t num[MULTIBASE_MAX * 2]; /* digits, the lowest first */
-	unsigned radix = (unsigned)strlen(b->digits);
 	size_t zeros = 0, n = 0;
 	unsigned carry;
 
@@ -109,8 +110,8 @@ static int encode_big(const struct base *b, struct slice s, char *out, size_t ca
 			if (j == n)
 				num[n++] = 0;
 			carry += (unsigned)num[j] * 256;
-			num[j] = (uint8_t)(carry % radix);
-			carry /= radix;
+			num[j] = (uint8_t)(carry % b->radix);
+			carry /= b->radix;
 		}
 	}
 	if (zeros + n + 1 > cap)
@@ -126,12 +127,11 @@ static int decode_big(const struct base *b, bool upper, struct slice text,
 		      uint8_t *out, size_t cap, size_t *ret_n)
 {
 	uint8_t num[MULTIBASE_MAX]; /* bytes, the lowest first */
-	unsigned radix = (unsigned)strlen(b->digits);
 	size_t zeros = 0, n = 0;
 	unsigned carry;
 	int d;
 
-	if (text.n > MULTIBASE_MAX * 2)
+	if (text.n / 2 > MULTIBASE_MAX)
 		return -EMSGSIZE;
 	while (zeros < text.n && digit(b, upper, text.p[zeros]) == 0)
 		zeros++;
@@ -145,7 +145,7 @@ static int decode_big(const struct base *b, bool upper, struct slice text,
 				return -EMSGSIZE;
 			if (j == n)
 				num[n++] = 0;
-			carry += (unsigned)num[j] * radix;
+			carry += (unsigned)num[j] * b->radix;
 			num[j] = (uint8_t)carry;
 			carry >>= 8;
 		}

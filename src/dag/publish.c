@@ -170,7 +170,7 @@ static int publish_file(struct publish *p, int fd, struct dag_root *ret)
 	return file_builder_finish(b, ret);
 }
 
-static int publish_symlink(struct publish *p, int dirfd, const char *name,
+static int publish_symlink(struct publish *p, int at, const char *name,
 			   struct dag_root *ret)
 {
 	_cleanup_buf_ struct buf b = { .max = DAG_NODE_MAX };
@@ -179,7 +179,7 @@ static int publish_symlink(struct publish *p, int dirfd, const char *name,
 	ssize_t n;
 	int r;
 
-	n = readlinkat(dirfd, name, target, sizeof(target));
+	n = readlinkat(at, name, target, sizeof(target));
 	if (n < 0)
 		return fail(p, -errno);
 	if (n == sizeof(target))
@@ -197,7 +197,7 @@ static int publish_symlink(struct publish *p, int dirfd, const char *name,
 	return 0;
 }
 
-static int publish_at(struct publish *p, int dirfd, const char *name,
+static int publish_at(struct publish *p, int at, const char *name,
 		      unsigned depth, struct dag_root *ret);
 
 static void closedirp(DIR **d)
@@ -207,7 +207,7 @@ static void closedirp(DIR **d)
 }
 
 /* One name of a folder; special files are skipped. */
-static int publish_entry(struct publish *p, struct dir_builder *b, int dirfd,
+static int publish_entry(struct publish *p, struct dir_builder *b, int at,
 			 const char *name, unsigned depth)
 {
 	size_t len = p->path.n;
@@ -217,7 +217,7 @@ static int publish_entry(struct publish *p, struct dir_builder *b, int dirfd,
 	r = buf_printf(&p->path, "/%s", name);
 	if (r < 0)
 		return r;
-	r = publish_at(p, dirfd, name, depth, &root);
+	r = publish_at(p, at, name, depth, &root);
 	if (r > 0)
 		p->stats.skipped++;
 	else if (r == 0)
@@ -229,20 +229,18 @@ static int publish_entry(struct publish *p, struct dir_builder *b, int dirfd,
 	return 0;
 }
 
-/* Takes ownership of `fd`. */
-static int publish_dir(struct publish *p, int fd, unsigned depth,
+/* Takes `*fd` and leaves -1; what it could not take stays the caller's. */
+static int publish_dir(struct publish *p, int *fd, unsigned depth,
 		       struct dag_root *ret)
 {
 	_cleanup_dir_builder_ struct dir_builder *b = NULL;
-	_cleanup_(closedirp) DIR *d = fdopendir(fd);
+	_cleanup_(closedirp) DIR *d = fdopendir(*fd);
 	struct dirent *e;
 	int r;
 
-	if (!d) {
-		r = -errno;
-		(void)close(fd); /* only read */
-		return fail(p, r);
-	}
+	if (!d)
+		return fail(p, -errno);
+	*fd = -1;
 	if (depth > PUBLISH_DEPTH_MAX)
 		return fail(p, -ELOOP);
 	r = dir_builder_new(p->opts.profile, &p->sealer.sealer, &b);
@@ -250,6 +248,7 @@ static int publish_dir(struct publish *p, int fd, unsigned depth,
 		return r;
 	for (;;) {
 		errno = 0;
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is ours alone */
 		e = readdir(d);
 		if (!e && errno)
 			return fail(p, -errno);
@@ -258,7 +257,7 @@ static int publish_dir(struct publish *p, int fd, unsigned depth,
 		if (!dir_name_valid(slice_str(e->d_name)) ||
 		    (e->d_name[0] == '.' && !p->opts.hidden))
 			continue;
-		r = publish_entry(p, b, fd, e->d_name, depth + 1);
+		r = publish_entry(p, b, dirfd(d), e->d_name, depth + 1);
 		if (r < 0)
 			return r;
 	}
@@ -271,20 +270,19 @@ static int publish_dir(struct publish *p, int fd, unsigned depth,
  * 0; 1 for a special file, which UnixFS cannot hold.  O_NONBLOCK keeps a fifo
  * that took a file's place from hanging us.
  */
-static int publish_at(struct publish *p, int dirfd, const char *name,
+static int publish_at(struct publish *p, int at, const char *name,
 		      unsigned depth, struct dag_root *ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	int own;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(p, -errno);
 	if (S_ISLNK(st.st_mode))
-		return publish_symlink(p, dirfd, name, ret);
+		return publish_symlink(p, at, name, ret);
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return 1;
-	fd = openat(dirfd, name,
+	fd = openat(at, name,
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(p, -errno);
@@ -292,9 +290,7 @@ static int publish_at(struct publish *p, int dirfd, const char *name,
 		return publish_file(p, fd, ret);
 	if (!S_ISDIR(st.st_mode))
 		return 1;
-	own = fd;
-	fd = -1;
-	return publish_dir(p, own, depth, ret);
+	return publish_dir(p, &fd, depth, ret);
 }
 
 /* Blocks, then the header in the room that was left for it. */

@@ -13,8 +13,8 @@
  * once; the header, of fixed size, is written when the root is known.  If
  * publish fails the CAR's content is undefined.
  *
- * Memory: 48 bytes a distinct block, the entries of the folders from the root
- * to where the walk is (dir.h), and one chunk.
+ * Memory: up to 86 bytes a distinct block (128 while the set grows), the entries
+ * of the folders from the root to where the walk is (dir.h), and one chunk.
  *
  * Threading: blocking; call from a worker or the command line.
  */

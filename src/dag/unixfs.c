@@ -1,5 +1,6 @@
 #include "dag/unixfs.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "base/buf.h"
@@ -233,6 +234,7 @@ static int check_links(const struct unixfs_node *n)
 	const uint8_t *key = n->fs.keys.p;
 	int r;
 
+	assert(key); /* 32 bytes a link, and there are links */
 	while (dagpb_next(&it, &l)) {
 		r = cid_parse(l.hash, &cid);
 		if (r < 0)

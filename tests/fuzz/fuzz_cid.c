@@ -31,6 +31,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n = cid_bytes(&c, bytes);
 		assert(cid_parse(slice(bytes, n), &back) == 0);
 		assert(cid_eq(&c, &back));
+		/* the text is the only one of its bytes in its base */
+		if (c.version == 0)
+			cid_text(&c, text);
+		else if (strchr("bfkzu", data[0]))
+			cid_text_base(&c, (char)data[0], text);
+		else
+			return 0; /* upper case */
+		assert(slice_eq(slice_str(text), in));
 	}
 	return 0;
 }

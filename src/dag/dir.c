@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "dag/hamt.h"
-#include "dag/murmur3.h"
 
 _Static_assert(sizeof(((struct dir_node *)0)->bits) == HAMT_BITS_BYTES,
 	       "a node holds the widest bitfield");
@@ -51,14 +50,33 @@ int dir_next(struct dir_iter *it, struct dir_item *ret)
 static int parse_shard(struct dir_node *d, unsigned level)
 {
 	const struct unixfs *fs = &d->node.fs;
+	unsigned rounds = d->node.sealed ? HAMT_ROUNDS : 1;
 	unsigned bits = hamt_bits(fs->fanout);
 
-	if (!bits || fs->hash_type != UNIXFS_MURMUR3 || level >= hamt_levels(bits))
+	if (!bits || fs->hash_type != UNIXFS_MURMUR3 ||
+	    level >= hamt_levels(bits) * rounds)
 		return -EPROTO;
 	d->level = level;
 	d->fanout = (unsigned)fs->fanout;
 	d->n_digits = hamt_digits(bits);
 	return hamt_expand(fs->data, d->fanout, d->bits);
+}
+
+/* The bucket of a name at the shard's level. */
+static unsigned bucket_of(const struct dir_node *d, struct slice name)
+{
+	unsigned bits = hamt_bits(d->fanout);
+	uint64_t h = hamt_hash(name, d->level / hamt_levels(bits));
+
+	return hamt_index(h, bits, d->level);
+}
+
+/* May a shard of this level link sub-shards? */
+static bool may_descend(const struct dir_node *d)
+{
+	unsigned levels = hamt_levels(hamt_bits(d->fanout));
+
+	return d->level + 1 < levels * (d->node.sealed ? HAMT_ROUNDS : 1);
 }
 
 /*
@@ -67,8 +85,8 @@ static int parse_shard(struct dir_node *d, unsigned level)
  */
 static int check_shard(const struct dir_node *d)
 {
-	unsigned bits = hamt_bits(d->fanout), used = 0, set = 0;
-	bool deepest = d->level + 1 == hamt_levels(bits);
+	bool deepest = hamt_deepest(hamt_bits(d->fanout), d->level);
+	unsigned used = 0, set = 0;
 	struct slice last = SLICE_NONE;
 	struct dir_item e;
 	struct dir_iter it;
@@ -85,11 +103,10 @@ static int check_shard(const struct dir_node *d)
 		if (again && !(d->node.sealed && deepest && last.n &&
 			       e.name.n && slice_cmp(last, e.name) < 0))
 			return -EPROTO;
-		if (e.is_subshard && (deepest || e.attr.n))
+		if (e.is_subshard && (!may_descend(d) || e.attr.n))
 			return -EPROTO;
 		if (!e.is_subshard &&
-		    (!dir_name_valid(e.name) ||
-		     hamt_index(murmur3_h1(e.name), bits, d->level) != e.index))
+		    (!dir_name_valid(e.name) || bucket_of(d, e.name) != e.index))
 			return -EPROTO;
 		used += !again;
 		prev = (int)e.index;
@@ -144,8 +161,7 @@ int dir_node_find(const struct dir_node *dir, struct slice name, struct dir_item
 	int r;
 
 	if (dir->fanout) {
-		index = hamt_index(murmur3_h1(name), hamt_bits(dir->fanout),
-				   dir->level);
+		index = bucket_of(dir, name);
 		if (!hamt_get(dir->bits, dir->fanout, index))
 			return 0;
 	}

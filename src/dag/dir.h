@@ -4,7 +4,8 @@
  * Builder: entries in any order; the shape follows from the final set of
  * entries alone (profile.h), never from their history.  HAMT rules: hamt.h.
  * In the sealed profile, names whose 64 hash bits are all equal share a bucket
- * at the deepest level; a plain profile refuses them by name.
+ * at the deepest level, and past HAMT_BUCKET_MAX of them get a second round of
+ * levels; a plain profile refuses them by name.
  *
  * Memory: a copy of each entry: about 110 bytes + name + attr (sealed); so a
  * million entries with names of 20 and attributes of 60 bytes take 190 MB until

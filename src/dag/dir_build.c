@@ -18,7 +18,6 @@
 #include "dag/cid.h"
 #include "dag/dir.h"
 #include "dag/hamt.h"
-#include "dag/murmur3.h"
 #include "dag/profile.h"
 #include "dag/sealer.h"
 
@@ -356,33 +355,55 @@ static size_t bucket_size(const struct dir_builder *b, const struct entry *e,
 	return i;
 }
 
-/* Children of a shard: one a bucket, but several where the hash is used up. */
+/*
+ * Does a bucket become a sub-shard?  Its names differ in a later level, or they
+ * are too many with one hash.
+ */
+static bool is_split(const struct dir_builder *b, size_t n, unsigned level)
+{
+	unsigned bits = b->p->fanout_bits;
+
+	if (!hamt_deepest(bits, level))
+		return n > 1;
+	return b->p->sealed && n > HAMT_BUCKET_MAX && level < hamt_levels(bits);
+}
+
 static size_t count_children(const struct dir_builder *b, const struct entry *e,
 			     size_t n, unsigned level)
 {
-	size_t count = 0;
+	size_t count = 0, step;
 
-	if (level + 1 == hamt_levels(b->p->fanout_bits))
-		return n;
-	for (size_t i = 0; i < n; count++)
-		i += bucket_size(b, e + i, n - i, level);
+	for (size_t i = 0; i < n; i += step) {
+		step = bucket_size(b, e + i, n - i, level);
+		count += is_split(b, step, level) ? 1 : step;
+	}
 	return count;
 }
 
-static int build_shard(struct dir_builder *b, const struct entry *e, size_t n,
+static int build_shard(struct dir_builder *b, struct entry *e, size_t n,
 		       unsigned level, struct dag_root *ret);
 
+/* Hash a range for a round, and sort it for that. */
+static void rehash(struct entry *e, size_t n, unsigned round)
+{
+	for (size_t i = 0; i < n; i++)
+		e[i].hash = hamt_hash(rec_name(e[i].rec), round);
+	if (n)
+		qsort(e, n, sizeof(*e), cmp_hash);
+}
+
 /* One bucket: an entry, a sub-shard, or at the last level several entries. */
-static int add_bucket(struct dir_builder *b, struct shard *s,
-		      const struct entry *e, size_t n, unsigned level)
+static int add_bucket(struct dir_builder *b, struct shard *s, struct entry *e,
+		      size_t n, unsigned level)
 {
 	unsigned index = hamt_index(e[0].hash, b->p->fanout_bits, level);
-	bool deepest = level + 1 == hamt_levels(b->p->fanout_bits);
 	struct unixfs_child *c;
 	struct dag_root sub;
 	int r;
 
-	if (n > 1 && !deepest) {
+	if (is_split(b, n, level)) {
+		if (hamt_deepest(b->p->fanout_bits, level))
+			rehash(e, n, 1);
 		r = build_shard(b, e, n, level + 1, &sub);
 		if (r < 0)
 			return r;
@@ -401,7 +422,7 @@ static int add_bucket(struct dir_builder *b, struct shard *s,
 	return 0;
 }
 
-static int build_shard(struct dir_builder *b, const struct entry *e, size_t n,
+static int build_shard(struct dir_builder *b, struct entry *e, size_t n,
 		       unsigned level, struct dag_root *ret)
 {
 	_cleanup_(shard_fini) struct shard s = { .n = 0 };
@@ -446,10 +467,7 @@ int dir_builder_finish(struct dir_builder *b, struct dag_root *ret, struct err *
 	b->err = reterr;
 	if (is_basic(b))
 		return build_basic(b, ret);
-	for (size_t i = 0; i < b->n; i++)
-		b->entries[i].hash = murmur3_h1(rec_name(b->entries[i].rec));
-	if (b->n)
-		qsort(b->entries, b->n, sizeof(*b->entries), cmp_hash);
+	rehash(b->entries, b->n, 0);
 	for (size_t i = 1; i < b->n; i++) {
 		if (b->entries[i].hash == b->entries[i - 1].hash &&
 		    cmp_name(&b->entries[i], &b->entries[i - 1]) == 0)

@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "crypto/hash.h"
+#include "dag/murmur3.h"
+
 unsigned hamt_bits(uint64_t fanout)
 {
 	for (unsigned bits = 3; bits <= 10; bits++) {
@@ -12,9 +15,23 @@ unsigned hamt_bits(uint64_t fanout)
 	return 0;
 }
 
+uint64_t hamt_hash(struct slice name, unsigned round)
+{
+	uint8_t digest[HASH_SIZE];
+	uint64_t h = 0;
+
+	assert(round < HAMT_ROUNDS);
+	if (round == 0)
+		return murmur3_h1(name);
+	sha256_once(name, digest);
+	for (int i = 0; i < 8; i++)
+		h = h << 8 | digest[i];
+	return h;
+}
+
 unsigned hamt_index(uint64_t h, unsigned bits, unsigned level)
 {
-	assert(level < hamt_levels(bits));
+	level %= hamt_levels(bits);
 	return (unsigned)(h >> (64 - bits * (level + 1))) & ((1u << bits) - 1);
 }
 

@@ -13,6 +13,17 @@
  *   bitfield = fanout bits as one big-endian number, bit i set if bucket i is
  *            in use, leading zero bytes dropped
  *
+ *
+ * Sealed shards only: names whose 64 bits are all equal share a bucket at the
+ * deepest level, up to HAMT_BUCKET_MAX of them.  murmur3 is not keyed, so an
+ * attacker makes any number of such names; a bucket with more becomes a
+ * sub-shard of a second round of levels, in which
+ *
+ *   h      = the first 8 bytes of SHA-256(name), big-endian
+ *   bucket at level L = (h >> (64 - bits × (L - levels + 1))) & (fanout - 1)
+ *
+ * and whose own deepest level shares buckets without a limit.
+ *
  * Threading: stateless.
  */
 #ifndef DAG_HAMT_H
@@ -26,11 +37,13 @@
 #define HAMT_FANOUT_MAX 1024 /* buckets; CVE-2023-23625 is what lies beyond */
 #define HAMT_BITS_BYTES (HAMT_FANOUT_MAX / 8)
 #define HAMT_DIGITS_MAX 3
+#define HAMT_BUCKET_MAX 1024 /* entries of one bucket in the first round */
+#define HAMT_ROUNDS     2    /* of a sealed directory; others have one */
 
 /* log2 of a fanout that we read (a power of two, 8 to 1024), or 0. */
 unsigned hamt_bits(uint64_t fanout);
 
-/* Levels that 64 hash bits feed. */
+/* Levels that 64 hash bits feed: those of one round. */
 static inline unsigned hamt_levels(unsigned bits)
 {
 	return 64 / bits;
@@ -42,8 +55,17 @@ static inline unsigned hamt_digits(unsigned bits)
 	return (bits + 3) / 4;
 }
 
-/* `level` < hamt_levels(bits). */
+/* The hash of a name in round 0 or 1. */
+uint64_t hamt_hash(struct slice name, unsigned round);
+
+/* `h` is the hash of the round of `level`. */
 unsigned hamt_index(uint64_t h, unsigned bits, unsigned level);
+
+/* The last level of a round. */
+static inline bool hamt_deepest(unsigned bits, unsigned level)
+{
+	return (level + 1) % hamt_levels(bits) == 0;
+}
 
 /* Write the digits of a bucket, without NUL. */
 void hamt_prefix(unsigned index, unsigned bits, uint8_t ret[static HAMT_DIGITS_MAX]);

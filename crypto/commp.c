@@ -7,14 +7,14 @@
 
 #include "crypto/pairhash.h"
 
-#define QUAD_RAW    127
-#define QUAD_PADDED 128
+#define QUAD_RAW    ((size_t)127)
+#define QUAD_PADDED ((size_t)128)
 
 /*
  * A chunk is a subtree that is expanded and reduced at once: 512 quads, 64 KiB
  * of leaves, in the second-level cache.
  */
-#define CHUNK_QUADS  512
+#define CHUNK_QUADS  ((size_t)512)
 #define CHUNK_RAW    (CHUNK_QUADS * QUAD_RAW)
 #define CHUNK_HEIGHT 11 /* 2^11 leaves */
 

@@ -50,11 +50,13 @@ static inline uint32_t rotr(uint32_t x, unsigned n)
 }
 
 /* One round; the caller turns the names instead of moving the values. */
-#define ROUND(a, b, c, d, e, f, g, h, wk)                                     \
- do {                                                                         \
-  h += (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + (g ^ (e & (f ^ g))) + (wk); \
-  d += h;                                                                     \
-  h += (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) | (c & (a | b)));  \
+#define ROUND(a, b, c, d, e, f, g, h, wk)           \
+ do {                                               \
+  (h) += (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + \
+	 ((g) ^ ((e) & ((f) ^ (g)))) + (wk);        \
+  (d) += (h);                                       \
+  (h) += (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + \
+	 (((a) & (b)) | ((c) & ((a) | (b))));       \
  } while (0)
 
 /* The 64 rounds of one block; wk is schedule plus constant. */

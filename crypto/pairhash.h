@@ -16,7 +16,7 @@
 
 #include "base/util.h"
 
-#define PAIRHASH_NODE 32 /* bytes */
+#define PAIRHASH_NODE ((size_t)32) /* bytes */
 
 /*
  * n parents of 32 bytes from 2n children: SHA-256 with the two top bits of the

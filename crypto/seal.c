@@ -129,7 +129,8 @@ static size_t build_payload(enum seal_mode mode, struct slice body, uint8_t *p)
 static const uint8_t zero_nonce[12];
 
 /* In place; the tag goes behind the n bytes. */
-static int encrypt(const uint8_t key[static SEAL_KEY_SIZE], uint8_t *p, size_t n)
+static int encrypt_payload(const uint8_t key[static SEAL_KEY_SIZE], uint8_t *p,
+			   size_t n)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int len, ok;
@@ -147,8 +148,8 @@ static int encrypt(const uint8_t key[static SEAL_KEY_SIZE], uint8_t *p, size_t n
 }
 
 /* The n bytes at `p`, with the tag behind them, to `dst`. */
-static int decrypt(const uint8_t key[static SEAL_KEY_SIZE], const uint8_t *p,
-		   size_t n, uint8_t *dst)
+static int decrypt_payload(const uint8_t key[static SEAL_KEY_SIZE],
+			   const uint8_t *p, size_t n, uint8_t *dst)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t tag[SEAL_TAG_SIZE];
@@ -191,7 +192,7 @@ int seal_block(const struct secret *convergence, enum seal_mode mode,
 	payload = slice(p, n);
 	r = hash_keyed(convergence, &payload, 1, key);
 	if (r == 0)
-		r = encrypt(key, p, n);
+		r = encrypt_payload(key, p, n);
 	if (r < 0) {
 		sodium_memzero(p, room);
 		ret_block->n = start;
@@ -277,7 +278,7 @@ int seal_open(struct slice block, const uint8_t key[static SEAL_KEY_SIZE],
 		return -ENOMEM;
 
 	n = block.n - SEAL_TAG_SIZE;
-	r = decrypt(key, block.p, n, scratch);
+	r = decrypt_payload(key, block.p, n, scratch);
 	if (r < 0)
 		return r;
 	return unpack(slice(scratch, n), max_body, ret_body);

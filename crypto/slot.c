@@ -288,7 +288,7 @@ int slot_create(const struct secret *entropy, struct slice passphrase,
 		struct err *reterr)
 {
 	_cleanup_keys_ struct keys *keys = NULL;
-	struct file f = { { 0 }, false };
+	struct file f = { .damaged = false };
 	int r;
 
 	r = check_new(passphrase, cost, reterr);
@@ -311,7 +311,7 @@ int slot_open(struct slice file, struct slice passphrase, struct keys **ret,
 {
 	_cleanup_secret_ struct secret *drive = NULL;
 	_cleanup_keys_ struct keys *keys = NULL;
-	struct file f;
+	struct file f = { .damaged = false };
 	int r;
 
 	r = file_load(file, &f, reterr);
@@ -333,7 +333,7 @@ int slot_open(struct slice file, struct slice passphrase, struct keys **ret,
 int slot_open_entropy(struct slice file, struct slice passphrase,
 		      struct secret **ret, struct err *reterr)
 {
-	struct file f;
+	struct file f = { .damaged = false };
 	int r;
 
 	r = file_load(file, &f, reterr);
@@ -348,7 +348,7 @@ int slot_add(struct slice file, struct slice passphrase, struct slice added,
 {
 	_cleanup_secret_ struct secret *entropy = NULL;
 	unsigned to = 0;
-	struct file f;
+	struct file f = { .damaged = false };
 	int r;
 
 	r = check_new(added, cost, reterr);
@@ -380,7 +380,7 @@ int slot_change(struct slice file, struct slice passphrase,
 		struct buf *ret_file, struct err *reterr)
 {
 	_cleanup_secret_ struct secret *entropy = NULL;
-	struct file f;
+	struct file f = { .damaged = false };
 	int i, r;
 
 	r = check_new(changed, cost, reterr);
@@ -406,7 +406,7 @@ int slot_remove(struct slice file, struct slice passphrase,
 {
 	_cleanup_secret_ struct secret *drive = NULL;
 	unsigned n_used = 0;
-	struct file f;
+	struct file f = { .damaged = false };
 	int i, r;
 
 	r = file_load(file, &f, reterr);
@@ -427,7 +427,7 @@ int slot_remove(struct slice file, struct slice passphrase,
 int slot_info(struct slice file, struct slot_info *ret, struct err *reterr)
 {
 	struct slot_info info = { .n_used = 0 };
-	struct file f;
+	struct file f = { .damaged = false };
 	int r;
 
 	r = file_load(file, &f, reterr);

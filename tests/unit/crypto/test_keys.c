@@ -122,14 +122,14 @@ static void wrong_words_are_refused_by_position(void **state)
 
 	(void)state;
 	memcpy(text, ART, sizeof(ART));
-	memcpy(text + 6 * 8, "abandxn", 7);
+	memcpy(&text[48], "abandxn", 7);
 	expect_refusal(text, "word 7 ");
 	memcpy(text, ART, sizeof(ART));
-	memcpy(text + 23 * 8, "xyz", 3);
+	memcpy(&text[184], "xyz", 3);
 	expect_refusal(text, "word 24 ");
-	memcpy(text + 23 * 8, "zoo", 3);
+	memcpy(&text[184], "zoo", 3);
 	expect_refusal(text, "do not fit together");
-	text[23 * 8] = 0;
+	text[184] = 0;
 	expect_refusal(text, "found 23");
 	expect_refusal(ART " art", "found 25");
 	expect_refusal("", "found 0");

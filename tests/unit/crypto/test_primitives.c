@@ -146,12 +146,12 @@ static void local_aead_refuses_every_flipped_bit_and_zeroes(void **state)
 	assert_int_equal(aead_open(s, slice(ad, 5), slice(sealed, 33), mark, out),
 			 0);
 	assert_memory_equal(out, text, 33);
-	for (size_t i = 0; i < 8 * (33 + AEAD_MARK_SIZE + 5); i++) {
+	for (size_t i = 0; i < (size_t)8 * (33 + AEAD_MARK_SIZE + 5); i++) {
 		size_t byte = i / 8;
-		uint8_t *p = byte < 33 ? sealed + byte :
+		uint8_t *p = byte < 33 ? &sealed[byte] :
 			     byte < 33 + AEAD_MARK_SIZE ?
-					 mark + byte - 33 :
-					 ad + byte - 33 - AEAD_MARK_SIZE;
+					 &mark[byte - 33] :
+					 &ad[byte - 33 - AEAD_MARK_SIZE];
 
 		*p ^= (uint8_t)(1 << i % 8);
 		assert_int_equal(aead_open(s, slice(ad, 5), slice(sealed, 33),

@@ -40,8 +40,10 @@ static void a_hardened_process_leaves_no_core_and_cannot_be_read(void **state)
 	if (pid == 0) {
 		struct rlimit limit;
 
-		if (process_harden() < 0 || process_harden() < 0)
+		if (process_harden() < 0)
 			_exit(1);
+		if (process_harden() < 0)
+			_exit(4); /* a second time does no harm */
 		if (prctl(PR_GET_DUMPABLE) != 0)
 			_exit(2);
 		if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur ||
@@ -50,9 +52,8 @@ static void a_hardened_process_leaves_no_core_and_cannot_be_read(void **state)
 		abort();
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGABRT);
-	assert_false(WCOREDUMP(status));
+	/* Killed by the signal, without the bit that says "core dumped". */
+	assert_int_equal(status, SIGABRT);
 }
 
 int main(void)

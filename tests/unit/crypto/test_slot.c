@@ -18,6 +18,7 @@
 #include "vectors.h"
 
 #define COST (&slot_cost_test)
+#define N    ((size_t)SLOT_FILE_SIZE)
 
 static struct buf new_file(const char *passphrase)
 {
@@ -242,7 +243,7 @@ static void every_flipped_bit_is_told_from_a_wrong_passphrase(void **state)
 	_cleanup_keys_ struct keys *k = NULL;
 
 	(void)state;
-	for (size_t i = 0; i < 8 * SLOT_FILE_SIZE; i += i < 8 * 220 ? 3 : 41) {
+	for (size_t i = 0; i < 8 * N; i += i < (size_t)8 * 220 ? 3 : 41) {
 		struct slot_info info;
 		int r;
 

@@ -260,6 +260,13 @@ static void any_flipped_bit_fails_and_leaves_the_buffer_alone(void **state)
 		sha256_once(buf_slice(&s.block), s.digest);
 		buf_fini(&b);
 	}
+	s.digest[31] ^= 1; /* the right block under another name */
+	assert_int_equal(reopen(&s, 100, &b), -EBADMSG);
+	assert_int_equal(seal_verify(buf_slice(&s.block), s.digest), -EBADMSG);
+	assert_int_equal(b.n, 0);
+	buf_fini(&b);
+	s.digest[31] ^= 1;
+	assert_int_equal(seal_verify(buf_slice(&s.block), s.digest), 0);
 	s.key[0] ^= 1;
 	assert_int_equal(reopen(&s, 100, &b), -EBADMSG);
 	buf_fini(&b);
@@ -366,6 +373,11 @@ static void hostile_frames_are_refused_before_anything_is_allocated(void **state
 	memcpy(f + n, f, n);
 	assert_int_equal(open_frame(f, n + 1, 4u << 20), -EPROTO);
 	assert_int_equal(open_frame(f, 2 * n, 16u << 20), -EPROTO);
+	/* A skippable frame behind it, which zstd itself would pass over. */
+	memset(f + n, 'a', 16);
+	put_le32(f + n, 0x184d2a50);
+	put_le32(f + n + 4, 8);
+	assert_int_equal(open_frame(f, n + 16, 4u << 20), -EPROTO);
 	/* No size declared. */
 	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_contentSizeFlag, 0);
 	n = ZSTD_compress2(ctx, f, sizeof(f), zeros, 10000);

@@ -102,7 +102,10 @@ static int flush_pending(struct walfile *w)
 	return store_frame(w, w->pending_frame);
 }
 
-/* Does a frame behind this end of the log know that it was durable? */
+/*
+ * Does a frame behind this end of the log know that it was durable?  `end` 0
+ * asks for the header, which is synced before any frame of its log is written.
+ */
 static int is_damage(struct walfile *w, uint64_t end, bool *ret)
 {
 	uint64_t size;
@@ -114,7 +117,8 @@ static int is_damage(struct walfile *w, uint64_t end, bool *ret)
 	r = io_size(w->file, &size);
 	for (uint64_t i = end + 1; r == 0 && frame_at(i + 1) <= size; i++) {
 		r = load_frame(w, i);
-		if (r == 0 && is_of_this_log(w) && get_le64(w->disk) >= end) {
+		if (r == 0 && (end == 0 || is_of_this_log(w)) &&
+		    get_le64(w->disk) >= end) {
 			*ret = true;
 			return 0;
 		}
@@ -154,22 +158,23 @@ static int read_header(struct walfile *w, void *p)
 {
 	uint8_t disk[WAL_HEADER_SIZE + AEAD_MARK_SIZE] = { 0 };
 	static const uint8_t zeros[sizeof(disk)];
+	bool damage = false;
 	int64_t n = 0;
-	int r;
+	int r = 0;
 
 	if (w->file)
 		n = io_pread(w->file, disk, sizeof(disk), 0);
 	if (n < 0)
 		return vfs_fail(w->vfs, (int)n, SQLITE_IOERR_READ);
-	if (n == (int64_t)sizeof(disk) && memcmp(disk, zeros, sizeof(disk)) != 0) {
-		r = pagecrypt_open(&w->vfs->pc, PAGE_WAL_HEADER, 0,
-				   WAL_HEADER_SIZE, disk);
-		if (r < 0)
-			return vfs_fail(w->vfs,
-					log_err(-EUCLEAN, "%s: header",
-						w->vfs->wal_name),
-					SQLITE_IOERR_READ);
-	}
+	if (memcmp(disk, zeros, sizeof(disk)) == 0)
+		r = is_damage(w, 0, &damage);
+	else
+		damage = pagecrypt_open(&w->vfs->pc, PAGE_WAL_HEADER, 0,
+					WAL_HEADER_SIZE, disk) < 0;
+	if (r == 0 && damage)
+		r = log_err(-EUCLEAN, "%s: header", w->vfs->wal_name);
+	if (r < 0)
+		return vfs_fail(w->vfs, r, SQLITE_IOERR_READ);
 	memcpy(w->header, disk, WAL_HEADER_SIZE);
 	memcpy(p, disk, WAL_HEADER_SIZE);
 	return n == (int64_t)sizeof(disk) ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;

@@ -13,8 +13,9 @@
  * end say that it reached beyond the end, then a frame is damaged that had been
  * synced: -EUCLEAN.  So a flipped bit can only cost the very last transaction,
  * which nobody can tell from a torn one.
- * The WAL's header has a sector of its own and is synced before any frame: old,
- * new, or all zeros (never written); anything else is damage.
+ * The WAL's header has a sector of its own and is synced before any frame: it is
+ * the old one, the new one, or all zeros with no frame behind it (never written);
+ * anything else is damage.
  *
  * Threading: as the connection.
  */

@@ -218,6 +218,28 @@ static void a_flip_in_the_wal_is_an_error_or_the_end_of_the_log(void **state)
 	recorder_free(dead);
 }
 
+static void a_zeroed_wal_header_is_damage_and_a_zeroed_wal_is_none(void **state)
+{
+	static const uint8_t zeros[32 * FRAME];
+	uint64_t last;
+	struct recorder *dead = dead_disk(&last), *disk;
+	size_t size = (size_t)recorder_size(dead, WAL_FILE);
+	struct io_file *f = NULL;
+
+	(void)state;
+	assert_true(size < sizeof(zeros));
+	for (int all = 0; all < 2; all++) {
+		disk = copy_of(dead);
+		assert_int_equal(io_open(recorder_io(disk), WAL_FILE, O_RDWR, &f),
+				 0);
+		assert_int_equal(io_pwrite(f, zeros, all ? size : HEADER, 0), 0);
+		io_close(f);
+		assert_int_equal(rows_after(disk), all ? 0 : -EUCLEAN);
+		recorder_free(disk);
+	}
+	recorder_free(dead);
+}
+
 static void a_flip_in_the_wal_of_a_living_database_is_an_error(void **state)
 {
 	struct recorder *rec = new_disk();
@@ -291,6 +313,33 @@ static void a_page_or_frame_moved_within_its_file_is_refused(void **state)
 	recorder_free(dead);
 }
 
+/* A drive that lost a synced write shows what stood there before. */
+static void an_older_frame_in_its_place_is_refused(void **state)
+{
+	struct recorder *rec = new_disk(), *disk;
+	struct db *db = open_db(rec);
+	struct io_file *f = NULL;
+	uint8_t old[FRAME];
+
+	(void)state;
+	for (uint64_t k = 1; k <= 4; k++)
+		assert_int_equal(put_in_transaction(db, k, 3000), 0);
+	assert_int_equal(io_open(recorder_io(rec), WAL_FILE, O_RDONLY, &f), 0);
+	assert_int_equal(io_pread(f, old, FRAME, HEADER + FRAME), FRAME);
+	io_close(f);
+	assert_int_equal(db_checkpoint(db, DB_CHECKPOINT_RESTART), 0);
+	for (uint64_t k = 5; k <= 8; k++)
+		assert_int_equal(put_in_transaction(db, k, 3000), 0);
+	disk = copy_of(rec);
+	db_close(db);
+	assert_int_equal(io_open(recorder_io(disk), WAL_FILE, O_RDWR, &f), 0);
+	assert_int_equal(io_pwrite(f, old, FRAME, HEADER + FRAME), 0);
+	io_close(f);
+	assert_int_equal(rows_after(disk), -EUCLEAN);
+	recorder_free(disk);
+	recorder_free(rec);
+}
+
 static void a_shortened_database_is_refused(void **state)
 {
 	uint64_t last;
@@ -362,9 +411,12 @@ int main(void)
 		cmocka_unit_test(a_cut_in_a_second_life_is_survived),
 		cmocka_unit_test(a_cut_wal_tail_costs_only_what_was_cut),
 		cmocka_unit_test(a_flip_in_the_wal_is_an_error_or_the_end_of_the_log),
+		cmocka_unit_test(
+			a_zeroed_wal_header_is_damage_and_a_zeroed_wal_is_none),
 		cmocka_unit_test(a_flip_in_the_wal_of_a_living_database_is_an_error),
 		cmocka_unit_test(a_flip_in_any_page_is_an_error),
 		cmocka_unit_test(a_page_or_frame_moved_within_its_file_is_refused),
+		cmocka_unit_test(an_older_frame_in_its_place_is_refused),
 		cmocka_unit_test(a_shortened_database_is_refused),
 		cmocka_unit_test(a_torn_first_page_is_healed_from_the_wal),
 		cmocka_unit_test(a_transaction_that_spilled_survives),

@@ -229,7 +229,7 @@ static void a_full_disk_refuses_blocks_but_not_what_is_allocated(void **state)
 	uint64_t free_bytes, total;
 
 	(void)state;
-	recorder_limit(rec, 4 * 4096);
+	recorder_limit(rec, 4ul * 4096);
 	assert_int_equal(io_allocate(f, FALLOC_FL_KEEP_SIZE, 0, 8192), 0);
 	assert_int_equal(recorder_size(rec, "f"), 0);
 	fill(f, 'a', 8192, 8192);

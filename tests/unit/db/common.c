@@ -54,7 +54,7 @@ struct db_params params_of(struct recorder *rec)
 				   .key = the_key,
 				   .drive_id = "drive one",
 				   .create = true,
-				   .wal_prealloc_bytes = 64 * 1024,
+				   .wal_prealloc_bytes = 64ul * 1024,
 				   .cache_pages = 64 };
 }
 

@@ -106,13 +106,13 @@ static int encode_big(const struct base *b, struct slice s, char *out, size_t ca
 		zeros++;
 	for (size_t i = zeros; i < s.n; i++) {
 		carry = s.p[i];
-		for (size_t j = 0; j < n || carry; j++) {
-			if (j == n)
-				num[n++] = 0;
+		for (size_t j = 0; j < n; j++) {
 			carry += (unsigned)num[j] * 256;
 			num[j] = (uint8_t)(carry % b->radix);
 			carry /= b->radix;
 		}
+		for (; carry; carry /= b->radix)
+			num[n++] = (uint8_t)(carry % b->radix);
 	}
 	if (zeros + n + 1 > cap)
 		return -EMSGSIZE;
@@ -140,15 +140,16 @@ static int decode_big(const struct base *b, bool upper, struct slice text,
 		if (d < 0)
 			return -EPROTO;
 		carry = (unsigned)d;
-		for (size_t j = 0; j < n || carry; j++) {
-			if (j == MULTIBASE_MAX)
-				return -EMSGSIZE;
-			if (j == n)
-				num[n++] = 0;
+		for (size_t j = 0; j < n; j++) {
 			carry += (unsigned)num[j] * b->radix;
 			num[j] = (uint8_t)carry;
 			carry >>= 8;
 		}
+		if (!carry)
+			continue;
+		if (n == MULTIBASE_MAX)
+			return -EMSGSIZE;
+		num[n++] = (uint8_t)carry;
 	}
 	if (zeros + n > cap)
 		return -EMSGSIZE;

@@ -950,6 +950,42 @@ static void hostile_directories_are_refused(void **state)
 	}
 }
 
+/* A directory {a: identity "abc"} with its key and place; Attr follow. */
+#define SEALED_A(len)                                               \
+ "120e0a070155000361626312016118030a" len "08018a4b20"              \
+ "0000000000000000000000000000000000000000000000000000000000000000" \
+ "924b020100"
+
+static void a_sealed_directory_needs_one_attr_a_link(void **state)
+{
+	static const struct {
+		const char *hex;
+		int err;
+	} cases[] = {
+		{ SEALED_A("2a"), -EPROTO },
+		{ SEALED_A("2d") "a24b00", 0 },
+		{ SEALED_A("30") "a24b00a24b00", -EPROTO },
+		{ SEALED_A("2d") "a24b01", -EPROTO },
+	};
+	struct dir_item e;
+	struct dir_node n;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		buf_init(&b, 4096);
+		vectors_hex(cases[i].hex, &b);
+		assert_int_equal(dir_node_parse(buf_slice(&b), true, 0, &n),
+				 cases[i].err);
+		if (!cases[i].err) {
+			assert_int_equal(dir_node_find(&n, slice_str("a"), &e), 1);
+			assert_int_equal(e.link.kind, LINK_IDENTITY);
+			assert_int_equal(e.link.n_inline, 3);
+		}
+		buf_fini(&b);
+	}
+}
+
 static void a_symlink_gives_its_target(void **state)
 {
 	struct slice target;
@@ -980,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(publish_refuses_names_with_equal_hashes_by_name),
 		cmocka_unit_test(names_that_cannot_stand_in_a_directory_are_refused),
 		cmocka_unit_test(hostile_directories_are_refused),
+		cmocka_unit_test(a_sealed_directory_needs_one_attr_a_link),
 		cmocka_unit_test(a_symlink_gives_its_target),
 	};
 

@@ -585,7 +585,7 @@ static void sealed_directories_list_and_find_every_name(void **state)
 	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
 		struct dir_builder *b;
 		struct dag_root root;
-		struct dir_item e;
+		struct dir_item e = { .tsize = 0 };
 		size_t shards = 0;
 		struct store s;
 

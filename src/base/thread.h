@@ -115,12 +115,17 @@ static inline void cond_wake_one(struct cond *c)
 	(void)pthread_cond_signal(&c->c); /* cannot fail */
 }
 
-static inline uint64_t monotonic_ms(void)
+static inline uint64_t monotonic_us(void)
 {
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static inline uint64_t monotonic_ms(void)
+{
+	return monotonic_us() / 1000;
 }
 
 #endif

@@ -1,0 +1,42 @@
+/*
+ * head.h - the head register of a store (docs/format.md section 5)
+ *
+ * Sequence h of a drive can be claimed once.  The name of h is a PRF of the
+ * drive's keys, so a store sees random names, and whoever has the words can
+ * compute them all.  The content is the sealed piece CID of the head piece.
+ *
+ * Threading: blocking; from any thread but the loop.
+ */
+#ifndef PROVIDER_HEAD_H
+#define PROVIDER_HEAD_H
+
+#include <stdint.h>
+
+#include "base/util.h"
+#include "crypto/piece_cid.h"
+
+struct err;
+struct keys;
+struct provider;
+
+/*
+ * 0 if sequence h names `cid` here, now or since an earlier call of ours.
+ * -ESTALE  h names another piece: somebody else published it
+ */
+must_check int head_claim(struct provider *p, const struct keys *k, uint64_t h,
+			  const struct piece_cid *cid, struct err *reterr);
+
+/* -ENOENT: not claimed.  -EBADMSG: it is not a head of this drive. */
+must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
+			 struct piece_cid *ret, struct err *reterr);
+
+/*
+ * The newest sequence that is claimed here and its piece: doubles from `known`
+ * (0 = nothing known) and then narrows, so it reads 2·log2(h) names.
+ * -ENOENT if no head at all.  Sequences have no gaps.
+ */
+must_check int head_newest(struct provider *p, const struct keys *k,
+			   uint64_t known, uint64_t *ret_h,
+			   struct piece_cid *ret, struct err *reterr);
+
+#endif

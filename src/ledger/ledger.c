@@ -1,0 +1,323 @@
+#include "ledger/ledger.h"
+
+#include <errno.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "ledger/internal.h"
+#include "ledger/schema.h"
+
+#define LEDGER_NAME           "ledger.db"
+#define LEDGER_FORMAT         1
+#define LEDGER_WAL_CHECKPOINT (4u << 20) /* bytes */
+
+static const char *const ledger_sql[] = { LEDGER_STMTS(DB_STMT_SQL) };
+
+int ledger_begin(struct ledger *l)
+{
+	int r;
+
+	lock_take(&l->lock);
+	if (l->nodes_open) { /* rides along with the next change */
+		l->nodes_open = false;
+		return 0;
+	}
+	r = db_begin(l->db);
+	if (r < 0)
+		lock_drop(&l->lock);
+	return r;
+}
+
+int ledger_end(struct ledger *l, int r)
+{
+	l->n_nodes_open = 0;
+	if (r >= 0) {
+		int rc = db_commit(l->db);
+
+		r = rc < 0 ? rc : r;
+	} else {
+		db_rollback(l->db);
+	}
+	if (db_wal_size(l->db) > LEDGER_WAL_CHECKPOINT)
+		best_effort(db_checkpoint(l->db, DB_CHECKPOINT_RESTART)); /* the
+						next one tries again */
+	lock_drop(&l->lock);
+	return r;
+}
+
+void ledger_read(struct ledger *l)
+{
+	lock_take(&l->lock);
+}
+
+void ledger_done(struct ledger *l)
+{
+	lock_drop(&l->lock);
+}
+
+int ledger_row(struct db_stmt *s)
+{
+	return db_step(s);
+}
+
+static int drop_unfinished(struct ledger *l);
+
+static int ledger_setup(struct ledger *l, const struct ledger_params *p,
+			struct err *reterr)
+{
+	uint64_t version = 0;
+	int r;
+
+	if (p->create) {
+		r = db_begin(l->db);
+		if (r == 0)
+			r = db_exec(l->db, ledger_schema);
+		if (r == 0)
+			r = db_commit(l->db);
+		if (r < 0)
+			return r;
+	}
+	r = db_prepare_all(l->db, ledger_sql, N_STMTS, l->st);
+	if (r < 0)
+		return r;
+	if (p->create)
+		return ledger_set_u64(l, LEDGER_VERSION, LEDGER_FORMAT);
+	r = ledger_get_u64(l, LEDGER_VERSION, &version);
+	if (r < 0)
+		return r;
+	if (version != LEDGER_FORMAT)
+		return err_set(reterr, -EPROTO,
+			       "ledger.db has format %llu, this program knows %d: update fildrive",
+			       (unsigned long long)version, LEDGER_FORMAT);
+	r = ledger_row(l->st[STMT_node_size]);
+	if (r < 0)
+		return r;
+	l->node_bytes = db_col_u64(l->st[STMT_node_size], 0);
+	l->node_used = db_col_u64(l->st[STMT_node_size], 1);
+	db_reset(l->st[STMT_node_size]);
+	return drop_unfinished(l);
+}
+
+int ledger_open(const struct ledger_params *p, struct ledger **ret, struct err *reterr)
+{
+	struct db_params dp = {
+		.io = p->io, .name = LEDGER_NAME, .key = p->key, .create = p->create
+	};
+	struct ledger *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	lock_init(&l->lock);
+	memcpy(dp.drive_id, p->drive_id, sizeof(dp.drive_id));
+	r = db_open(&dp, &l->db, reterr);
+	if (r == 0)
+		r = ledger_setup(l, p, reterr);
+	if (r < 0) {
+		ledger_close(l);
+		return err_set(reterr, r, "%s: %s", LEDGER_NAME, err_str(r));
+	}
+	*ret = l;
+	return 0;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	if (l->nodes_open)
+		best_effort(db_commit(l->db)); /* a cache */
+	db_stmt_free_all(l->st, N_STMTS);
+	db_close(l->db);
+	lock_fini(&l->lock);
+	free(l);
+}
+
+/* A piece that was being built when the power went: its file is not whole. */
+static int drop_unfinished(struct ledger *l)
+{
+	struct db_stmt *s = l->st[STMT_piece_in];
+	uint64_t at = 0;
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	for (;;) {
+		db_bind_u64(s, 1, at);
+		db_bind_u64(s, 2, LEDGER_BUILDING);
+		r = db_step(s);
+		if (r <= 0)
+			break;
+		at = db_col_u64(s, 0);
+		db_reset(s);
+		db_bind_u64(l->st[STMT_piece_drop], 1, at);
+		r = db_run(l->st[STMT_piece_drop]);
+		if (r < 0)
+			break;
+	}
+	return ledger_end(l, r);
+}
+
+/* ---- single values ---- */
+
+int ledger_get(struct ledger *l, enum ledger_key k, struct buf *ret)
+{
+	struct db_stmt *s = l->st[STMT_state_get];
+	int r;
+
+	ledger_read(l);
+	db_bind_u64(s, 1, k);
+	r = ledger_row(s);
+	if (r == 1)
+		r = buf_append(ret, db_col_blob(s, 0));
+	else if (r == 0)
+		r = -ENOENT;
+	db_reset(s);
+	ledger_done(l);
+	return r;
+}
+
+int ledger_set(struct ledger *l, enum ledger_key k, struct slice v)
+{
+	struct db_stmt *s = l->st[STMT_state_set];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, k);
+	db_bind_blob(s, 2, v);
+	return ledger_end(l, db_run(s));
+}
+
+int ledger_get_u64(struct ledger *l, enum ledger_key k, uint64_t *ret)
+{
+	_cleanup_buf_ struct buf b;
+	struct cursor c;
+	int r;
+
+	buf_init(&b, sizeof(*ret));
+	r = ledger_get(l, k, &b);
+	if (r < 0)
+		return r;
+	c = cursor(buf_slice(&b));
+	*ret = cursor_le64(&c);
+	return cursor_done(&c) < 0 ? -EUCLEAN : 0;
+}
+
+int ledger_set_u64(struct ledger *l, enum ledger_key k, uint64_t v)
+{
+	uint8_t t[8];
+
+	put_le64(t, v);
+	return ledger_set(l, k, slice(t, sizeof(t)));
+}
+
+/* ---- stores ---- */
+
+static int store_id(struct ledger *l, struct slice url, uint64_t *ret)
+{
+	struct db_stmt *s = l->st[STMT_store_find];
+	int r;
+
+	db_bind_blob(s, 1, url);
+	r = ledger_row(s);
+	if (r == 1)
+		*ret = db_col_u64(s, 0);
+	db_reset(s);
+	if (r != 0)
+		return r;
+	db_bind_blob(l->st[STMT_store_add], 1, url);
+	r = db_run(l->st[STMT_store_add]);
+	*ret = (uint64_t)db_last_rowid(l->db);
+	return r;
+}
+
+int ledger_stores_set(struct ledger *l, const char *const *urls, size_t n,
+		      uint64_t *ret_ids)
+{
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	r = db_run(l->st[STMT_store_retire_all]);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = store_id(l, slice_str(urls[i]), &ret_ids[i]);
+		if (r < 0)
+			break;
+		db_bind_u64(l->st[STMT_store_back], 1, ret_ids[i]);
+		r = db_run(l->st[STMT_store_back]);
+	}
+	return ledger_end(l, r < 0 ? r : 0);
+}
+
+/* Text columns come back as C strings, cut to what fits. */
+static void col_text(struct db_stmt *s, int i, char *ret, size_t max)
+{
+	struct slice v = db_col_blob(s, i);
+	size_t n = MIN(v.n, max - 1);
+
+	if (n)
+		memcpy(ret, v.p, n);
+	ret[n] = '\0';
+}
+
+int ledger_store_get(struct ledger *l, uint64_t id, struct ledger_store *ret)
+{
+	struct db_stmt *s = l->st[STMT_store_get];
+	struct slice ident;
+	int r;
+
+	ledger_read(l);
+	db_bind_u64(s, 1, id);
+	r = ledger_row(s);
+	if (r == 1) {
+		*ret = (struct ledger_store){ .id = id };
+		col_text(s, 0, ret->url, sizeof(ret->url));
+		ident = db_col_blob(s, 1);
+		ret->has_ident = ident.n == LEDGER_IDENT_MAX;
+		if (ret->has_ident)
+			memcpy(ret->ident, ident.p, LEDGER_IDENT_MAX);
+		ret->retired = db_col_u64(s, 2) != 0;
+		ret->seen = db_col_u64(s, 3);
+		col_text(s, 4, ret->error, sizeof(ret->error));
+	}
+	db_reset(s);
+	ledger_done(l);
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int ledger_store_ident(struct ledger *l, uint64_t id,
+		       const uint8_t ident[static LEDGER_IDENT_MAX])
+{
+	struct db_stmt *s = l->st[STMT_store_ident];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, id);
+	db_bind_blob(s, 2, slice(ident, LEDGER_IDENT_MAX));
+	return ledger_end(l, db_run(s));
+}
+
+int ledger_store_seen(struct ledger *l, uint64_t id, uint64_t now, const char *error)
+{
+	bool bad = error && error[0];
+	struct db_stmt *s = l->st[bad ? STMT_store_error : STMT_store_seen];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, id);
+	if (bad)
+		db_bind_blob(s, 2, slice_str(error));
+	else
+		db_bind_u64(s, 2, now);
+	return ledger_end(l, db_run(s));
+}

@@ -1,0 +1,296 @@
+/*
+ * ledger.h - what left this device, where it is, and what is on its way
+ *
+ * ledger.db stands apart from drive.db: a piece on its way must not wait for a
+ * gigabyte of dirty data, and a damaged file tree must not lose the record of
+ * what is stored.  Every function that changes something is one short durable
+ * transaction: when it returns 0 the change survives a power cut.  All of them
+ * may be repeated after a crash.
+ *
+ * A piece:
+ *
+ *   BUILDING ──► READY ──► HELD ──► CONDEMNED ──► REMOVED
+ *      └─ dropped at the next open: its file is not whole
+ *
+ *   BUILDING   an ordinal is taken; the file in outbox/ grows
+ *   READY      whole and durable in outbox/; its blocks can be linked and read
+ *   HELD       `copies` stores hold it and gave it back verified (I2): the
+ *              outbox file may go
+ *   CONDEMNED  no commit to come may link into it
+ *   REMOVED    gone from every store; kept so that its ordinal stays taken
+ *
+ * A placement (piece × store):
+ *
+ *   PLANNED ──► STORED ──► VERIFIED ──► REMOVING ──► (row deleted)
+ *      ▲           └─────┬────┘
+ *      └──── LOST ◄──────┘   missing or damaged: placed again
+ *
+ * A head (commit h):  BUILT ──► CLAIMED, or SUPERSEDED by another device.
+ *
+ * Threading: any thread but the loop (they wait for the disk); one lock inside.
+ * Callbacks run under that lock: they copy and return, and call nothing here.
+ * Errors: those of db.h.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/util.h"
+#include "crypto/link.h"
+#include "crypto/piece_cid.h"
+#include "dag/piece.h"
+
+struct buf;
+struct err;
+struct io;
+struct ledger;
+struct secret;
+
+#define LEDGER_ERROR_MAX 256 /* bytes of a reason in words */
+#define LEDGER_IDENT_MAX 16  /* bytes */
+#define LEDGER_URL_MAX   4096
+#define LEDGER_NODES_MAX (64u << 20) /* bytes of the node cache */
+
+enum ledger_piece_state {
+	LEDGER_BUILDING = 1,
+	LEDGER_READY = 2,
+	LEDGER_HELD = 3,
+	LEDGER_CONDEMNED = 4,
+	LEDGER_REMOVED = 5,
+	LEDGER_PIECE_NX
+};
+
+enum ledger_placement_state {
+	LEDGER_PLANNED = 1,
+	LEDGER_STORED = 2,
+	LEDGER_VERIFIED = 3,
+	LEDGER_LOST = 4,
+	LEDGER_REMOVING = 5,
+	LEDGER_PLACEMENT_NX
+};
+
+enum ledger_head_state {
+	LEDGER_BUILT = 1,
+	LEDGER_CLAIMED = 2,
+	LEDGER_SUPERSEDED = 3,
+	LEDGER_HEAD_NX
+};
+
+struct ledger_params {
+	struct io *io;
+	const struct secret *key;
+	uint8_t drive_id[16];
+	bool create;
+};
+
+must_check int ledger_open(const struct ledger_params *p, struct ledger **ret,
+			   struct err *reterr);
+void ledger_close(struct ledger *l); /* NULL is fine */
+
+/* ---- single values ---- */
+
+enum ledger_key {
+	LEDGER_VERSION = 1,
+	LEDGER_WRITER = 2,    /* our writer tag, 24 bits */
+	LEDGER_COUNTER = 3,   /* last piece counter given out */
+	LEDGER_HEAD_SEEN = 4, /* newest sequence seen at any store: rollback of
+				 the drive directory shows against it */
+	LEDGER_SUPERSEDED_BY = 5, /* a sentence; set once another device won */
+	LEDGER_DEVICE = 6,
+	LEDGER_BASE = 7,        /* the commit that this device recovered from */
+	LEDGER_CONVERGENCE = 8, /* epoch and wrapped secret (onboard/secret.h) */
+};
+
+must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,
+			      uint64_t *ret); /* -ENOENT */
+must_check int ledger_set_u64(struct ledger *l, enum ledger_key k, uint64_t v);
+must_check int ledger_get(struct ledger *l, enum ledger_key k, struct buf *ret);
+must_check int ledger_set(struct ledger *l, enum ledger_key k, struct slice v);
+
+/* ---- stores ---- */
+
+struct ledger_store {
+	uint64_t id;
+	char url[LEDGER_URL_MAX + 1];
+	bool has_ident;
+	uint8_t ident[LEDGER_IDENT_MAX];
+	bool retired;
+	uint64_t seen; /* seconds since 1970; 0 never */
+	char error[LEDGER_ERROR_MAX];
+};
+
+/*
+ * The stores of the configuration, in its order: new ones get rows, missing
+ * ones are retired (their placements no longer count), known ones come back.
+ * Ids to ret_ids[n].
+ */
+must_check int ledger_stores_set(struct ledger *l, const char *const *urls,
+				 size_t n, uint64_t *ret_ids);
+must_check int ledger_store_get(struct ledger *l, uint64_t id,
+				struct ledger_store *ret);
+must_check int ledger_store_ident(struct ledger *l, uint64_t id,
+				  const uint8_t ident[static LEDGER_IDENT_MAX]);
+/* error NULL or "": it answered at `now`. */
+must_check int ledger_store_seen(struct ledger *l, uint64_t id, uint64_t now,
+				 const char *error);
+
+/* ---- pieces ---- */
+
+struct ledger_piece {
+	uint64_t ordinal;
+	struct piece_cid cid;
+	uint64_t size;
+	enum piece_kind kind;
+	enum ledger_piece_state state;
+	bool outbox;
+	uint64_t seq;
+	uint64_t live;
+	uint64_t created;
+};
+
+/* A block of a piece, as its index has it. */
+struct ledger_block {
+	uint8_t digest[LINK_DIGEST_SIZE];
+	uint8_t key[LINK_KEY_SIZE];
+	uint64_t off;
+	uint32_t len;
+	bool node;
+};
+
+/* A fresh ordinal, BUILDING. */
+must_check int ledger_piece_begin(struct ledger *l, enum piece_kind kind,
+				  uint64_t now, uint64_t *ret_ordinal);
+
+/* BUILDING → READY with its blocks, in one transaction. */
+must_check int ledger_piece_ready(struct ledger *l, uint64_t ordinal,
+				  const struct piece_cid *cid, uint64_t size,
+				  const struct ledger_block *blocks, size_t n);
+
+/* A piece that another device made, learned from a commit: HELD, not in the
+ * outbox.  A known ordinal stays as it is. */
+must_check int ledger_piece_learn(struct ledger *l, const struct ledger_piece *p);
+must_check int ledger_piece_drop(struct ledger *l, uint64_t ordinal);
+must_check int ledger_piece_get(struct ledger *l, uint64_t ordinal,
+				struct ledger_piece *ret); /* -ENOENT */
+must_check int ledger_piece_set(struct ledger *l, uint64_t ordinal,
+				enum ledger_piece_state state, bool outbox);
+must_check int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq);
+
+/* In order of ordinals; state 0: all. */
+must_check int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+			     int (*cb)(void *ctx, const struct ledger_piece *p),
+			     void *ctx);
+
+/* Blocks of many pieces: after recover, from their indexes. */
+must_check int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
+				 const struct ledger_block *blocks, size_t n);
+
+/*
+ * Where a block is that may be linked again: in a READY or HELD piece, never in
+ * a condemned one (FORMAT: never deduplicate against those).  -ENOENT.
+ */
+must_check int ledger_block_find(struct ledger *l,
+				 const uint8_t digest[static LINK_DIGEST_SIZE],
+				 struct ledger_block *ret, uint64_t *ret_ordinal);
+
+/* ---- the node cache: opened bodies of directories, shards, file nodes ---- */
+
+must_check int ledger_node_get(struct ledger *l,
+			       const uint8_t digest[static LINK_DIGEST_SIZE],
+			       struct buf *ret); /* -ENOENT */
+/* Not durable by itself, dropped when old: a cache. */
+must_check int ledger_node_put(struct ledger *l,
+			       const uint8_t digest[static LINK_DIGEST_SIZE],
+			       struct slice body);
+
+/* ---- the outbox ---- */
+
+#define LEDGER_OUTBOX          "outbox" /* folder of the drive directory */
+#define LEDGER_OUTBOX_NAME_MAX 40
+
+/* "outbox/<16 hex digits>.car": the file of a piece that has .outbox set. */
+void ledger_outbox_name(uint64_t ordinal, char ret[static LEDGER_OUTBOX_NAME_MAX]);
+
+/* ---- placements ---- */
+
+struct ledger_placement {
+	uint64_t piece, store;
+	enum ledger_placement_state state;
+	uint32_t attempts;
+	uint64_t next_try; /* seconds since 1970 */
+	char error[LEDGER_ERROR_MAX];
+};
+
+must_check int ledger_placement_set(struct ledger *l,
+				    const struct ledger_placement *p);
+must_check int ledger_placement_get(struct ledger *l, uint64_t piece,
+				    uint64_t store, struct ledger_placement *ret);
+must_check int ledger_placement_drop(struct ledger *l, uint64_t piece,
+				     uint64_t store);
+
+/* Those of one piece; retired stores are left out. */
+must_check int ledger_placements(struct ledger *l, uint64_t piece,
+				 int (*cb)(void *ctx,
+					   const struct ledger_placement *p),
+				 void *ctx);
+
+/* Copies that were read back whole, at stores of the configuration. */
+must_check int ledger_copies(struct ledger *l, uint64_t piece, unsigned *ret);
+
+struct ledger_sums {
+	uint64_t n_pieces; /* READY and HELD */
+	uint64_t bytes;    /* of them */
+	uint64_t outbox_pieces, outbox_bytes;
+	uint64_t queued_pieces, queued_bytes; /* READY: not held enough yet */
+};
+must_check int ledger_sums(struct ledger *l, struct ledger_sums *ret);
+
+/* Pieces and bytes verified at one store. */
+must_check int ledger_store_sums(struct ledger *l, uint64_t store,
+				 uint64_t *ret_pieces, uint64_t *ret_bytes);
+
+/* ---- heads and adoption ---- */
+
+struct ledger_head {
+	uint64_t seq;
+	enum ledger_head_state state;
+	uint64_t time;
+	uint64_t piece;
+	uint8_t hash[32];
+	struct slice body; /* borrowed for the call */
+};
+
+struct ledger_adopt {
+	uint64_t ino, size;
+	struct slice link; /* encoded */
+};
+
+/*
+ * A commit is whole in the outbox: its head, the pieces that it lists, and what
+ * the cache has to adopt, in one transaction.
+ */
+must_check int ledger_head_add(struct ledger *l, const struct ledger_head *h,
+			       const uint64_t *ordinals, size_t n_ordinals,
+			       uint64_t gen, const struct ledger_adopt *adopt,
+			       size_t n_adopt);
+must_check int ledger_head_set(struct ledger *l, uint64_t seq,
+			       enum ledger_head_state state);
+must_check int ledger_head_get(struct ledger *l, uint64_t seq,
+			       int (*cb)(void *ctx, const struct ledger_head *h),
+			       void *ctx); /* -ENOENT */
+must_check int ledger_heads(struct ledger *l,
+			    int (*cb)(void *ctx, const struct ledger_head *h),
+			    void *ctx); /* oldest first */
+must_check int ledger_newest_head(struct ledger *l, uint64_t *ret_seq);
+
+/* What the cache may not have made durable yet: replayed at mount. */
+must_check int ledger_adopts(struct ledger *l,
+			     int (*cb)(void *ctx, uint64_t gen,
+				       const struct ledger_adopt *a),
+			     void *ctx);
+must_check int ledger_adopted(struct ledger *l, uint64_t gen);
+
+#endif

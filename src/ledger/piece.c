@@ -1,0 +1,392 @@
+/* piece.c - pieces, their blocks, and the cache of opened nodes */
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "ledger/internal.h"
+
+#define NODES_A_COMMIT 256 /* node_put()s that one transaction gathers */
+
+static int next_counter(struct ledger *l, enum ledger_key k, uint64_t *ret)
+{
+	struct db_stmt *s = l->st[STMT_state_get];
+	uint8_t t[8] = { 0 };
+	struct slice v;
+	int r;
+
+	db_bind_u64(s, 1, k);
+	r = ledger_row(s);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		v = db_col_blob(s, 0);
+		if (v.n == sizeof(t))
+			memcpy(t, v.p, sizeof(t));
+	}
+	db_reset(s);
+	*ret = get_le64(t) + 1;
+	put_le64(t, *ret);
+	s = l->st[STMT_state_set];
+	db_bind_u64(s, 1, k);
+	db_bind_blob(s, 2, slice(t, sizeof(t)));
+	return db_run(s);
+}
+
+static int piece_begin(struct ledger *l, enum piece_kind kind, uint64_t now,
+		       uint64_t *ret_ordinal)
+{
+	struct db_stmt *s = l->st[STMT_state_get];
+	uint64_t counter, writer = 0;
+	int r;
+
+	db_bind_u64(s, 1, LEDGER_WRITER);
+	r = ledger_row(s);
+	if (r == 1 && db_col_blob(s, 0).n == 8)
+		writer = get_le64(db_col_blob(s, 0).p);
+	db_reset(s);
+	if (r < 0)
+		return r;
+	if (writer == 0 || writer > PIECE_WRITER_MAX)
+		return -EUCLEAN;
+	r = next_counter(l, LEDGER_COUNTER, &counter);
+	if (r < 0)
+		return r;
+	if (counter > PIECE_COUNTER_MAX)
+		return -EOVERFLOW;
+	*ret_ordinal = piece_ordinal((uint32_t)writer, counter);
+	s = l->st[STMT_piece_add];
+	db_bind_u64(s, 1, *ret_ordinal);
+	db_bind_u64(s, 2, kind);
+	db_bind_u64(s, 3, now);
+	return db_run(s);
+}
+
+int ledger_piece_begin(struct ledger *l, enum piece_kind kind, uint64_t now,
+		       uint64_t *ret_ordinal)
+{
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	return ledger_end(l, piece_begin(l, kind, now, ret_ordinal));
+}
+
+static int block_add(struct ledger *l, uint64_t ordinal,
+		     const struct ledger_block *b)
+{
+	struct slice digest = slice(b->digest, sizeof(b->digest));
+	struct db_stmt *s = l->st[STMT_block_add];
+	int r;
+
+	db_bind_blob(s, 1, digest);
+	db_bind_u64(s, 2, ordinal);
+	db_bind_u64(s, 3, b->off);
+	db_bind_u64(s, 4, b->len);
+	db_bind_u64(s, 5, b->node);
+	db_bind_blob(s, 6, slice(b->key, sizeof(b->key)));
+	r = db_run(s);
+	if (r < 0 || db_changes(l->db) > 0)
+		return r;
+	/* Known already: the new place counts if the old piece is going. */
+	s = l->st[STMT_block_replace];
+	db_bind_blob(s, 1, digest);
+	db_bind_u64(s, 2, ordinal);
+	db_bind_u64(s, 3, b->off);
+	db_bind_u64(s, 4, b->len);
+	return db_run(s);
+}
+
+static int blocks_add(struct ledger *l, uint64_t ordinal,
+		      const struct ledger_block *blocks, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = block_add(l, ordinal, &blocks[i]);
+	return r;
+}
+
+int ledger_piece_ready(struct ledger *l, uint64_t ordinal,
+		       const struct piece_cid *cid, uint64_t size,
+		       const struct ledger_block *blocks, size_t n)
+{
+	struct db_stmt *s = l->st[STMT_piece_ready];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, ordinal);
+	db_bind_blob(s, 2, piece_cid_slice(cid));
+	db_bind_u64(s, 3, size);
+	r = db_run(s);
+	if (r >= 0 && db_changes(l->db) != 1)
+		r = -ENOENT;
+	if (r >= 0)
+		r = blocks_add(l, ordinal, blocks, n);
+	return ledger_end(l, r);
+}
+
+int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
+		      const struct ledger_block *blocks, size_t n)
+{
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	return ledger_end(l, blocks_add(l, ordinal, blocks, n));
+}
+
+int ledger_piece_learn(struct ledger *l, const struct ledger_piece *p)
+{
+	struct db_stmt *s = l->st[STMT_piece_learn];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, p->ordinal);
+	db_bind_blob(s, 2, piece_cid_slice(&p->cid));
+	db_bind_u64(s, 3, p->size);
+	db_bind_u64(s, 4, p->kind);
+	db_bind_u64(s, 5, p->seq);
+	db_bind_u64(s, 6, p->live);
+	db_bind_u64(s, 7, p->created);
+	return ledger_end(l, db_run(s));
+}
+
+int ledger_piece_drop(struct ledger *l, uint64_t ordinal)
+{
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(l->st[STMT_piece_drop], 1, ordinal);
+	return ledger_end(l, db_run(l->st[STMT_piece_drop]));
+}
+
+static void piece_row(struct db_stmt *s, struct ledger_piece *ret)
+{
+	struct slice cid = db_col_blob(s, 1);
+
+	*ret = (struct ledger_piece){
+		.ordinal = db_col_u64(s, 0),
+		.size = db_col_u64(s, 2),
+		.kind = (enum piece_kind)db_col_u64(s, 3),
+		.state = (enum ledger_piece_state)db_col_u64(s, 4),
+		.outbox = db_col_u64(s, 5) != 0,
+		.seq = db_col_u64(s, 6),
+		.live = db_col_u64(s, 7),
+		.created = db_col_u64(s, 8),
+	};
+	if (cid.n && cid.n <= sizeof(ret->cid.bytes)) {
+		memcpy(ret->cid.bytes, cid.p, cid.n);
+		ret->cid.n = (uint8_t)cid.n;
+	}
+}
+
+int ledger_piece_get(struct ledger *l, uint64_t ordinal, struct ledger_piece *ret)
+{
+	struct db_stmt *s = l->st[STMT_piece_get];
+	int r;
+
+	ledger_read(l);
+	db_bind_u64(s, 1, ordinal);
+	r = ledger_row(s);
+	if (r == 1)
+		piece_row(s, ret);
+	db_reset(s);
+	ledger_done(l);
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int ledger_piece_set(struct ledger *l, uint64_t ordinal,
+		     enum ledger_piece_state state, bool outbox)
+{
+	struct db_stmt *s = l->st[STMT_piece_set];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, ordinal);
+	db_bind_u64(s, 2, state);
+	db_bind_u64(s, 3, outbox);
+	return ledger_end(l, db_run(s));
+}
+
+int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq)
+{
+	struct db_stmt *s = l->st[STMT_piece_listed];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, ordinal);
+	db_bind_u64(s, 2, seq);
+	return ledger_end(l, db_run(s));
+}
+
+int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+		  int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
+{
+	struct db_stmt *s = l->st[state ? STMT_piece_in : STMT_piece_all];
+	struct ledger_piece p = { 0 };
+	int r;
+
+	/* A row a turn: the lock is not held over the whole list. */
+	for (;;) {
+		ledger_read(l);
+		db_bind_u64(s, 1, p.ordinal);
+		if (state)
+			db_bind_u64(s, 2, state);
+		r = ledger_row(s);
+		if (r == 1)
+			piece_row(s, &p);
+		db_reset(s);
+		ledger_done(l);
+		if (r <= 0)
+			return r;
+		r = cb(ctx, &p);
+		if (r)
+			return r;
+	}
+}
+
+int ledger_block_find(struct ledger *l,
+		      const uint8_t digest[static LINK_DIGEST_SIZE],
+		      struct ledger_block *ret, uint64_t *ret_ordinal)
+{
+	struct db_stmt *s = l->st[STMT_block_get];
+	struct slice key;
+	int r;
+
+	ledger_read(l);
+	db_bind_blob(s, 1, slice(digest, LINK_DIGEST_SIZE));
+	r = ledger_row(s);
+	if (r == 1) {
+		*ret_ordinal = db_col_u64(s, 0);
+		memcpy(ret->digest, digest, LINK_DIGEST_SIZE);
+		ret->off = db_col_u64(s, 1);
+		ret->len = (uint32_t)db_col_u64(s, 2);
+		ret->node = db_col_u64(s, 3) != 0;
+		key = db_col_blob(s, 4);
+		if (key.n == LINK_KEY_SIZE)
+			memcpy(ret->key, key.p, LINK_KEY_SIZE);
+		else
+			r = -EUCLEAN;
+	}
+	db_reset(s);
+	ledger_done(l);
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+void ledger_outbox_name(uint64_t ordinal, char ret[static LEDGER_OUTBOX_NAME_MAX])
+{
+	(void)snprintf(ret, LEDGER_OUTBOX_NAME_MAX, LEDGER_OUTBOX "/%016llx.car",
+		       (unsigned long long)ordinal); /* fits */
+}
+
+/* ---- nodes ---- */
+
+int ledger_node_get(struct ledger *l,
+		    const uint8_t digest[static LINK_DIGEST_SIZE], struct buf *ret)
+{
+	struct db_stmt *s = l->st[STMT_node_get];
+	int r;
+
+	ledger_read(l);
+	db_bind_blob(s, 1, slice(digest, LINK_DIGEST_SIZE));
+	r = ledger_row(s);
+	if (r == 1)
+		r = buf_append(ret, db_col_blob(s, 0));
+	else if (r == 0)
+		r = -ENOENT;
+	db_reset(s);
+	ledger_done(l);
+	return r;
+}
+
+/* Make room for `more` bytes by forgetting what was put longest ago. */
+static int nodes_trim(struct ledger *l, uint64_t more)
+{
+	struct db_stmt *s = l->st[STMT_node_oldest];
+	uint8_t digest[LINK_DIGEST_SIZE];
+	uint64_t n;
+	int r;
+
+	while (l->node_bytes + more > LEDGER_NODES_MAX) {
+		r = ledger_row(s);
+		if (r <= 0) {
+			l->node_bytes = 0;
+			return r;
+		}
+		if (db_col_blob(s, 0).n == sizeof(digest))
+			memcpy(digest, db_col_blob(s, 0).p, sizeof(digest));
+		n = db_col_u64(s, 1);
+		db_reset(s);
+		db_bind_blob(l->st[STMT_node_del], 1,
+			     slice(digest, sizeof(digest)));
+		r = db_run(l->st[STMT_node_del]);
+		if (r < 0)
+			return r;
+		l->node_bytes -= MIN(n, l->node_bytes);
+	}
+	return 0;
+}
+
+static int node_put(struct ledger *l, struct slice digest, struct slice body)
+{
+	struct db_stmt *s = l->st[STMT_node_get];
+	int r;
+
+	db_bind_blob(s, 1, digest);
+	r = ledger_row(s);
+	db_reset(s);
+	if (r < 0)
+		return r;
+	if (r == 1) { /* the same bytes under the same digest */
+		s = l->st[STMT_node_use];
+		db_bind_blob(s, 1, digest);
+		db_bind_u64(s, 2, ++l->node_used);
+		return db_run(s);
+	}
+	r = nodes_trim(l, body.n);
+	if (r < 0)
+		return r;
+	s = l->st[STMT_node_put];
+	db_bind_blob(s, 1, digest);
+	db_bind_u64(s, 2, ++l->node_used);
+	db_bind_blob(s, 3, body);
+	r = db_run(s);
+	if (r >= 0)
+		l->node_bytes += body.n;
+	return r;
+}
+
+int ledger_node_put(struct ledger *l,
+		    const uint8_t digest[static LINK_DIGEST_SIZE], struct slice body)
+{
+	unsigned n;
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	n = l->n_nodes_open;
+	r = node_put(l, slice(digest, LINK_DIGEST_SIZE), body);
+	if (r < 0 || n + 1 >= NODES_A_COMMIT)
+		return ledger_end(l, r);
+	/* A cache need not be durable at once: leave the transaction open. */
+	l->n_nodes_open = n + 1;
+	l->nodes_open = true;
+	lock_drop(&l->lock);
+	return 0;
+}

@@ -67,6 +67,7 @@ struct cache_params {
 	uint64_t reserve_free_bytes; /* leave this much of the disk free */
 	unsigned commit_interval_ms; /* group commit at the latest; 5000 */
 	unsigned full_timeout_ms;    /* 30000: slow writers before ENOSPC */
+	unsigned segment_slots;      /* of new segments; 0: 16224 (64 MiB) */
 	bool read_only;
 	struct source *source;      /* NULL: nothing is ever absent */
 	void (*dirtied)(void *ctx); /* first change after all was clean; any
@@ -289,6 +290,7 @@ struct cache_fetch {
 
 	struct list node; /* private to cache/fetch.c, as all below */
 	uint64_t deadline_ms;
+	uint64_t room_until_ms;
 	int state;
 	int status;
 	void *job;

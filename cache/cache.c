@@ -1,0 +1,417 @@
+/*
+ * cache.c - the life of a cache: format, open, close; how operations begin and end
+ */
+#include "cache/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cache/schema.h"
+
+#define DB_NAME "drive.db"
+
+/* Pages of the open transaction: from here it is committed soon, or at once. */
+#define TXN_SOON 8192
+#define TXN_NOW  24576
+
+static const char *const sql[] = { STMTS(DB_STMT_SQL) };
+
+/* ---- operations ---- */
+
+static int reserve(struct cache *c, unsigned flags)
+{
+	uint64_t pages = 64 + 2 * c->inodes.n_dirty + c->buf.n;
+
+	/* what frees may use the room that is kept from everybody else */
+	return db_reserve(c->db, pages + (flags & OP_FREES ? 0 : 1024));
+}
+
+int op_begin(struct cache *c, unsigned flags)
+{
+	uint64_t dirty;
+	int r = 0;
+
+	lock_take(&c->lock);
+	if (c->p.read_only || c->failed) {
+		lock_drop(&c->lock);
+		return -EROFS;
+	}
+	dirty = db_dirty_pages(c->db);
+	if (dirty > TXN_NOW)
+		r = commit_now(c, false);
+	else if (dirty > TXN_SOON && c->changed && !c->demand && !c->committing)
+		commit_demand(c);
+	if (r == 0)
+		r = reserve(c, flags);
+	if (r == -ENOSPC && commit_now(c, false) == 0)
+		r = reserve(c, flags);
+	if (r < 0)
+		lock_drop(&c->lock);
+	return r;
+}
+
+int op_end(struct cache *c, int r)
+{
+	bool tell = c->tell_dirtied;
+
+	c->tell_dirtied = false;
+	inode_trim(c);
+	lock_drop(&c->lock);
+	if (tell && c->p.dirtied)
+		c->p.dirtied(c->p.ctx);
+	return r;
+}
+
+void op_changed(struct cache *c)
+{
+	if (c->changed)
+		return;
+	c->changed = true;
+	c->first_change_ms = monotonic_ms();
+	cond_wake_all(&c->cond); /* the committer starts to count */
+}
+
+/* ---- open ---- */
+
+static struct cache *new_cache(const struct cache_params *p)
+{
+	struct cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->p = *p;
+	if (!c->p.commit_interval_ms)
+		c->p.commit_interval_ms = 5000;
+	if (!c->p.full_timeout_ms)
+		c->p.full_timeout_ms = 30000;
+	lock_init(&c->lock);
+	cond_init(&c->cond);
+	list_init(&c->inodes.lru);
+	list_init(&c->inodes.dirty);
+	c->epoch = 1;
+	c->gen = 1;
+	c->next_ino = CACHE_ROOT_INO;
+	c->next_pos = 1;
+	return c;
+}
+
+static void free_cache(struct cache *c)
+{
+	if (!c)
+		return;
+	db_stmt_free_all(c->st, N_STMTS);
+	db_close(c->db2);
+	db_close(c->db);
+	buffer_free_all(c);
+	inode_free_all(c);
+	free(c->refs.v);
+	cond_fini(&c->cond);
+	lock_fini(&c->lock);
+	free(c);
+}
+
+static int open_db(struct cache *c, bool create, struct db **ret, struct err *reterr)
+{
+	struct db_params dp = { .io = c->p.io,
+				.name = DB_NAME,
+				.key = c->p.key,
+				.create = create,
+				.read_only = c->p.read_only };
+
+	memcpy(dp.drive_id, c->p.drive_id, sizeof(dp.drive_id));
+	return db_open(&dp, ret, reterr);
+}
+
+static int put_state(struct cache *c, enum state_key k, uint64_t v)
+{
+	db_bind_u64(st(c, STMT_state_put), 1, k);
+	db_bind_u64(st(c, STMT_state_put), 2, v);
+	return c_sql(c, db_run(st(c, STMT_state_put)));
+}
+
+static int read_state(struct cache *c, uint64_t *v)
+{
+	int r;
+
+	memset(v, 0, N_STATE * sizeof(*v));
+	while ((r = db_step(st(c, STMT_state_get))) > 0) {
+		uint64_t k = db_col_u64(st(c, STMT_state_get), 0);
+
+		if (k < N_STATE)
+			v[k] = db_col_u64(st(c, STMT_state_get), 1);
+	}
+	return r;
+}
+
+static int load_state(struct cache *c, struct err *reterr)
+{
+	uint64_t v[N_STATE];
+	int r = read_state(c, v);
+
+	if (r < 0)
+		return r;
+	if (v[STATE_VERSION] != CACHE_FORMAT_VERSION)
+		return err_set(reterr, -EUCLEAN,
+			       "the drive directory has format %llu; this program "
+			       "knows %d",
+			       (unsigned long long)v[STATE_VERSION],
+			       CACHE_FORMAT_VERSION);
+	c->gen = v[STATE_GEN];
+	c->next_ino = v[STATE_NEXT_INO];
+	c->next_pos = v[STATE_NEXT_POS];
+	c->opens = v[STATE_OPENS];
+	return 0;
+}
+
+static int count_rows(struct cache *c, int which, uint64_t *ret)
+{
+	int r = db_step(st(c, which));
+
+	if (r > 0)
+		*ret = db_col_u64(st(c, which), 0);
+	db_reset(st(c, which));
+	return r < 0 ? r : 0;
+}
+
+/* Rebuild the slot map and the accounts from the rows. */
+static int scan_extents(struct cache *c)
+{
+	struct db_stmt *s = st(c, STMT_extent_scan);
+	uint64_t ino = 0, block = 0, n_bad = 0;
+	bool any = true;
+	int r = 0;
+
+	while (any) {
+		any = false;
+		db_bind_u64(s, 1, ino);
+		db_bind_u64(s, 2, block);
+		while ((r = db_step(s)) > 0) {
+			struct run run = { .block = db_col_u64(s, 1),
+					   .n = db_col_u64(s, 2),
+					   .seg = (uint32_t)db_col_u64(s, 3),
+					   .slot = (uint32_t)db_col_u64(s, 4),
+					   .dgen = db_col_u64(s, 6) };
+			struct inode i = { .clean_gen = db_col_u64(s, 7),
+					   .link_size = db_col_u64(s, 8) };
+
+			any = true;
+			ino = db_col_u64(s, 0);
+			block = run.block;
+			if (run.seg == 0)
+				continue;
+			n_bad += seg_name(c, &run) < 0;
+			c->row_blocks += run.n;
+			c->dirty_blocks += extent_dirty_part(&i, &run);
+		}
+		if (r < 0)
+			return r;
+	}
+	if (n_bad)
+		log_warn("%llu runs of blocks have lost their segment: reading "
+			 "them gives EIO; run fsck",
+			 (unsigned long long)n_bad);
+	return seg_scanned(c);
+}
+
+/*
+ * A generation of slots that was never used before, durable before the first
+ * slot is sealed: what a crash has undone is not sealed again under one number.
+ */
+static int count_open(struct cache *c)
+{
+	int r = db_begin(c->db);
+
+	if (r == 0)
+		r = put_state(c, STATE_OPENS, c->opens + 1);
+	if (r == 0)
+		r = db_commit(c->db);
+	if (r == 0)
+		r = db_begin(c->db);
+	if (r < 0)
+		return r;
+	c->opens++;
+	c->segs.sgen = c->opens << 40;
+	return 0;
+}
+
+static int open_inside(struct cache *c, struct err *reterr)
+{
+	int r = db_prepare_all(c->db, sql, N_STMTS, c->st);
+
+	if (r < 0)
+		return err_set(reterr, r, "drive.db has no tables: not formatted");
+	r = load_state(c, reterr);
+	if (r == 0)
+		r = count_rows(c, STMT_inode_count, &c->inodes.in_db);
+	if (r == 0)
+		r = count_rows(c, STMT_dirty_count, &c->dirty_inodes);
+	if (r == 0)
+		r = scan_extents(c);
+	if (r == 0 && !c->p.read_only) {
+		r = count_open(c);
+		c->reap_again = true;
+		if (r == 0)
+			r = orphan_reap(c);
+		if (r == 0)
+			r = open_db(c, false, &c->db2, reterr);
+	}
+	if (r == 0 && c->dirty_inodes)
+		c->dirty_since_ms = monotonic_ms();
+	return r < 0 ? err_set(reterr, r, "drive.db cannot be read: %s",
+			       err_str(r)) :
+		       0;
+}
+
+int cache_open(const struct cache_params *p, struct cache **ret, struct err *reterr)
+{
+	struct cache *c = new_cache(p);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = open_db(c, false, &c->db, reterr);
+	if (r < 0) {
+		free_cache(c);
+		return r;
+	}
+	r = seg_init(c, reterr);
+	if (r == 0)
+		r = open_inside(c, reterr);
+	if (r == 0)
+		r = fetch_init(c);
+	if (r == 0 && !p->read_only) {
+		r = commit_start(c);
+		if (r < 0)
+			fetch_fini(c);
+	}
+	if (r < 0) {
+		db_rollback(c->db);
+		seg_fini(c);
+		free_cache(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int cache_close(struct cache *c)
+{
+	int r = 0;
+
+	if (!c)
+		return 0;
+	fetch_fini(c);
+	commit_stop(c);
+	lock_take(&c->lock);
+	if (!c->p.read_only) {
+		c->reap_again = true;
+		if (c->n_nameless) { /* nobody refers to them any more */
+			free(c->refs.v);
+			c->refs = (struct refs){ 0 };
+			op_changed(c);
+		}
+		r = commit_now(c, false);
+	}
+	lock_drop(&c->lock);
+	db_rollback(c->db);
+	seg_fini(c);
+	free_cache(c);
+	return r;
+}
+
+/* ---- format ---- */
+
+static int write_root(struct cache *c, const struct cache_attr *attr,
+		      struct slice link, uint64_t next_ino)
+{
+	struct inode *i;
+	int r = inode_new(c, CACHE_ROOT_INO, &i);
+
+	if (r < 0)
+		return r;
+	inode_from_attr(i, attr);
+	i->parent = CACHE_ROOT_INO;
+	r = inode_set_link(i, link);
+	if (link.n == 0) {
+		i->flags |= INODE_LOADED;
+		i->mgen = i->dgen = c->gen;
+	}
+	if (r == 0)
+		r = inode_flush(c, 1);
+	if (r == 0)
+		r = put_state(c, STATE_VERSION, CACHE_FORMAT_VERSION);
+	if (r == 0)
+		r = put_state(c, STATE_GEN, c->gen);
+	if (r == 0)
+		r = put_state(c, STATE_NEXT_INO, next_ino);
+	if (r == 0)
+		r = put_state(c, STATE_NEXT_POS, 1);
+	return r;
+}
+
+static int format(const struct cache_params *p, const struct cache_attr *attr,
+		  struct slice link, uint64_t next_ino, struct err *reterr)
+{
+	struct cache *c = new_cache(p);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = io_mkdir(p->io, "data");
+	if (r == -EEXIST)
+		r = 0;
+	if (r == 0)
+		r = io_syncdir(p->io, ".");
+	if (r == 0)
+		r = open_db(c, false, &c->db, NULL);
+	/* one without tables is what a crash left of an earlier try */
+	if (r == 0 && db_prepare_all(c->db, sql, N_STMTS, c->st) == 0)
+		r = err_set(reterr, -EEXIST, "there is a drive already");
+	if (r == -ENOENT)
+		r = open_db(c, true, &c->db, reterr);
+	if (r == 0)
+		r = db_begin(c->db);
+	if (r == 0)
+		r = db_exec(c->db, schema_sql);
+	if (r == 0)
+		r = db_prepare_all(c->db, sql, N_STMTS, c->st);
+	if (r == 0)
+		r = write_root(c, attr, link, next_ino);
+	if (r == 0)
+		r = db_commit(c->db);
+	if (r < 0)
+		err_set(reterr, r, "cannot make drive.db: %s", err_str(r));
+	db_stmt_free_all(c->st, N_STMTS);
+	memset(c->st, 0, sizeof(c->st));
+	db_rollback(c->db);
+	free_cache(c);
+	return r;
+}
+
+int cache_format(const struct cache_params *p, const struct cache_root *root,
+		 struct err *reterr)
+{
+	struct timespec now = now_real();
+	struct cache_attr a = { .ino = CACHE_ROOT_INO,
+				.mode = S_IFDIR | (root->mode & 07777),
+				.uid = root->uid,
+				.gid = root->gid,
+				.nlink = 2,
+				.atime = now,
+				.mtime = now,
+				.ctime = now,
+				.btime = now };
+
+	return format(p, &a, SLICE_NONE, CACHE_ROOT_INO + 1, reterr);
+}
+
+int cache_format_from(const struct cache_params *p, const struct cache_attr *attr,
+		      struct slice link, uint64_t next_ino, struct err *reterr)
+{
+	if (!S_ISDIR(attr->mode) || next_ino <= CACHE_ROOT_INO)
+		return err_set(reterr, -EPROTO, "the commit's root is no directory");
+	return format(p, attr, link, next_ino, reterr);
+}

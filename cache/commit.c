@@ -1,0 +1,257 @@
+/*
+ * commit.c - the group commit, and the thread that makes it
+ *
+ * In this order (docs/architecture.md):
+ *   1 without the lock: seal what is in the write buffer, fdatasync segments
+ *   2 take the operation lock
+ *   3 seal the rest of the buffer, fdatasync what was written since
+ *   4 changed inodes and counters into their rows
+ *   5 COMMIT (WAL, synchronous=FULL); what it freed waits for pins, then is free
+ *   6 wake every waiter
+ * So extents become durable after their slots, and all of one instant together.
+ *
+ * An error before COMMIT leaves everything as it was, for the next try.  A failed
+ * fdatasync or COMMIT cannot be mended (what was acknowledged is not there any
+ * more): the cache is read only for good, and says so.
+ */
+#include "cache/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define CHECKPOINT_AT (8u << 20) /* bytes of WAL */
+
+void c_fail(struct cache *c, int r, const char *what)
+{
+	if (c->failed)
+		return;
+	c->failed = true;
+	(void)snprintf(c->why, sizeof(c->why),
+		       "%s: %s; changes since the last sync are lost, the drive is "
+		       "read only until it is mounted again",
+		       what, err_str(r));
+	log_line(LOG_LEVEL_ERROR, "%s", c->why);
+	cond_wake_all(&c->cond);
+}
+
+int c_sql(struct cache *c, int r)
+{
+	if (r < 0 && !c->p.read_only && !c->failed && !db_in_transaction(c->db))
+		c_fail(c, r, "drive.db gave up its transaction");
+	return r;
+}
+
+void commit_demand(struct cache *c)
+{
+	c->demand = true;
+	cond_wake_all(&c->cond);
+}
+
+static int put_state(struct cache *c, enum state_key k, uint64_t v)
+{
+	db_bind_u64(st(c, STMT_state_put), 1, k);
+	db_bind_u64(st(c, STMT_state_put), 2, v);
+	return c_sql(c, db_run(st(c, STMT_state_put)));
+}
+
+static int write_state(struct cache *c, bool new_gen)
+{
+	int r = 0;
+
+	if (c->state_changed || new_gen) {
+		r = put_state(c, STATE_NEXT_INO, c->next_ino);
+		if (r == 0)
+			r = put_state(c, STATE_NEXT_POS, c->next_pos);
+		if (r == 0)
+			r = put_state(c, STATE_GEN, c->gen + new_gen);
+	}
+	return r;
+}
+
+/* Steps 3 and 4: everything in memory into the transaction. */
+static int settle(struct cache *c, bool new_gen)
+{
+	int r;
+
+	while (c->buf.flushing)
+		cond_wait(&c->cond, &c->lock);
+	r = buffer_flush(c);
+	if (r == 0)
+		r = orphan_reap(c);
+	if (r == 0)
+		r = inode_flush(c, SIZE_MAX);
+	if (r == 0)
+		r = write_state(c, new_gen);
+	if (r == 0) {
+		r = seg_sync(c);
+		if (r < 0)
+			c_fail(c, r, "data cannot be synced to the disk");
+	}
+	return r;
+}
+
+/*
+ * The WAL starts again in front only if all of it was moved before the next
+ * transaction begins.  So most is moved without the lock after one commit, and
+ * the little rest with it after the next.
+ */
+static bool checkpoint_locked(struct cache *c)
+{
+	uint64_t n = db_wal_size(c->db);
+
+	if (c->checkpoint_half) {
+		/* the WAL keeps what could not be moved */
+		best_effort(db_checkpoint(c->db, DB_CHECKPOINT_PASSIVE));
+		c->checkpoint_half = false;
+		return false;
+	}
+	return n > CHECKPOINT_AT;
+}
+
+static int commit(struct cache *c, bool new_gen, bool *ret_checkpoint)
+{
+	int r = settle(c, new_gen);
+
+	if (r < 0)
+		return r;
+	r = db_commit(c->db);
+	if (r < 0) {
+		c_fail(c, r, "COMMIT to drive.db failed");
+		return r;
+	}
+	c->gen += new_gen;
+	c->durable_epoch = c->epoch;
+	c->commits++;
+	c->changed = false;
+	c->state_changed = false;
+	c->first_change_ms = 0;
+	seg_committed(c);
+	c->epoch++;
+	seg_release(c);
+	*ret_checkpoint = checkpoint_locked(c);
+	r = db_begin(c->db);
+	if (r < 0)
+		c_fail(c, r, "drive.db does not begin a transaction");
+	return r;
+}
+
+int commit_now(struct cache *c, bool new_gen)
+{
+	bool checkpoint = false;
+	int r = 0;
+
+	while (c->committing)
+		cond_wait(&c->cond, &c->lock);
+	if (c->failed || c->p.read_only)
+		return -EROFS;
+	if (!c->changed && !new_gen)
+		return 0;
+	c->committing = true;
+	c->demand = false;
+	if (c->buf.n > 256)
+		r = buffer_flush_unlocked(c);
+	if (r == 0) {
+		lock_drop(&c->lock);
+		r = seg_sync(c);
+		lock_take(&c->lock);
+		if (r < 0)
+			c_fail(c, r, "data cannot be synced to the disk");
+	}
+	if (r == 0)
+		r = c->failed ? -EROFS : commit(c, new_gen, &checkpoint);
+	/* a snapshot wants the instant of the commit: not now then */
+	if (r == 0 && checkpoint && !new_gen && c->db2) {
+		lock_drop(&c->lock);
+		c->checkpoint_half =
+			db_checkpoint(c->db2, DB_CHECKPOINT_PASSIVE) == 0;
+		lock_take(&c->lock);
+	}
+	c->committing = false;
+	c->commit_result = r;
+	c->attempts++;
+	cond_wake_all(&c->cond);
+	return r;
+}
+
+static struct timespec deadline(const struct cache *c)
+{
+	uint64_t ms = (c->first_change_ms ? c->first_change_ms : monotonic_ms()) +
+		      c->p.commit_interval_ms;
+
+	return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
+				  .tv_nsec = (long)(ms % 1000) * 1000000 };
+}
+
+static void *committer(void *arg)
+{
+	struct cache *c = arg;
+
+	lock_take(&c->lock);
+	while (!c->stop) {
+		bool due = c->changed && monotonic_ms() - c->first_change_ms >=
+						 c->p.commit_interval_ms;
+		struct timespec t;
+
+		if ((c->demand || due) && !c->failed && !c->committing) {
+			/* every waiter gets the error; the timer tries again */
+			c->demand = false;
+			if (commit_now(c, false) < 0 && !c->failed)
+				c->first_change_ms = monotonic_ms();
+			continue;
+		}
+		if (c->changed && !c->failed && !c->committing) {
+			t = deadline(c);
+			best_effort(cond_wait_until(&c->cond, &c->lock, &t));
+		} else {
+			cond_wait(&c->cond, &c->lock);
+		}
+	}
+	lock_drop(&c->lock);
+	return NULL;
+}
+
+int commit_start(struct cache *c)
+{
+	int r = pthread_create(&c->committer, NULL, committer, c);
+
+	c->committer_runs = r == 0;
+	return -r;
+}
+
+void commit_stop(struct cache *c)
+{
+	if (!c->committer_runs)
+		return;
+	lock_take(&c->lock);
+	c->stop = true;
+	cond_wake_all(&c->cond);
+	lock_drop(&c->lock);
+	(void)pthread_join(c->committer, NULL); /* it is ours and joinable */
+	c->committer_runs = false;
+}
+
+int cache_sync(struct cache *c)
+{
+	uint64_t epoch, attempts;
+	int r = 0;
+
+	lock_take(&c->lock);
+	epoch = c->epoch;
+	attempts = c->attempts;
+	if (c->changed && !c->p.read_only)
+		commit_demand(c);
+	while (c->changed && c->durable_epoch < epoch && r == 0) {
+		if (c->failed)
+			r = -EROFS;
+		else if (c->attempts != attempts && c->commit_result < 0)
+			r = c->commit_result;
+		else
+			cond_wait(&c->cond, &c->lock);
+	}
+	if (c->failed)
+		r = -EROFS;
+	lock_drop(&c->lock);
+	return r == -EROFS ? -EIO : r;
+}

@@ -1,0 +1,567 @@
+/*
+ * fetch.c - who waits for what is not here, and the thread that brings it in
+ *
+ * A miss becomes a job: one directory, one inode, or one chunk (1 MiB, aligned)
+ * of one file.  Requests for the same job wait together.  The source delivers
+ * into the job's own memory, from whatever thread it likes and without any lock
+ * of ours but f->lock; our thread then places the result (place.c), and calls
+ * back.  It also keeps the time: deadlines, and writers that wait for room.
+ *
+ *   waiter:  idle -> waiting (in job or room) -> ending (in done) -> called back
+ *   job:     queued -> started -> delivered -> placed, waiters ended, freed
+ *
+ * Facts: a job in f->jobs that was started gets exactly one source callback; a
+ * waiter is in exactly one list.  A job without waiters that is no read-ahead is
+ * cancelled.
+ */
+#include "cache/fetch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define REMEMBER_MS   5000 /* how long a failed fetch is answered at once */
+#define ROOM_LOOK_MS  20   /* how often writers' room is looked at */
+#define READAHEAD_MAX 4    /* chunks */
+#define JOBS_MAX      4096
+
+enum waiter_state {
+	WAITER_IDLE = 0,
+	WAITER_JOB = 1,
+	WAITER_ROOM = 2,
+	WAITER_ENDING = 3
+};
+
+/* ---- waiters ---- */
+
+static void end_waiter(struct fetch_state *f, struct cache_fetch *w, int status)
+{
+	list_del(&w->node);
+	w->state = WAITER_ENDING;
+	w->status = status;
+	w->job = NULL;
+	list_push(&f->done, &w->node);
+	cond_wake_all(&f->cond);
+}
+
+static bool same_job(const struct job *j, enum source_kind kind, uint64_t ino,
+		     uint64_t off, struct slice link)
+{
+	return !j->delivered && !j->cancelled && j->req.kind == kind &&
+	       j->req.ino == ino && j->req.off == off &&
+	       slice_eq(j->req.link, link);
+}
+
+static struct job *find_job(struct fetch_state *f, enum source_kind kind,
+			    uint64_t ino, uint64_t off, struct slice link)
+{
+	list_foreach(p, &f->jobs) {
+		struct job *j = container_of(p, struct job, node);
+
+		if (same_job(j, kind, ino, off, link))
+			return j;
+	}
+	return NULL;
+}
+
+static void job_free(struct job *j)
+{
+	assert(list_empty(&j->waiters));
+	buf_fini(&j->entries);
+	free(j->bytes);
+	free(j->have);
+	free(j->link);
+	free(j);
+}
+
+/* ---- what the source calls ---- */
+
+static int on_data(struct source_req *req, uint64_t off, struct slice data,
+		   uint64_t n_hole)
+{
+	struct job *j = container_of(req, struct job, req);
+	uint64_t n = n_hole ? n_hole : data.n;
+	uint64_t from = MAX(off, req->off), to;
+
+	if (req->kind != SOURCE_READ || n > UINT64_MAX - off)
+		return -EPROTO;
+	to = MIN(off + n, req->off + req->n);
+	if (from >= to)
+		return 0;
+	if (n_hole)
+		memset(j->bytes + (from - req->off), 0, to - from);
+	else
+		memcpy(j->bytes + (from - req->off), data.p + (from - off),
+		       to - from);
+	/* a block is there when all its bytes came, and a hole when all are one */
+	for (uint64_t at = from; at < to;) {
+		uint64_t k = (at - req->off) / CACHE_BLOCK;
+		uint64_t end = MIN(to, req->off + (k + 1) * CACHE_BLOCK);
+
+		j->have[k].bytes = (uint16_t)(j->have[k].bytes + (end - at));
+		if (!n_hole)
+			j->have[k].data = true;
+		at = end;
+	}
+	return 0;
+}
+
+static int on_entry(struct source_req *req, const struct source_entry *e)
+{
+	struct job *j = container_of(req, struct job, req);
+
+	if (req->kind == SOURCE_READ)
+		return -EPROTO;
+	return entry_encode(&j->entries, e);
+}
+
+static void on_done(struct source_req *req, int status)
+{
+	struct job *j = container_of(req, struct job, req);
+	struct fetch_state *f = j->f;
+
+	lock_take(&f->lock);
+	j->status = status;
+	j->delivered = true;
+	cond_wake_all(&f->cond);
+	lock_drop(&f->lock);
+}
+
+static const struct source_sink sink = { .entry = on_entry, .data = on_data };
+
+/* ---- jobs ---- */
+
+static struct job *job_new(struct fetch_state *f, enum source_kind kind,
+			   uint64_t ino, uint64_t off, uint64_t n, struct slice link)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	list_init(&j->waiters);
+	list_init(&j->node);
+	buf_init(&j->entries, FETCH_ENTRIES_MAX);
+	j->f = f;
+	j->link = malloc(MAX(link.n, 1));
+	if (kind == SOURCE_READ) {
+		j->bytes = calloc(1, align_up(n, CACHE_BLOCK));
+		j->have = calloc(align_up(n, CACHE_BLOCK) / CACHE_BLOCK,
+				 sizeof(*j->have));
+	}
+	if (!j->link || (kind == SOURCE_READ && (!j->bytes || !j->have))) {
+		job_free(j);
+		return NULL;
+	}
+	if (link.n)
+		memcpy(j->link, link.p, link.n);
+	j->req = (struct source_req){ .kind = kind,
+				      .ino = ino,
+				      .link = slice(j->link, link.n),
+				      .off = off,
+				      .n = n,
+				      .sink = &sink,
+				      .done = on_done };
+	return j;
+}
+
+/* What the miss is about: kind, chunk and link.  1: it is here meanwhile. */
+static int describe(struct cache *c, const struct cache_miss *m, struct want *w)
+{
+	struct inode *i;
+	int r;
+
+	memset(w, 0, sizeof(*w));
+	w->ino = m->ino;
+	w->kind = m->kind == CACHE_MISS_DIR   ? SOURCE_DIR :
+		  m->kind == CACHE_MISS_INODE ? SOURCE_INODE :
+						SOURCE_READ;
+	lock_take(&c->lock);
+	r = inode_get(c, m->ino, &i);
+	if (m->kind == CACHE_MISS_INODE) {
+		r = r == 0 ? 1 : r == -ENOENT ? 0 : r;
+	} else if (r == 0 || r == -ENOENT) {
+		bool snap = m->kind == CACHE_MISS_RANGE &&
+			    c->snap_want.n_link && c->snap_want.ino == m->ino;
+		struct slice link = r == 0 ? slice(i->link, i->n_link) : SLICE_NONE;
+		uint64_t size =
+			r == 0 ? S_ISREG(i->mode) ? i->link_size : i->size : 0;
+
+		/* a snapshot may want what the live file has no more */
+		if (snap &&
+		    !(r == 0 &&
+		      slice_eq(link, slice(c->snap_want.link, c->snap_want.n_link)) &&
+		      m->off < size)) {
+			link = slice(c->snap_want.link, c->snap_want.n_link);
+			size = c->snap_want.link_size;
+			r = 0;
+		}
+		if (r == 0 && m->kind == CACHE_MISS_DIR && (i->flags & INODE_LOADED))
+			r = 1;
+		if (r == 0 && m->kind == CACHE_MISS_RANGE && m->off >= size)
+			r = 1;
+		if (r == 0 && (link.n == 0 || link.n > sizeof(w->link)))
+			r = -EUCLEAN;
+		if (r == 0) {
+			memcpy(w->link, link.p, link.n);
+			w->n_link = link.n;
+		}
+		if (r == 0 && w->kind == SOURCE_READ) {
+			w->off = align_down(m->off, FETCH_CHUNK);
+			w->n = MIN(FETCH_CHUNK, size - w->off);
+		}
+	}
+	lock_drop(&c->lock);
+	return r;
+}
+
+static bool was_failing(struct fetch_state *f, const struct want *w, int *ret)
+{
+	uint64_t now = monotonic_ms();
+
+	for (size_t k = 0; k < ARRAY_LEN(f->failures); k++) {
+		struct failure *e = &f->failures[k];
+
+		if (e->until_ms > now && e->ino == w->ino && e->off == w->off &&
+		    e->kind == w->kind) {
+			*ret = e->status;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void remember(struct fetch_state *f, const struct job *j)
+{
+	f->failures[f->next_failure++ % ARRAY_LEN(f->failures)] =
+		(struct failure){ .kind = j->req.kind,
+				  .ino = j->req.ino,
+				  .off = j->req.off,
+				  .status = j->status,
+				  .until_ms = monotonic_ms() + REMEMBER_MS };
+}
+
+static int join_or_make(struct fetch_state *f, const struct want *w,
+			bool readahead, struct job **ret)
+{
+	struct slice link = slice(w->link, w->n_link);
+	struct job *j = find_job(f, w->kind, w->ino, w->off, link);
+
+	if (j) {
+		*ret = j;
+		return 0;
+	}
+	if (f->n_jobs >= JOBS_MAX)
+		return -EBUSY;
+	j = job_new(f, w->kind, w->ino, w->off, w->n, link);
+	if (!j)
+		return -ENOMEM;
+	j->req.readahead = readahead;
+	list_push(&f->jobs, &j->node);
+	f->n_jobs++;
+	cond_wake_all(&f->cond);
+	*ret = j;
+	return 0;
+}
+
+int cache_fetch(struct cache *c, struct cache_fetch *w)
+{
+	struct fetch_state *f = c->fetch;
+	uint64_t now = monotonic_ms();
+	struct want want = { 0 };
+	struct job *j;
+	int r = 0;
+
+	list_init(&w->node);
+	w->deadline_ms = w->timeout_ms ? now + w->timeout_ms : 0;
+	w->job = NULL;
+	w->status = 0;
+	if (w->miss.kind != CACHE_MISS_ROOM) {
+		if (!c->p.source)
+			return -EREMOTEIO;
+		r = describe(c, &w->miss, &want);
+		if (r < 0)
+			return r;
+	}
+	lock_take(&f->lock);
+	if (f->stop) {
+		r = -ECANCELED;
+	} else if (w->miss.kind == CACHE_MISS_ROOM) {
+		w->state = WAITER_ROOM;
+		/* private use of off: the pause; 0: until there is room */
+		w->room_until_ms = w->miss.off ? now + w->miss.off : 0;
+		list_push(&f->room, &w->node);
+		cond_wake_all(&f->cond);
+	} else if (r == 1) {
+		r = 0;
+		end_waiter(f, w, 0);
+	} else if (!was_failing(f, &want, &r)) {
+		r = join_or_make(f, &want, false, &j);
+		if (r == 0) {
+			w->state = WAITER_JOB;
+			w->job = j;
+			list_push(&j->waiters, &w->node);
+			cond_wake_all(&f->cond);
+		}
+	}
+	lock_drop(&f->lock);
+	return r;
+}
+
+void cache_fetch_cancel(struct cache *c, struct cache_fetch *w)
+{
+	struct fetch_state *f = c->fetch;
+
+	lock_take(&f->lock);
+	if (w->state == WAITER_JOB || w->state == WAITER_ROOM)
+		end_waiter(f, w, -ECANCELED);
+	lock_drop(&f->lock);
+}
+
+/* ---- the thread ---- */
+
+static void call_back(struct fetch_state *f)
+{
+	while (!list_empty(&f->done)) {
+		struct cache_fetch *w =
+			list_first(&f->done, struct cache_fetch, node);
+
+		list_del(&w->node);
+		w->state = WAITER_IDLE;
+		lock_drop(&f->lock);
+		w->done(w, w->status);
+		lock_take(&f->lock);
+	}
+}
+
+static void end_all(struct fetch_state *f, struct list *waiters, int status)
+{
+	list_foreach_safe(p, waiters)
+		end_waiter(f, container_of(p, struct cache_fetch, node), status);
+}
+
+/* Start what is new, cancel what nobody wants, place what has come. */
+static bool work_on_jobs(struct cache *c, struct fetch_state *f)
+{
+	list_foreach_safe(p, &f->jobs) {
+		struct job *j = container_of(p, struct job, node);
+		bool wanted = j->req.readahead || !list_empty(&j->waiters);
+		int r;
+
+		if (!j->started && (!wanted || f->stop)) {
+			list_del(&j->node);
+			f->n_jobs--;
+			end_all(f, &j->waiters, -ECANCELED);
+			job_free(j);
+			return true;
+		}
+		if (!j->started) {
+			j->started = true;
+			lock_drop(&f->lock);
+			r = c->p.source->start(c->p.source, &j->req);
+			lock_take(&f->lock);
+			if (r < 0) {
+				j->status = r;
+				j->delivered = true;
+			}
+			return true;
+		}
+		if (j->delivered) {
+			list_del(&j->node);
+			f->n_jobs--;
+			lock_drop(&f->lock);
+			if (j->status == 0)
+				j->status = fetch_place(c, j);
+			lock_take(&f->lock);
+			if (j->status < 0 && j->status != -ECANCELED)
+				remember(f, j);
+			end_all(f, &j->waiters, j->status);
+			job_free(j);
+			return true;
+		}
+		if (!j->cancelled && (!wanted || f->stop)) {
+			j->cancelled = true;
+			lock_drop(&f->lock);
+			c->p.source->cancel(c->p.source, &j->req);
+			lock_take(&f->lock);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
+		   uint64_t *next_ms)
+{
+	list_foreach_safe(p, waiters) {
+		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
+
+		if (!w->deadline_ms)
+			continue;
+		if (now >= w->deadline_ms)
+			end_waiter(f, w, -ETIMEDOUT);
+		else
+			*next_ms = MIN(*next_ms, w->deadline_ms);
+	}
+}
+
+/* Writers that pause, or wait for room.  Takes the operation lock. */
+static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
+{
+	bool room = false, late = false, looked = false;
+
+	list_foreach_safe(p, &f->room) {
+		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
+
+		if (w->room_until_ms && now < w->room_until_ms)
+			continue;
+		if (!looked) {
+			looked = true;
+			lock_drop(&f->lock);
+			lock_take(&c->lock);
+			room = c->failed || space_has_room(c, w->miss.n);
+			late = c->full_since_ms &&
+			       now - c->full_since_ms >= c->p.full_timeout_ms;
+			if (room)
+				c->credit_bytes += w->miss.n;
+			lock_drop(&c->lock);
+			lock_take(&f->lock);
+			/* the list may be another one now: look again later */
+			if (w->state != WAITER_ROOM)
+				return;
+			if (room || late || w->room_until_ms)
+				end_waiter(f, w, !room && late ? -ENOSPC : 0);
+			return;
+		}
+	}
+}
+
+static void queue_readahead(struct cache *c, struct fetch_state *f)
+{
+	while (f->n_ahead > 0) {
+		struct cache_miss m = f->ahead[--f->n_ahead];
+		struct want w;
+		struct job *j;
+		int r;
+
+		lock_drop(&f->lock);
+		r = describe(c, &m, &w);
+		lock_take(&f->lock);
+		/* read-ahead is a favour: whatever is in the way ends it */
+		if (r == 0 && !f->stop && !was_failing(f, &w, &r))
+			best_effort(join_or_make(f, &w, true, &j));
+	}
+}
+
+static void *fetcher(void *arg)
+{
+	struct cache *c = arg;
+	struct fetch_state *f = c->fetch;
+
+	lock_take(&f->lock);
+	for (;;) {
+		uint64_t now = monotonic_ms(), next = now + 60000;
+		struct timespec t;
+
+		call_back(f);
+		if (f->stop)
+			end_all(f, &f->room, -ECANCELED);
+		queue_readahead(c, f);
+		if (work_on_jobs(c, f) || !list_empty(&f->done))
+			continue;
+		if (f->stop && list_empty(&f->jobs) && list_empty(&f->room))
+			break;
+		list_foreach(p, &f->jobs)
+			expire(f, &container_of(p, struct job, node)->waiters,
+			       now, &next);
+		expire(f, &f->room, now, &next);
+		if (!list_empty(&f->room)) {
+			look_for_room(c, f, now);
+			next = MIN(next, now + ROOM_LOOK_MS);
+		}
+		if (!list_empty(&f->done) || f->n_ahead)
+			continue;
+		t = (struct timespec){ .tv_sec = (time_t)(next / 1000),
+				       .tv_nsec = (long)(next % 1000) * 1000000 };
+		best_effort(cond_wait_until(&f->cond, &f->lock, &t));
+	}
+	lock_drop(&f->lock);
+	return NULL;
+}
+
+int fetch_init(struct cache *c)
+{
+	struct fetch_state *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	lock_init(&f->lock);
+	cond_init(&f->cond);
+	list_init(&f->jobs);
+	list_init(&f->room);
+	list_init(&f->done);
+	c->fetch = f;
+	r = pthread_create(&f->thread, NULL, fetcher, c);
+	if (r) {
+		cond_fini(&f->cond);
+		lock_fini(&f->lock);
+		free(f);
+		c->fetch = NULL;
+	}
+	return -r;
+}
+
+void fetch_fini(struct cache *c)
+{
+	struct fetch_state *f = c->fetch;
+
+	if (!f)
+		return;
+	lock_take(&f->lock);
+	f->stop = true;
+	cond_wake_all(&f->cond);
+	lock_drop(&f->lock);
+	(void)pthread_join(f->thread, NULL); /* it is ours and joinable */
+	for (size_t k = 0; k < ARRAY_LEN(f->transients); k++)
+		transient_free(&f->transients[k]);
+	cond_fini(&f->cond);
+	lock_fini(&f->lock);
+	free(f);
+	c->fetch = NULL;
+}
+
+/* ---- read-ahead ---- */
+
+/* Under c->lock.  Two reads in a row that go on where one ended: fetch ahead. */
+void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n)
+{
+	struct fetch_state *f = c->fetch;
+	struct reader *rd = &c->readers[i->ino % ARRAY_LEN(c->readers)];
+	uint64_t chunk, last;
+
+	if (!c->p.source || !i->n_link || !i->link_size)
+		return;
+	if (rd->ino != i->ino ||
+	    (off != rd->next && off / FETCH_CHUNK != rd->next / FETCH_CHUNK)) {
+		*rd = (struct reader){ .ino = i->ino, .next = off + n };
+		return;
+	}
+	rd->next = off + n;
+	rd->run += rd->run < READAHEAD_MAX && off + n >= rd->asked;
+	chunk = (off + n) / FETCH_CHUNK;
+	last = chunk + rd->run;
+	lock_take(&f->lock);
+	for (uint64_t k = chunk + 1; k <= last; k++) {
+		if (k * FETCH_CHUNK >= i->link_size || k * FETCH_CHUNK < rd->asked ||
+		    f->n_ahead == ARRAY_LEN(f->ahead))
+			continue;
+		f->ahead[f->n_ahead++] = (struct cache_miss){
+			.kind = CACHE_MISS_RANGE, .ino = i->ino, .off = k * FETCH_CHUNK
+		};
+		rd->asked = (k + 1) * FETCH_CHUNK;
+		cond_wake_all(&f->cond);
+	}
+	lock_drop(&f->lock);
+}

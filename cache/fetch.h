@@ -1,0 +1,73 @@
+/*
+ * fetch.h - what fetch.c (who waits) and place.c (where it goes) share
+ */
+#ifndef CACHE_FETCH_H
+#define CACHE_FETCH_H
+
+#include "base/buf.h"
+#include "cache/internal.h"
+
+#define FETCH_CHUNK       (1ull << 20) /* bytes of a file in one job */
+#define FETCH_ENTRIES_MAX (256u << 20) /* bytes of one directory's entries */
+#define FETCH_LINK_MAX    256          /* bytes; more than LINK_ENCODED_MAX */
+#define N_TRANSIENTS      16
+
+struct job {
+	struct source_req req;
+	struct fetch_state *f;
+	struct list node;    /* f->jobs; lock: f->lock, as all below */
+	struct list waiters; /* struct cache_fetch */
+	uint8_t *link;
+	uint8_t *bytes; /* of [req.off, req.off + req.n), the source's until done */
+	struct have {
+		uint16_t bytes; /* that have come */
+		bool data;      /* some of them are no hole */
+	} * have;               /* by block */
+	struct buf entries;
+	int status;
+	bool started, delivered, cancelled;
+};
+
+struct want {
+	enum source_kind kind;
+	uint64_t ino, off, n;
+	uint8_t link[FETCH_LINK_MAX];
+	size_t n_link;
+};
+
+struct failure {
+	enum source_kind kind;
+	uint64_t ino, off;
+	int status;
+	uint64_t until_ms;
+};
+
+/* Fetched bytes that found no room in data/: the waiting reader takes them. */
+struct transient {
+	uint64_t ino, off, n;
+	uint8_t *bytes, *link;
+	size_t n_link;
+};
+
+struct fetch_state {
+	struct lock lock; /* below c->lock */
+	struct cond cond;
+	struct list jobs, room, done;
+	size_t n_jobs;
+	struct cache_miss ahead[32];
+	size_t n_ahead;
+	struct failure failures[64];
+	size_t next_failure;
+	struct transient transients[N_TRANSIENTS]; /* lock: c->lock */
+	size_t next_transient;                     /* lock: c->lock */
+	bool stop;
+	pthread_t thread;
+};
+
+must_check int entry_encode(struct buf *b, const struct source_entry *e);
+
+/* Put what has come where it belongs.  Without locks, on the fetcher. */
+must_check int fetch_place(struct cache *c, struct job *j);
+void transient_free(struct transient *t);
+
+#endif

@@ -1,0 +1,413 @@
+/*
+ * internal.h - what the files of cache/ share
+ *
+ * One operation lock, c->lock, guards everything here but the slot map, which has
+ * c->segs.lock below it (lock order: base/thread.h).  drive.db's main connection
+ * holds one transaction open; what it does not hold yet stands in memory: changed
+ * inodes (struct inode, dirty list) and small writes (struct bblock).  A group
+ * commit (commit.c) moves both into the transaction and commits it, under the
+ * lock, so that what a crash leaves is one instant between two operations.
+ *
+ * An operation does whatever can fail first (look-ups, memory, SQL in one
+ * statement or a savepoint) and then changes what is in memory, which cannot
+ * fail.  So a failed operation has changed nothing.
+ *
+ * Who reads slots without the lock holds a struct pin: slots that a commit frees
+ * are reused only when that commit is durable and no pin is as old as it.
+ */
+#ifndef CACHE_INTERNAL_H
+#define CACHE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/thread.h"
+#include "cache/cache.h"
+#include "cache/source.h"
+#include "cache/stmts.h"
+
+struct db;
+struct db_stmt;
+struct io_file;
+
+#define CACHE_FORMAT_VERSION 1
+#define NO_SLOT              UINT32_MAX
+
+/* Rows of table state.  The values are on disk. */
+enum state_key {
+	STATE_VERSION = 1,
+	STATE_GEN = 2,
+	STATE_NEXT_INO = 3,
+	STATE_NEXT_POS = 4,
+	STATE_OPENS = 5, /* times that the drive was opened for writing */
+	N_STATE
+};
+
+/* Column flags of table inode.  The values are on disk. */
+enum inode_flag {
+	INODE_SHARED = 1, /* has or had several names; must stay 1 (stmts.h) */
+	INODE_LOADED = 2, /* directory: its entries are here */
+	INODE_XATTR = 4,  /* may have rows in xattr */
+};
+
+/* ---- inodes (inode.c) ---- */
+
+struct inode {
+	struct inode *chain; /* hash */
+	struct list node;    /* c->inodes.lru or .dirty */
+	struct list bufs;    /* struct bblock by_ino */
+	uint64_t ino;
+	uint32_t mode, uid, gid, nlink;
+	uint64_t rdev, size;
+	uint64_t blocks; /* that hold data, here or remote, without n_bufs */
+	uint64_t n_bufs; /* blocks in the write buffer */
+	struct timespec atime, mtime, ctime, btime;
+	uint64_t parent; /* a directory that names it; 0 if shared */
+	uint64_t mgen, dgen, clean_gen;
+	uint64_t min_gen, min_size;
+	uint64_t link_size;
+	uint8_t *link, *target; /* heap; NULL if empty */
+	uint32_t n_link, n_target;
+	uint64_t used_ms; /* monotonic; for eviction */
+	uint32_t flags;
+	bool in_db;   /* has a row */
+	bool changed; /* differs from its row: on the dirty list */
+	bool queued;  /* has a row in table dirty */
+	bool orphan;  /* has a row in table orphan */
+};
+
+/* -ENOENT if there is no such inode here. */
+must_check int inode_get(struct cache *c, uint64_t ino, struct inode **ret);
+
+/* Counted, on the dirty list, not in the database yet. */
+must_check int inode_new(struct cache *c, uint64_t ino, struct inode **ret);
+
+/* Its memory differs from its row now. */
+void inode_change(struct cache *c, struct inode *i);
+void inode_attr_changed(struct cache *c, struct inode *i, struct timespec now);
+void inode_data_changed(struct cache *c, struct inode *i, struct timespec now);
+
+/* Write up to `max` changed inodes to the database. */
+must_check int inode_flush(struct cache *c, size_t max);
+
+/* Forget clean ones over the limit. */
+void inode_trim(struct cache *c);
+void inode_free_all(struct cache *c);
+void inode_fill_attr(const struct inode *i, struct cache_attr *ret);
+void inode_from_attr(struct inode *i, const struct cache_attr *a);
+must_check int inode_set_link(struct inode *i, struct slice link);
+must_check int inode_set_target(struct inode *i, struct slice target);
+
+/* Without names and references: remove all of it.  Can be repeated. */
+must_check int inode_delete(struct cache *c, struct inode *i);
+bool inode_is_dirty(const struct inode *i);
+void inode_read_row(struct db_stmt *s, int col, struct inode *i);
+struct timespec now_real(void);
+
+/* ---- slots (segment.c) ---- */
+
+struct segment {
+	uint32_t number;
+	uint32_t n_slots;
+	uint32_t n_free; /* refs == 0 */
+	uint32_t cursor; /* where allocation goes on */
+	bool solid;      /* its free slots have room on the disk */
+	bool unsynced;   /* written since its last fdatasync */
+	bool name_synced;
+	unsigned in_use; /* threads between seg_get and seg_put */
+	struct io_file *file;
+	uint16_t *refs; /* SLOT_HELD: allocated or waiting to be free */
+	struct list node;
+};
+
+#define SLOT_HELD 0xffff
+
+/* A run of slots, as an extent row has it; seg 0: a hole. */
+struct run {
+	uint64_t block;
+	uint64_t n;
+	uint32_t seg;
+	uint32_t slot;
+	uint64_t sgen;
+	uint64_t dgen;
+};
+
+#define RUN_BAD_SEG 0xffffffffu /* quarantined: reads give EIO */
+
+struct pin {
+	struct list node;
+	uint64_t epoch;
+};
+
+struct freed {
+	struct freed *next;
+	uint64_t epoch;
+	size_t n, cap;
+	struct freed_run {
+		uint32_t seg, slot, n;
+	} v[];
+};
+
+struct segs {
+	struct lock lock;
+	struct segment **v; /* by number, sparse; lock: lock */
+	uint32_t n_v;
+	uint32_t next_number;
+	struct segment *cur;
+	uint64_t sgen;       /* of slots allocated now; lock: lock */
+	uint64_t used;       /* slots not free; lock: lock */
+	uint64_t solid_free; /* free slots of solid segments; lock: lock */
+	struct freed *open;  /* freed by the open transaction; c->lock */
+	struct freed *first, *last; /* waiting for pins; c->lock */
+	struct list pins;           /* struct pin, oldest first; lock: lock */
+	bool need_syncdir;          /* lock: lock */
+};
+
+must_check int seg_init(struct cache *c, struct err *reterr);
+void seg_fini(struct cache *c);
+
+/* While opening: a row names these.  -EUCLEAN if there are no such slots. */
+must_check int seg_name(struct cache *c, const struct run *r);
+must_check int seg_scanned(struct cache *c); /* all rows are named */
+
+/*
+ * Up to `n` slots in one run (*ret_n of them), keeping `keep` with room on the
+ * disk for others.  -ENOSPC
+ */
+must_check int seg_alloc(struct cache *c, uint32_t n, uint64_t keep,
+			 struct run *ret);
+/* Have at least n free slots that the disk has room for. */
+must_check int seg_make_room(struct cache *c, uint64_t n);
+void seg_discard(struct cache *c, const struct run *r); /* never named */
+
+/* A row names the run now (another one if it is named already), or no more. */
+bool seg_can_share(struct cache *c, const struct run *r);
+void seg_ref(struct cache *c, const struct run *r);
+must_check int seg_reserve_unref(struct cache *c, size_t n_runs);
+void seg_unref(struct cache *c, const struct run *r);
+
+/* Seal r->n blocks of text (4 KiB each, at text[i]) into the run. */
+must_check int seg_write(struct cache *c, const struct run *r,
+			 const uint8_t *const *text);
+/* Open `n` slots from r->slot + skip on.  -EBADMSG, -EIO */
+must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
+			uint64_t n, uint8_t *dst);
+must_check int seg_sync(struct cache *c);
+
+/* After COMMIT: what it freed may go when no pin is left.  Under c->lock. */
+void seg_committed(struct cache *c);
+void seg_release(struct cache *c);
+void seg_pin(struct cache *c, struct pin *p);
+void seg_unpin(struct cache *c, struct pin *p);
+
+/* ---- extents (extent.c) ---- */
+
+struct runs {
+	struct run *v;
+	size_t n, cap;
+	struct run few[32];
+};
+void runs_init(struct runs *r);
+void runs_fini(struct runs *r);
+must_check int runs_add(struct runs *r, const struct run *one);
+#define _cleanup_runs_ _cleanup_(runs_fini)
+
+/* Rows that overlap [block, block + n), clipped to it, in order. */
+must_check int extent_find(struct cache *c, uint64_t ino, uint64_t block,
+			   uint64_t n, struct runs *ret);
+must_check int extent_find_on(struct db_stmt *s, uint64_t ino, uint64_t block,
+			      uint64_t n, struct runs *ret);
+
+/* The range has these rows now, and no others.  Counts slots, dirty, blocks. */
+must_check int extent_set(struct cache *c, struct inode *i, uint64_t block,
+			  uint64_t n, const struct run *v, size_t n_v);
+
+/* As the link has it: in its range, and not changed since. */
+bool run_is_clean(const struct inode *i, const struct run *r);
+/* Blocks of it that hold data which the link does not have. */
+uint64_t extent_dirty_part(const struct inode *i, const struct run *r);
+
+/* ---- write buffer (buffer.c) ---- */
+
+struct bblock {
+	struct bblock *chain;
+	struct list by_ino;
+	uint64_t ino, block;
+	bool busy;     /* being sealed without the lock: do not write to it */
+	bool detached; /* gone from the table; who seals it frees it */
+	uint8_t p[CACHE_BLOCK];
+};
+
+#define BUFFER_BLOCKS  8192 /* 32 MiB */
+#define BUFFER_BUCKETS 16384
+
+struct bblock *buffer_find(struct cache *c, uint64_t ino, uint64_t block);
+
+/*
+ * For writing; *ret_new: it was not there, and its bytes are the caller's.
+ * `spare` more slots must have room: BUFFER_SPARE but for what may not fail for
+ * space.
+ */
+#define BUFFER_SPARE 64
+must_check int buffer_get(struct cache *c, struct inode *i, uint64_t block,
+			  uint64_t spare, struct bblock **ret, bool *ret_new);
+void buffer_drop(struct cache *c, struct inode *i, uint64_t block, uint64_t n);
+void buffer_drop_one(struct cache *c, struct inode *i, struct bblock *b);
+
+/* Seal everything in the buffer into the open transaction. */
+must_check int buffer_flush(struct cache *c);
+/* The same in batches, dropping the lock while sealing. */
+must_check int buffer_flush_unlocked(struct cache *c);
+void buffer_free_all(struct cache *c);
+
+/* ---- references (orphan.c) ---- */
+
+struct refs {
+	struct ref {
+		uint64_t ino; /* 0: free */
+		uint64_t n;
+	} * v;
+	size_t n, cap;
+};
+must_check int refs_reserve(struct refs *r); /* the next refs_add is free */
+void refs_add(struct refs *r, uint64_t ino, uint64_t n);
+uint64_t refs_sub(struct refs *r, uint64_t ino, uint64_t n); /* what is left */
+uint64_t refs_get(const struct refs *r, uint64_t ino);
+
+/* An inode has lost its last name, or its last reference. */
+void orphan_maybe_delete(struct cache *c, struct inode *i);
+must_check int orphan_reap(struct cache *c);
+
+/* ---- the whole ---- */
+
+struct fetch_state;
+struct cache {
+	struct lock lock;
+	struct cond cond; /* a commit ended, the committer left or must look */
+	struct cache_params p;
+	struct db *db;
+	struct db *db2; /* checkpoints; used while c->committing */
+	struct db_stmt *st[N_STMTS];
+
+	/* state rows; lock: lock */
+	uint64_t gen, next_ino, next_pos, opens;
+	bool state_changed;
+
+	struct {
+		struct inode **v;
+		size_t n_buckets, n, n_dirty;
+		struct list lru, dirty;
+		uint64_t in_db; /* rows */
+	} inodes;
+	struct segs segs;
+	struct {
+		struct bblock **v;
+		size_t n;
+		bool flushing;
+	} buf;
+	struct refs refs;
+	uint64_t n_nameless; /* inodes in use without a name, at most */
+	bool reap_again;     /* there may be orphans without references */
+
+	/* accountant, blocks; lock: lock */
+	uint64_t row_blocks;   /* named by rows of data */
+	uint64_t dirty_blocks; /* of these, not in the DAG */
+	uint64_t dirty_inodes; /* rows in dirty */
+	uint64_t dirty_since_ms;
+	uint64_t outbox_bytes;
+	uint64_t full_since_ms;
+	uint64_t credit_bytes; /* writers may write so much at once */
+	uint64_t disk_free, disk_total;
+	uint64_t disk_looked_ms;
+	uint64_t evict_ino, evict_block; /* where the next eviction goes on */
+
+	/* commit; lock: lock */
+	uint64_t epoch; /* of the open transaction */
+	uint64_t durable_epoch;
+	bool changed; /* the open transaction or memory holds something */
+	bool tell_dirtied;
+	bool checkpoint_half; /* all but the newest frames are moved */
+	bool committing;
+	bool demand;
+	bool stop;
+	uint64_t first_change_ms;
+	int commit_result; /* of the last attempt */
+	uint64_t attempts;
+	uint64_t commits;
+	bool failed;
+	char why[256];
+	pthread_t committer;
+	bool committer_runs;
+
+	struct cache_snap *snap;
+	struct {
+		uint64_t ino, link_size;
+		uint8_t link[256];
+		size_t n_link; /* 0: nothing */
+	} snap_want;           /* what the snapshot missed last */
+	struct fetch_state *fetch;
+	struct reader {
+		uint64_t ino, next, asked; /* bytes */
+		unsigned run;
+	} readers[64]; /* sequential reads, by ino */
+};
+
+static inline struct db_stmt *st(struct cache *c, int which)
+{
+	return c->st[which];
+}
+
+enum op_flag {
+	OP_FREES = 1, /* never refused for space */
+};
+
+/*
+ * Take the lock for an operation that changes something: -EROFS once failed or
+ * read only, -ENOSPC when the metadata's room is used up.  On error the lock is
+ * not held.  op_end drops it, whatever the result.
+ */
+must_check int op_begin(struct cache *c, unsigned flags);
+int op_end(struct cache *c, int r);
+void op_changed(struct cache *c); /* there is something to commit */
+
+/* After an SQL error: did it take the transaction with it? */
+int c_sql(struct cache *c, int r);
+void c_fail(struct cache *c, int r, const char *what);
+
+must_check int commit_start(struct cache *c); /* the thread */
+void commit_stop(struct cache *c);
+/* One group commit by this thread, with the lock held before and after. */
+must_check int commit_now(struct cache *c, bool new_gen);
+void commit_demand(struct cache *c);
+
+/* Room for n more bytes of a write: 0, -EINPROGRESS (op->miss), -ENOSPC. */
+must_check int space_ask(struct cache *c, struct cache_op *op, uint64_t ino,
+			 uint64_t n);
+bool space_has_room(struct cache *c, uint64_t n_bytes); /* after eviction */
+must_check int evict_blocks(struct cache *c, uint64_t n_blocks);
+
+must_check int miss(struct cache_op *op, enum cache_miss_kind kind,
+		    uint64_t ino, uint64_t off, uint64_t n);
+must_check int data_truncate(struct cache *c, struct cache_op *op,
+			     struct inode *i, uint64_t size);
+/* Seal n whole blocks into new slots (dgen 0).  Without the lock. */
+must_check int seal_blocks(struct cache *c, uint64_t block, const uint8_t *p,
+			   uint64_t n, uint64_t keep, struct runs *ret);
+must_check int data_edit_block(struct cache *c, struct cache_op *op,
+			       struct inode *i, uint64_t block,
+			       struct bblock **ret);
+must_check int name_check(struct slice name);
+must_check int xattr_kill_caps(struct cache *c, struct inode *i);
+
+must_check int fetch_init(struct cache *c);
+void fetch_fini(struct cache *c);
+/* A copy of fetched bytes that found no room: the number of bytes, or 0. */
+size_t fetch_transient(struct cache *c, uint64_t ino, struct slice link,
+		       uint64_t off, uint8_t *dst, size_t n);
+void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n);
+
+#endif

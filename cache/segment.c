@@ -1,0 +1,796 @@
+/*
+ * segment.c - sealed slots in data/, who names them, and when they are free
+ *
+ * A segment is one file data/<number as 8 hex digits>:
+ *
+ *   offset      size       field
+ *   0           8          "fildrseg"
+ *   8           4          version, LE: 1
+ *   12          4          number of the segment, LE
+ *   16          16         drive id
+ *   32          4          n, number of slots, LE
+ *   4096        40 n       marks: nonce and tag of each slot (crypto/aead.h)
+ *   T           4096 n     slots; T = 4096 + 40 n rounded up to 4096
+ *
+ * With 16,224 slots that is 64 MiB.  A slot is sealed on its own; its associated
+ * data are "slot", the drive id, the segment, the slot and the slot generation,
+ * which stands in the (authenticated) extent row: an older image of the slot put
+ * back does not open.
+ *
+ * The table of references is rebuilt from the rows at open.  A slot is free
+ * (refs 0), held (SLOT_HELD: allocated and not named yet, or dropped and waiting
+ * for its commit and for pins), or named by refs rows.
+ */
+#include "cache/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "crypto/aead.h"
+
+#define SEG_SLOTS     16224u
+#define SEG_SLOTS_MAX (1u << 20)
+#define SEG_MAX       (1u << 20) /* segments: 64 TiB */
+#define HEADER        4096u
+#define PUNCH_MIN     16 /* slots; smaller runs are left for reuse */
+
+static const uint8_t magic[8] = { 'f', 'i', 'l', 'd', 'r', 's', 'e', 'g' };
+
+struct ad {
+	uint8_t v[4 + 16 + 4 + 4 + 8];
+};
+
+static void make_ad(const struct cache *c, uint32_t seg, uint32_t slot,
+		    uint64_t sgen, struct ad *ret)
+{
+	memcpy(ret->v, "slot", 4);
+	memcpy(ret->v + 4, c->p.drive_id, 16);
+	put_le32(ret->v + 20, seg);
+	put_le32(ret->v + 24, slot);
+	put_le64(ret->v + 28, sgen);
+}
+
+static uint64_t marks_off(uint32_t slot)
+{
+	return HEADER + (uint64_t)slot * AEAD_MARK_SIZE;
+}
+
+static uint64_t slots_off(const struct segment *s, uint32_t slot)
+{
+	return align_up(HEADER + (uint64_t)s->n_slots * AEAD_MARK_SIZE, CACHE_BLOCK) +
+	       (uint64_t)slot * CACHE_BLOCK;
+}
+
+static void seg_name_of(uint32_t number, char ret[static 16])
+{
+	(void)snprintf(ret, 16, "data/%08x", number);
+}
+
+static void seg_free(struct segment *s)
+{
+	if (!s)
+		return;
+	io_close(s->file);
+	free(s->refs);
+	free(s);
+}
+
+static struct segment *by_number(struct cache *c, uint32_t number)
+{
+	return number < c->segs.n_v ? c->segs.v[number] : NULL;
+}
+
+static int table_put(struct cache *c, struct segment *s)
+{
+	struct segs *g = &c->segs;
+
+	if (s->number >= SEG_MAX)
+		return -ENOSPC;
+	if (s->number >= g->n_v) {
+		uint32_t n = MAX(s->number + 1, g->n_v * 2);
+		struct segment **v = realloc(g->v, n * sizeof(struct segment *));
+
+		if (!v)
+			return -ENOMEM;
+		memset(v + g->n_v, 0, (n - g->n_v) * sizeof(struct segment *));
+		g->v = v;
+		g->n_v = n;
+	}
+	g->v[s->number] = s;
+	g->next_number = MAX(g->next_number, s->number + 1);
+	return 0;
+}
+
+static int write_header(struct cache *c, struct segment *s)
+{
+	uint8_t h[64] = { 0 };
+
+	memcpy(h, magic, 8);
+	put_le32(h + 8, 1);
+	put_le32(h + 12, s->number);
+	memcpy(h + 16, c->p.drive_id, 16);
+	put_le32(h + 32, s->n_slots);
+	return io_pwrite(s->file, h, sizeof(h), 0);
+}
+
+static int read_header(struct cache *c, struct segment *s)
+{
+	uint8_t h[64];
+	int64_t n = io_pread(s->file, h, sizeof(h), 0);
+
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(h) || memcmp(h, magic, 8) != 0 || get_le32(h + 8) != 1 ||
+	    get_le32(h + 12) != s->number || memcmp(h + 16, c->p.drive_id, 16) != 0)
+		return -EUCLEAN;
+	s->n_slots = get_le32(h + 32);
+	if (s->n_slots == 0 || s->n_slots > SEG_SLOTS_MAX)
+		return -EUCLEAN;
+	return 0;
+}
+
+static int make_refs(struct segment *s)
+{
+	s->refs = calloc(s->n_slots, sizeof(*s->refs));
+	s->n_free = s->n_slots;
+	return s->refs ? 0 : -ENOMEM;
+}
+
+/* ---- open ---- */
+
+struct listing {
+	struct cache *c;
+	uint32_t *v;
+	size_t n, cap;
+	int r;
+};
+
+static int on_name(void *ctx, const char *name)
+{
+	struct listing *l = ctx;
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(name, &end, 16);
+	if (strlen(name) != 8 || *end || errno || v >= SEG_MAX)
+		return 0; /* not ours */
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 64;
+		uint32_t *p = realloc(l->v, cap * sizeof(*p));
+
+		if (!p) {
+			l->r = -ENOMEM;
+			return 1;
+		}
+		l->v = p;
+		l->cap = cap;
+	}
+	l->v[l->n++] = (uint32_t)v;
+	return 0;
+}
+
+static int load_one(struct cache *c, uint32_t number)
+{
+	struct segment *s = calloc(1, sizeof(*s));
+	char name[16];
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->number = number;
+	s->name_synced = true;
+	list_init(&s->node);
+	seg_name_of(number, name);
+	r = io_open(c->p.io, name, c->p.read_only ? O_RDONLY : O_RDWR, &s->file);
+	if (r == 0)
+		r = read_header(c, s);
+	if (r == 0)
+		r = make_refs(s);
+	if (r == 0)
+		r = table_put(c, s);
+	if (r < 0)
+		seg_free(s);
+	if (r == -EUCLEAN) {
+		/* never became durable, or is damaged: a row will tell */
+		c->segs.next_number = MAX(c->segs.next_number, number + 1);
+		return 0;
+	}
+	return r;
+}
+
+int seg_init(struct cache *c, struct err *reterr)
+{
+	struct listing l = { .c = c };
+	int r;
+
+	lock_init(&c->segs.lock);
+	list_init(&c->segs.pins);
+	c->segs.next_number = 1;
+	r = io_list(c->p.io, "data", on_name, &l);
+	if (l.r < 0)
+		r = l.r;
+	for (size_t i = 0; i < l.n && r >= 0; i++)
+		r = load_one(c, l.v[i]);
+	free(l.v);
+	return r < 0 ? err_set(reterr, r, "cannot read the drive's segments") : 0;
+}
+
+void seg_fini(struct cache *c)
+{
+	struct segs *g = &c->segs;
+
+	for (uint32_t i = 0; i < g->n_v; i++)
+		seg_free(g->v[i]);
+	free(g->v);
+	while (g->first) {
+		struct freed *f = g->first;
+
+		g->first = f->next;
+		free(f);
+	}
+	free(g->open);
+	lock_fini(&g->lock);
+}
+
+/* False: damage, or quarantined. */
+static bool run_fits(const struct segment *s, const struct run *r)
+{
+	return s && r->slot < s->n_slots && r->n <= s->n_slots - r->slot;
+}
+
+int seg_name(struct cache *c, const struct run *r)
+{
+	struct segment *s = by_number(c, r->seg);
+
+	if (r->seg == RUN_BAD_SEG)
+		return 0;
+	if (r->seg < SEG_MAX)
+		c->segs.next_number = MAX(c->segs.next_number, r->seg + 1);
+	if (!run_fits(s, r))
+		return -EUCLEAN;
+	for (uint64_t k = 0; k < r->n; k++) {
+		uint16_t *ref = &s->refs[r->slot + k];
+
+		if (*ref == 0) {
+			s->n_free--;
+			c->segs.used++;
+		}
+		if (*ref < SLOT_HELD - 1)
+			(*ref)++;
+	}
+	return 0;
+}
+
+static void remove_segment(struct cache *c, struct segment *s)
+{
+	char name[16];
+
+	seg_name_of(s->number, name);
+	c->segs.v[s->number] = NULL;
+	if (s->solid)
+		c->segs.solid_free -= s->n_free;
+	if (c->segs.cur == s)
+		c->segs.cur = NULL;
+	seg_free(s);
+	/* an empty file that stays is found again at the next open */
+	best_effort(io_unlink(c->p.io, name));
+}
+
+int seg_scanned(struct cache *c)
+{
+	if (c->p.read_only)
+		return 0;
+	for (uint32_t i = 0; i < c->segs.n_v; i++) {
+		struct segment *s = c->segs.v[i];
+
+		if (s && s->n_free == s->n_slots)
+			remove_segment(c, s);
+	}
+	return 0;
+}
+
+/* ---- allocation ---- */
+
+/*
+ * Give the free slots of s room on the disk.  The whole file: what is there
+ * stays as it is.
+ */
+static int make_solid(struct cache *c, struct segment *s)
+{
+	int r = io_allocate(s->file, 0, 0, slots_off(s, s->n_slots));
+
+	if (r < 0 && r != -EOPNOTSUPP)
+		return r;
+	s->solid = true;
+	s->cursor = 0;
+	c->segs.solid_free += s->n_free;
+	return 0;
+}
+
+static int new_segment(struct cache *c, struct segment **ret)
+{
+	struct segment *s = calloc(1, sizeof(*s));
+	char name[16];
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->number = c->segs.next_number;
+	s->n_slots = c->p.segment_slots ? c->p.segment_slots : SEG_SLOTS;
+	list_init(&s->node);
+	seg_name_of(s->number, name);
+	r = make_refs(s);
+	if (r == 0)
+		r = io_open(c->p.io, name, O_RDWR | O_CREAT | O_EXCL, &s->file);
+	if (r < 0) {
+		seg_free(s);
+		return r;
+	}
+	r = io_allocate(s->file, 0, 0, slots_off(s, s->n_slots));
+	if (r == -EOPNOTSUPP)
+		r = io_truncate(s->file, slots_off(s, s->n_slots));
+	if (r == 0)
+		r = write_header(c, s);
+	if (r == 0)
+		r = table_put(c, s);
+	if (r < 0) {
+		seg_free(s);
+		/* found and removed again at the next open */
+		best_effort(io_unlink(c->p.io, name));
+		c->segs.next_number++;
+		return r;
+	}
+	s->solid = true;
+	s->unsynced = true;
+	c->segs.solid_free += s->n_free;
+	c->segs.need_syncdir = true;
+	*ret = s;
+	return 0;
+}
+
+/* One more segment with room, an old one if a quarter of it is free. */
+static int more_room(struct cache *c) REQUIRES(c->segs.lock)
+{
+	struct segment *s;
+
+	for (uint32_t i = 0; i < c->segs.n_v; i++) {
+		s = c->segs.v[i];
+		if (s && !s->solid && s->n_free >= s->n_slots / 4 &&
+		    make_solid(c, s) == 0)
+			return 0;
+	}
+	return new_segment(c, &s);
+}
+
+static int make_room(struct cache *c, uint64_t n) REQUIRES(c->segs.lock)
+{
+	int r = 0;
+
+	while (r == 0 && c->segs.solid_free < n)
+		r = more_room(c);
+	return r;
+}
+
+int seg_make_room(struct cache *c, uint64_t n)
+{
+	int r;
+
+	lock_take(&c->segs.lock);
+	r = make_room(c, n);
+	lock_drop(&c->segs.lock);
+	return r;
+}
+
+/* The next free run of s at or behind its cursor, at most n slots. */
+static bool take_run(struct segment *s, uint32_t n, uint32_t *slot, uint32_t *ret_n)
+{
+	uint32_t i = s->cursor, k;
+
+	while (i < s->n_slots && s->refs[i] != 0)
+		i++;
+	for (k = 0; k < n && i + k < s->n_slots && s->refs[i + k] == 0; k++)
+		s->refs[i + k] = SLOT_HELD;
+	s->cursor = i + k;
+	s->n_free -= k;
+	*slot = i;
+	*ret_n = k;
+	return k > 0;
+}
+
+static struct segment *next_solid(struct cache *c)
+{
+	for (uint32_t i = 0; i < c->segs.n_v; i++) {
+		struct segment *s = c->segs.v[i];
+
+		if (s && s->solid && s->n_free > 0) {
+			s->cursor = 0;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+int seg_alloc(struct cache *c, uint32_t n, uint64_t keep, struct run *ret)
+{
+	struct segs *g = &c->segs;
+	uint32_t slot, got;
+	int r;
+
+	lock_take(&g->lock);
+	r = make_room(c, n + keep);
+	while (r == 0) {
+		if (g->cur && take_run(g->cur, n, &slot, &got))
+			break;
+		if (g->cur && g->cur->n_free == 0)
+			g->cur->solid = false;
+		g->cur = next_solid(c);
+		if (!g->cur)
+			r = -ENOSPC;
+	}
+	if (r == 0) {
+		g->solid_free -= got;
+		g->used += got;
+		ret->seg = g->cur->number;
+		ret->slot = slot;
+		ret->n = got;
+		ret->sgen = g->sgen;
+	}
+	lock_drop(&g->lock);
+	return r;
+}
+
+static void give_back(struct cache *c, struct segment *s, uint32_t slot,
+		      uint32_t n) REQUIRES(c->segs.lock)
+{
+	for (uint32_t k = 0; k < n; k++) {
+		assert(s->refs[slot + k] == SLOT_HELD);
+		s->refs[slot + k] = 0;
+	}
+	s->n_free += n;
+	c->segs.sgen++; /* a slot is never sealed twice in one generation */
+	c->segs.used -= n;
+	if (s->solid)
+		c->segs.solid_free += n;
+}
+
+void seg_discard(struct cache *c, const struct run *r)
+{
+	lock_take(&c->segs.lock);
+	give_back(c, c->segs.v[r->seg], r->slot, (uint32_t)r->n);
+	lock_drop(&c->segs.lock);
+}
+
+/* ---- names ---- */
+
+bool seg_can_share(struct cache *c, const struct run *r)
+{
+	struct segment *s = by_number(c, r->seg);
+
+	if (!run_fits(s, r))
+		return false;
+	for (uint64_t k = 0; k < r->n; k++) {
+		if (s->refs[r->slot + k] >= SLOT_HELD - 2)
+			return false;
+	}
+	return true;
+}
+
+void seg_ref(struct cache *c, const struct run *r)
+{
+	struct segment *s = by_number(c, r->seg);
+
+	lock_take(&c->segs.lock);
+	for (uint64_t k = 0; k < r->n; k++) {
+		uint16_t *ref = &s->refs[r->slot + k];
+
+		assert(*ref != 0 && *ref != SLOT_HELD - 1);
+		*ref = *ref == SLOT_HELD ? 1 : (uint16_t)(*ref + 1);
+	}
+	lock_drop(&c->segs.lock);
+}
+
+int seg_reserve_unref(struct cache *c, size_t n_runs)
+{
+	struct freed *f = c->segs.open;
+	size_t n = f ? f->n : 0, cap;
+
+	/* a run may fall apart where only some of its slots are shared */
+	if (f && f->cap - n >= n_runs)
+		return 0;
+	cap = MAX(256, 2 * (n + n_runs));
+	f = realloc(f, sizeof(*f) + cap * sizeof(f->v[0]));
+	if (!f)
+		return -ENOMEM;
+	f->n = n;
+	f->cap = cap;
+	f->next = NULL;
+	c->segs.open = f;
+	return 0;
+}
+
+static void add_freed(struct cache *c, uint32_t seg, uint32_t slot, uint32_t n)
+{
+	struct freed *f = c->segs.open;
+	struct freed_run *last = f->n ? &f->v[f->n - 1] : NULL;
+
+	if (last && last->seg == seg && last->slot + last->n == slot) {
+		last->n += n;
+		return;
+	}
+	/* reserved, except where shared slots tear a run apart */
+	if (f->n == f->cap && seg_reserve_unref(c, 1) < 0)
+		return; /* held until the next open counts the rows again */
+	f = c->segs.open;
+	f->v[f->n++] = (struct freed_run){ seg, slot, n };
+}
+
+void seg_unref(struct cache *c, const struct run *r)
+{
+	struct segment *s = by_number(c, r->seg);
+	uint32_t from = NO_SLOT;
+
+	if (!run_fits(s, r))
+		return;
+	lock_take(&c->segs.lock);
+	for (uint32_t k = 0; k <= r->n; k++) {
+		uint16_t *ref = k < r->n ? &s->refs[r->slot + k] : NULL;
+		bool free_now = false;
+
+		if (ref && *ref == 1) {
+			*ref = SLOT_HELD;
+			free_now = true;
+		} else if (ref) {
+			assert(*ref != 0 && *ref != SLOT_HELD);
+			(*ref)--;
+		}
+		if (free_now && from == NO_SLOT)
+			from = r->slot + k;
+		if (!free_now && from != NO_SLOT) {
+			add_freed(c, r->seg, from, r->slot + k - from);
+			from = NO_SLOT;
+		}
+	}
+	lock_drop(&c->segs.lock);
+}
+
+/* ---- bytes ---- */
+
+/* The segment stays open until put_segment. */
+static struct segment *hold_segment(struct cache *c, uint32_t number)
+{
+	struct segment *s;
+
+	lock_take(&c->segs.lock);
+	s = by_number(c, number);
+	if (s)
+		s->in_use++;
+	lock_drop(&c->segs.lock);
+	return s;
+}
+
+static void put_segment(struct cache *c, struct segment *s, bool wrote)
+{
+	lock_take(&c->segs.lock);
+	s->in_use--;
+	if (wrote)
+		s->unsynced = true;
+	lock_drop(&c->segs.lock);
+}
+
+#define BATCH 64 /* slots sealed or opened between system calls */
+
+static int write_batch(struct cache *c, struct segment *s, uint32_t slot,
+		       uint32_t n, uint64_t sgen, const uint8_t *const *text,
+		       uint8_t *sealed)
+{
+	uint8_t marks[BATCH * AEAD_MARK_SIZE];
+	struct ad ad;
+	int r;
+
+	for (uint32_t k = 0; k < n; k++) {
+		make_ad(c, s->number, slot + k, sgen, &ad);
+		aead_seal(c->p.key, slice(ad.v, sizeof(ad.v)),
+			  slice(text[k], CACHE_BLOCK),
+			  sealed + (size_t)k * CACHE_BLOCK,
+			  marks + (size_t)k * AEAD_MARK_SIZE);
+	}
+	r = io_pwrite(s->file, sealed, (size_t)n * CACHE_BLOCK, slots_off(s, slot));
+	if (r == 0)
+		r = io_pwrite(s->file, marks, (size_t)n * AEAD_MARK_SIZE,
+			      marks_off(slot));
+	return r;
+}
+
+int seg_write(struct cache *c, const struct run *r, const uint8_t *const *text)
+{
+	uint32_t most = (uint32_t)MIN(r->n, BATCH);
+	_cleanup_free_ uint8_t *sealed = malloc((size_t)most * CACHE_BLOCK);
+	struct segment *s;
+	int e = 0;
+
+	if (!sealed)
+		return -ENOMEM;
+	s = hold_segment(c, r->seg);
+	assert(s);
+	for (uint32_t k = 0; k < r->n && e == 0; k += BATCH)
+		e = write_batch(c, s, r->slot + k, (uint32_t)MIN(r->n - k, BATCH),
+				r->sgen, text + k, sealed);
+	put_segment(c, s, true);
+	return e;
+}
+
+static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
+		      uint32_t n, uint64_t sgen, uint8_t *dst)
+{
+	uint8_t marks[BATCH * AEAD_MARK_SIZE];
+	struct ad ad;
+	int64_t got;
+	int r;
+
+	got = io_pread(s->file, dst, (size_t)n * CACHE_BLOCK, slots_off(s, slot));
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got != (uint64_t)n * CACHE_BLOCK)
+		return -EBADMSG;
+	got = io_pread(s->file, marks, (size_t)n * AEAD_MARK_SIZE, marks_off(slot));
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got != (uint64_t)n * AEAD_MARK_SIZE)
+		return -EBADMSG;
+	for (uint32_t k = 0; k < n; k++) {
+		uint8_t *p = dst + (size_t)k * CACHE_BLOCK;
+
+		make_ad(c, s->number, slot + k, sgen, &ad);
+		r = aead_open(c->p.key, slice(ad.v, sizeof(ad.v)),
+			      slice(p, CACHE_BLOCK),
+			      marks + (size_t)k * AEAD_MARK_SIZE, p);
+		if (r < 0)
+			return log_err(r, "segment %08x slot %u", s->number,
+				       slot + k);
+	}
+	return 0;
+}
+
+int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
+	     uint8_t *dst)
+{
+	struct segment *s = hold_segment(c, r->seg);
+	int e = 0;
+
+	if (!s || !run_fits(s, r)) {
+		if (s)
+			put_segment(c, s, false);
+		return -EIO;
+	}
+	for (uint64_t k = 0; k < n && e == 0; k += BATCH)
+		e = read_batch(c, s, r->slot + (uint32_t)(skip + k),
+			       (uint32_t)MIN(n - k, BATCH), r->sgen,
+			       dst + k * CACHE_BLOCK);
+	put_segment(c, s, false);
+	return e;
+}
+
+/*
+ * Everything written before the call is durable after it.  Segments are not
+ * removed meanwhile: only the committer, which calls this, removes them.
+ */
+int seg_sync(struct cache *c)
+{
+	struct segs *g = &c->segs;
+	bool dir;
+	int r = 0;
+
+	for (uint32_t i = 0;; i++) {
+		struct segment *s = NULL;
+
+		lock_take(&g->lock);
+		while (i < g->n_v && !(g->v[i] && g->v[i]->unsynced))
+			i++;
+		if (i < g->n_v) {
+			s = g->v[i];
+			s->unsynced = false;
+			s->in_use++;
+		}
+		lock_drop(&g->lock);
+		if (!s)
+			break;
+		r = io_datasync(s->file);
+		put_segment(c, s, r < 0);
+		if (r < 0)
+			return log_err(r, "segment %08x: fdatasync", s->number);
+	}
+	lock_take(&g->lock);
+	dir = g->need_syncdir;
+	g->need_syncdir = false;
+	lock_drop(&g->lock);
+	if (dir)
+		r = io_syncdir(c->p.io, "data");
+	if (r < 0) {
+		lock_take(&g->lock);
+		g->need_syncdir = true;
+		lock_drop(&g->lock);
+		return log_err(r, "data: fsync of the folder");
+	}
+	return 0;
+}
+
+/* ---- free ---- */
+
+void seg_pin(struct cache *c, struct pin *p)
+{
+	p->epoch = c->epoch;
+	lock_take(&c->segs.lock);
+	list_push(&c->segs.pins, &p->node);
+	lock_drop(&c->segs.lock);
+}
+
+void seg_unpin(struct cache *c, struct pin *p)
+{
+	lock_take(&c->segs.lock);
+	list_del(&p->node);
+	lock_drop(&c->segs.lock);
+}
+
+void seg_committed(struct cache *c)
+{
+	struct segs *g = &c->segs;
+	struct freed *f = g->open;
+
+	if (!f || f->n == 0)
+		return;
+	f->epoch = c->epoch;
+	f->next = NULL;
+	if (g->last)
+		g->last->next = f;
+	else
+		g->first = f;
+	g->last = f;
+	g->open = NULL;
+}
+
+static void release_run(struct cache *c, const struct freed_run *v)
+	REQUIRES(c->segs.lock)
+{
+	struct segment *s = c->segs.v[v->seg];
+
+	give_back(c, s, v->slot, v->n);
+	if (s->n_free == s->n_slots && s != c->segs.cur && s->in_use == 0 &&
+	    (!s->solid || c->segs.solid_free - s->n_free >= c->buf.n)) {
+		remove_segment(c, s);
+		return;
+	}
+	/* room that is promised to the buffer stays */
+	if (!s->solid && v->n >= PUNCH_MIN)
+		best_effort(io_allocate(
+			s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			slots_off(s, v->slot), (uint64_t)v->n * CACHE_BLOCK));
+}
+
+void seg_release(struct cache *c)
+{
+	struct segs *g = &c->segs;
+
+	lock_take(&g->lock);
+	while (g->first) {
+		struct freed *f = g->first;
+
+		if (!list_empty(&g->pins) &&
+		    list_first(&g->pins, struct pin, node)->epoch <= f->epoch)
+			break;
+		g->first = f->next;
+		if (!g->first)
+			g->last = NULL;
+		for (size_t i = 0; i < f->n; i++)
+			release_run(c, &f->v[i]);
+		free(f);
+	}
+	lock_drop(&g->lock);
+}

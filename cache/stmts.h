@@ -1,0 +1,84 @@
+/*
+ * stmts.h - every statement on drive.db
+ *
+ * Prepared once at open, on the main connection (STMTS) and on the connection of
+ * a snapshot (SNAP_STMTS).  No SQL stands elsewhere but in schema.sql.
+ */
+#ifndef CACHE_STMTS_H
+#define CACHE_STMTS_H
+
+#include "db/db.h"
+
+/* Column order of INODE_COLS; inode.c and snap.c read them by these places. */
+#define INODE_COLS                                                    \
+ "ino, mode, uid, gid, nlink, rdev, size, blocks, atime, atime_ns, "  \
+ "mtime, mtime_ns, ctime, ctime_ns, btime, btime_ns, parent, flags, " \
+ "mgen, dgen, clean_gen, min_gen, min_size, link_size, link, target"
+
+#define EXTENT_COLS "block, n, seg, slot, sgen, dgen"
+
+/* The rows of ?1 that overlap [?2, ?3), and the one before them. */
+#define EXTENT_OVERLAP                                                     \
+ "SELECT " EXTENT_COLS " FROM extent WHERE ino = ?1 AND block >= "         \
+ "ifnull((SELECT max(block) FROM extent WHERE ino = ?1 AND block <= ?2), " \
+ "?2) AND block < ?3 ORDER BY block"
+
+/* clang-format off */
+#define STMTS(STMT) \
+ STMT(state_get, "SELECT k, v FROM state") \
+ STMT(state_put, "INSERT OR REPLACE INTO state VALUES (?1, ?2)") \
+ STMT(inode_get, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \
+ STMT(inode_put, "INSERT OR REPLACE INTO inode (" INODE_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, " \
+	"?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)") \
+ STMT(inode_del, "DELETE FROM inode WHERE ino = ?1") \
+ STMT(inode_count, "SELECT count(*) FROM inode") \
+ STMT(dentry_get, "SELECT ino, type, pos FROM dentry WHERE parent = ?1 AND name = ?2") \
+ STMT(dentry_add, "INSERT INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
+ STMT(dentry_del, "DELETE FROM dentry WHERE parent = ?1 AND name = ?2") \
+ STMT(dentry_fetched, "INSERT OR REPLACE INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
+ STMT(dentry_clear, "DELETE FROM dentry WHERE parent = ?1") \
+ STMT(dentry_move, "UPDATE OR REPLACE dentry SET parent = ?3, name = ?4, pos = ?5 WHERE parent = ?1 AND name = ?2") \
+ STMT(dentry_set, "UPDATE dentry SET ino = ?3, type = ?4 WHERE parent = ?1 AND name = ?2") \
+ STMT(dentry_list, "SELECT name, ino, type, pos FROM dentry WHERE parent = ?1 AND pos > ?2 ORDER BY pos LIMIT 4096") \
+ STMT(dentry_any, "SELECT 1 FROM dentry WHERE parent = ?1 LIMIT 1") \
+ STMT(extent_overlap, EXTENT_OVERLAP) \
+ STMT(extent_put, "INSERT OR REPLACE INTO extent (ino, " EXTENT_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+ STMT(extent_del, "DELETE FROM extent WHERE ino = ?1 AND block >= ?2 AND block < ?3") \
+ STMT(extent_scan, "SELECT e.ino, e.block, e.n, e.seg, e.slot, e.sgen, e.dgen, i.clean_gen, i.link_size FROM extent e " \
+	"LEFT JOIN inode i ON i.ino = e.ino WHERE (e.ino, e.block) > (?1, ?2) ORDER BY e.ino, e.block LIMIT 4096") \
+ STMT(xattr_get, "SELECT value FROM xattr WHERE ino = ?1 AND name = ?2") \
+ STMT(xattr_put, "INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?1, ?2, ?3)") \
+ STMT(xattr_del, "DELETE FROM xattr WHERE ino = ?1 AND name = ?2") \
+ STMT(xattr_list, "SELECT name FROM xattr WHERE ino = ?1 ORDER BY name") \
+ STMT(xattr_clear, "DELETE FROM xattr WHERE ino = ?1") \
+ STMT(orphan_add, "INSERT OR REPLACE INTO orphan VALUES (?1)") \
+ STMT(orphan_del, "DELETE FROM orphan WHERE ino = ?1") \
+ STMT(orphan_next, "SELECT ino FROM orphan WHERE ino > ?1 ORDER BY ino LIMIT 1") \
+ STMT(dirty_add, "INSERT OR REPLACE INTO dirty VALUES (?1)") \
+ STMT(dirty_del, "DELETE FROM dirty WHERE ino = ?1") \
+ STMT(dirty_count, "SELECT count(*) FROM dirty") \
+ STMT(removed_add, "INSERT OR REPLACE INTO removed VALUES (?1, ?2)") \
+ STMT(removed_del, "DELETE FROM removed WHERE gen <= ?1")
+
+#define SNAP_STMTS(STMT) \
+ STMT(snap_inode, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \
+ STMT(snap_dirty, "SELECT ino FROM dirty ORDER BY ino") \
+ STMT(snap_children, "SELECT d.name, d.type, i.ino IS NULL, d.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.blocks, " \
+	"i.atime, i.atime_ns, i.mtime, i.mtime_ns, i.ctime, i.ctime_ns, i.btime, i.btime_ns, i.parent, i.flags, i.mgen, i.dgen, " \
+	"i.clean_gen, i.min_gen, i.min_size, i.link_size, i.link, i.target FROM dentry d LEFT JOIN inode i ON i.ino = d.ino " \
+	"WHERE d.parent = ?1 ORDER BY d.name") \
+ STMT(snap_xattrs, "SELECT name, value FROM xattr WHERE ino = ?1 ORDER BY name") \
+ STMT(snap_shared, "SELECT ino FROM inode WHERE flags & 1 ORDER BY ino") \
+ STMT(snap_removed, "SELECT ino FROM removed ORDER BY ino") \
+ STMT(snap_extents, EXTENT_OVERLAP) \
+ STMT(snap_touch, "SELECT count(*) FROM state")
+/* clang-format on */
+
+enum {
+	STMTS(DB_STMT_ENUM) N_STMTS
+};
+enum {
+	SNAP_STMTS(DB_STMT_ENUM) N_SNAP_STMTS
+};
+
+#endif

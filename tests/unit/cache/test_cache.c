@@ -1,0 +1,389 @@
+/* test_cache.c - properties of files and names on one local drive */
+#include "common.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define BIG (3u << 20)
+
+static uint8_t big[BIG], back[BIG];
+
+static int setup(void **state)
+{
+	struct drive *d = malloc(sizeof(*d));
+
+	assert_non_null(d);
+	drive_new(d);
+	drive_open(d);
+	*state = d;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	drive_free(*state);
+	free(*state);
+	return 0;
+}
+
+static void what_was_written_is_read_before_and_after_a_remount(void **state)
+{
+	static const size_t sizes[] = { 1,     4095,  4096,   4097, 65535,
+					65536, 70000, 131072, BIG };
+	struct drive *d = *state;
+	char name[16];
+
+	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+		uint64_t ino;
+
+		(void)snprintf(name, sizeof(name), "f%zu", k);
+		ino = mk(d, 1, name, S_IFREG | 0644);
+		pattern(big, sizes[k], 0, (unsigned)k);
+		put(d, ino, 0, big, sizes[k]);
+		expect_pattern(d, ino, 0, sizes[k], (unsigned)k);
+		assert_int_equal(attr(d, ino).size, sizes[k]);
+		forget(d, ino);
+	}
+	drive_again(d);
+	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+		(void)snprintf(name, sizeof(name), "f%zu", k);
+		expect_pattern(d, look(d, 1, name), 0, sizes[k], (unsigned)k);
+		assert_int_equal(get(d, look(d, 1, name), sizes[k], back, 10), 0);
+	}
+}
+
+static void a_write_into_the_middle_keeps_its_neighbours(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	static const struct {
+		uint64_t off, n;
+	} v[] = { { 5000, 10 },     { 4096, 4096 },   { 100000, 200000 },
+		  { 1, 1 },         { 65536, 65536 }, { BIG - 3, 3 },
+		  { 12345, 100000 } };
+
+	pattern(big, BIG, 0, 1);
+	put(d, ino, 0, big, BIG);
+	for (size_t k = 0; k < ARRAY_LEN(v); k++) {
+		pattern(big + v[k].off, v[k].n, v[k].off, (unsigned)(k + 2));
+		put(d, ino, v[k].off, big + v[k].off, v[k].n);
+		assert_int_equal(get(d, ino, 0, back, BIG), BIG);
+		assert_memory_equal(big, back, BIG);
+		if (k == 3)
+			assert_int_equal(cache_sync(d->c), 0);
+	}
+	forget(d, ino);
+	drive_again(d);
+	assert_int_equal(get(d, look(d, 1, "f"), 0, back, BIG), BIG);
+	assert_memory_equal(big, back, BIG);
+}
+
+static void a_file_grown_after_a_truncate_shows_zeros(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+
+	for (int synced = 0; synced < 2; synced++) {
+		pattern(big, 100000, 0, 1);
+		put(d, ino, 0, big, 100000);
+		if (synced)
+			assert_int_equal(cache_sync(d->c), 0);
+		cut_to(d, ino, 5001);
+		cut_to(d, ino, 100000);
+		memset(big + 5001, 0, 100000 - 5001);
+		assert_int_equal(get(d, ino, 0, back, 100000), 100000);
+		assert_memory_equal(big, back, 100000);
+		cut_to(d, ino, 0);
+	}
+}
+
+static void holes_are_zeros_and_take_no_room(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), at;
+	struct cache_op op = { 0 };
+	struct cache_stats s;
+
+	put(d, ino, 1ull << 40, "x", 1);
+	assert_true(attr(d, ino).size == (1ull << 40) + 1);
+	assert_int_equal(attr(d, ino).blocks, 8);
+	assert_int_equal(cache_sync(d->c), 0);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.used_bytes, CACHE_BLOCK);
+	assert_int_equal(get(d, ino, 1 << 30, back, 100), 100);
+	for (int k = 0; k < 100; k++)
+		assert_int_equal(back[k], 0);
+	assert_int_equal(cache_lseek(d->c, &op, ino, 0, SEEK_DATA, &at), 0);
+	assert_true(at == 1ull << 40);
+	assert_int_equal(cache_lseek(d->c, &op, ino, at, SEEK_HOLE, &at), 0);
+	assert_true(at == (1ull << 40) + 1);
+	assert_int_equal(cache_lseek(d->c, &op, ino, 5, SEEK_HOLE, &at), 0);
+	assert_int_equal(at, 5);
+	assert_int_equal(cache_lseek(d->c, &op, ino, (1ull << 40) + 1,
+				     SEEK_DATA, &at),
+			 -ENXIO);
+}
+
+static void a_punched_range_is_zero_and_its_edges_stay(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct cache_op op = { 0 };
+
+	pattern(big, 300000, 0, 1);
+	put(d, ino, 0, big, 300000);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(cache_fallocate(d->c, &op, ino,
+					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 5000, 100000),
+			 0);
+	memset(big + 5000, 0, 100000);
+	assert_int_equal(cache_fallocate(d->c, &op, ino, FALLOC_FL_ZERO_RANGE,
+					 200001, 7),
+			 0);
+	memset(big + 200001, 0, 7);
+	assert_int_equal(cache_fallocate(d->c, &op, ino, FALLOC_FL_ZERO_RANGE,
+					 290000, 20000),
+			 0);
+	memset(big + 290000, 0, 20000);
+	assert_int_equal(attr(d, ino).size, 310000);
+	forget(d, ino);
+	drive_again(d);
+	assert_int_equal(get(d, look(d, 1, "f"), 0, back, 310000), 310000);
+	assert_memory_equal(big, back, 310000);
+}
+
+static void a_copied_range_shares_slots_and_parts_on_write(void **state)
+{
+	struct drive *d = *state;
+	uint64_t a = mk(d, 1, "a", S_IFREG | 0644),
+		 b = mk(d, 1, "b", S_IFREG | 0644);
+	struct cache_op op = { 0 };
+	struct cache_stats s;
+	uint64_t n;
+
+	pattern(big, 1u << 20, 0, 1);
+	put(d, a, 0, big, 1u << 20);
+	assert_int_equal(cache_copy_range(d->c, &op, a, 0, b, 0, 1u << 20, &n), 0);
+	assert_int_equal(n, 1u << 20);
+	assert_int_equal(cache_sync(d->c), 0);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.used_bytes, 1u << 20);
+	expect_pattern(d, b, 0, 1u << 20, 1);
+	pattern(big, 4096, 8192, 2);
+	put(d, a, 8192, big, 4096);
+	expect_pattern(d, b, 0, 1u << 20, 1);
+	rm(d, 1, "a");
+	forget(d, a);
+	forget(d, b);
+	drive_again(d);
+	expect_pattern(d, look(d, 1, "b"), 0, 1u << 20, 1);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.used_bytes, 1u << 20);
+}
+
+static void a_removed_file_gives_its_room_back(void **state)
+{
+	struct drive *d = *state;
+	struct cache_stats s;
+	uint64_t ino;
+
+	pattern(big, BIG, 0, 1);
+	for (int k = 0; k < 5; k++) {
+		ino = mk(d, 1, "f", S_IFREG | 0644);
+		put(d, ino, 0, big, BIG);
+		assert_int_equal(cache_sync(d->c), 0);
+		rm(d, 1, "f");
+		expect_pattern(d, ino, 0, BIG, 1); /* still open */
+		forget(d, ino);
+		assert_int_equal(cache_sync(d->c), 0);
+		cache_stats(d->c, &s);
+		assert_int_equal(s.used_bytes, 0);
+		assert_int_equal(s.dirty_bytes, 0);
+	}
+	assert_true(recorder_used(d->rec) < 4 * BIG); /* with the WAL's room */
+}
+
+static void names_follow_posix(void **state)
+{
+	struct drive *d = *state;
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+	uint64_t a = mk(d, 1, "a", S_IFDIR | 0755),
+		 b = mk(d, a, "b", S_IFDIR | 0755);
+	uint64_t f = mk(d, b, "f", S_IFREG | 0644), x;
+	char longname[300];
+
+	memset(longname, 'n', sizeof(longname));
+	longname[256] = 0;
+	assert_int_equal(try_mk(d, 1, longname, S_IFREG, &x), -ENAMETOOLONG);
+	assert_int_equal(try_mk(d, 1, "a", S_IFREG, &x), -EEXIST);
+	assert_int_equal(try_mk(d, f, "a", S_IFREG, &x), -ENOTDIR);
+	assert_int_equal(attr(d, 1).nlink, 3);
+	assert_int_equal(cache_rmdir(d->c, &op, a, slice_str("b")), -ENOTEMPTY);
+	assert_int_equal(cache_unlink(d->c, &op, a, slice_str("b")), -EISDIR);
+	assert_int_equal(cache_rmdir(d->c, &op, b, slice_str("f")), -ENOTDIR);
+	assert_int_equal(cache_rename(d->c, &op, 1, slice_str("a"), b,
+				      slice_str("c"), 0),
+			 -EINVAL);
+	assert_int_equal(cache_rename(d->c, &op, b, slice_str("f"), 1,
+				      slice_str("a"), RENAME_NOREPLACE),
+			 -EEXIST);
+	assert_int_equal(cache_rename(d->c, &op, b, slice_str("f"), 1,
+				      slice_str("a"), 0),
+			 -EISDIR);
+	assert_int_equal(cache_link(d->c, &op, f, 1, slice_str("g"), &at), 0);
+	assert_int_equal(at.nlink, 2);
+	assert_int_equal(cache_link(d->c, &op, a, 1, slice_str("h"), &at), -EPERM);
+	assert_int_equal(cache_rename(d->c, &op, 1, slice_str("g"), b,
+				      slice_str("f"), 0),
+			 0); /* two names of one file */
+	assert_int_equal(look(d, 1, "g"), f);
+	assert_int_equal(cache_rename(d->c, &op, 1, slice_str("g"), a,
+				      slice_str("b"), RENAME_EXCHANGE),
+			 0);
+	assert_int_equal(look(d, a, "b"), f);
+	assert_int_equal(look(d, 1, "g"), b);
+	assert_int_equal(attr(d, 1).nlink, 4);
+	assert_int_equal(attr(d, a).nlink, 2);
+	assert_int_equal(cache_parent(d->c, &op, b, &x), 0);
+	assert_int_equal(x, 1);
+	drive_again(d);
+	assert_int_equal(look(d, a, "b"), f);
+	assert_int_equal(look(d, b, "f"), f);
+	assert_int_equal(attr(d, f).nlink, 2);
+}
+
+struct seen {
+	char names[2000][16];
+	uint64_t pos[2000];
+	size_t n, stop;
+};
+
+static int on_name(void *ctx, struct slice name, const struct cache_attr *a,
+		   uint64_t pos)
+{
+	struct seen *s = ctx;
+
+	(void)a;
+	if (s->n == s->stop)
+		return 1;
+	memcpy(s->names[s->n], name.p, name.n);
+	s->names[s->n][name.n] = 0;
+	s->pos[s->n++] = pos;
+	return 0;
+}
+
+static void readdir_goes_on_where_it_stopped_in_spite_of_changes(void **state)
+{
+	struct drive *d = *state;
+	struct cache_op op = { 0 };
+	struct seen *s = calloc(1, sizeof(*s));
+	char name[16];
+	int n_odd = 0;
+
+	assert_non_null(s);
+	for (int k = 0; k < 1000; k++) {
+		(void)snprintf(name, sizeof(name), "n%d", k);
+		forget(d, mk(d, 1, name, S_IFREG | 0644));
+	}
+	s->stop = 100;
+	assert_int_equal(cache_readdir(d->c, &op, 1, 0, on_name, s), 0);
+	assert_int_equal(s->n, 100);
+	for (int k = 0; k < 1000; k += 2) {
+		(void)snprintf(name, sizeof(name), "n%d", k);
+		rm(d, 1, name);
+	}
+	s->stop = 2000;
+	assert_int_equal(cache_readdir(d->c, &op, 1, s->pos[99], on_name, s), 0);
+	for (size_t k = 0; k < s->n; k++)
+		n_odd += (s->names[k][strlen(s->names[k]) - 1] - '0') % 2;
+	assert_int_equal(n_odd, 500);
+	assert_int_equal(s->n, 550);
+	free(s);
+}
+
+static void xattrs_are_kept_and_bounded(void **state)
+{
+	struct drive *d = *state;
+	struct cache_op op = { 0 };
+	uint64_t f = mk(d, 1, "f", S_IFREG | 0644);
+	uint8_t v[100];
+	size_t n;
+
+#define N(s) slice_str(s)
+	assert_int_equal(cache_getxattr(d->c, &op, f, N("user.a"), v, 100, &n),
+			 -ENODATA);
+	assert_int_equal(cache_setxattr(d->c, &op, f, N("user.a"), N("one"),
+					CACHE_XATTR_REPLACE),
+			 -ENODATA);
+	assert_int_equal(cache_setxattr(d->c, &op, f, N("user.a"), N("one"), 0), 0);
+	assert_int_equal(cache_setxattr(d->c, &op, f, N("user.a"), N("two"),
+					CACHE_XATTR_CREATE),
+			 -EEXIST);
+	assert_int_equal(cache_setxattr(d->c, &op, f, N("user.bb"), SLICE_NONE, 0),
+			 0);
+	drive_again(d);
+	assert_int_equal(cache_getxattr(d->c, &op, f, N("user.a"), v, 2, &n),
+			 -ERANGE);
+	assert_int_equal(cache_getxattr(d->c, &op, f, N("user.a"), v, 0, &n), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(cache_listxattr(d->c, &op, f, v, sizeof(v), &n), 0);
+	assert_int_equal(n, 15);
+	assert_memory_equal(v, "user.a\0user.bb\0", 15);
+	assert_int_equal(cache_removexattr(d->c, &op, f, N("user.a")), 0);
+	assert_int_equal(cache_removexattr(d->c, &op, f, N("user.a")), -ENODATA);
+#undef N
+}
+
+static void an_open_file_without_a_name_goes_with_its_last_reference(void **state)
+{
+	struct drive *d = *state, e;
+	struct cache_new n = { .mode = S_IFREG | 0600 };
+	struct cache_op op = { 0 };
+	struct cache_attr a, b;
+	struct recorder_cut cut;
+	struct cache_stats s;
+
+	assert_int_equal(cache_tmpfile(d->c, &op, &n, &a), 0);
+	pattern(big, 100000, 0, 1);
+	put(d, a.ino, 0, big, 100000);
+	assert_int_equal(cache_sync(d->c), 0);
+	cut = (struct recorder_cut){ recorder_length(d->rec), RECORDER_NOTHING, 0 };
+	drive_cut(d, &cut, &e);
+	assert_int_equal(cache_getattr(e.c, &op, a.ino, &b), -ENOENT);
+	assert_int_equal(cache_sync(e.c), 0);
+	cache_stats(e.c, &s);
+	assert_int_equal(s.used_bytes, 0);
+	assert_int_equal(s.inodes, 1);
+	drive_free(&e);
+
+	assert_int_equal(cache_link(d->c, &op, a.ino, 1, slice_str("now"), &b), 0);
+	cache_forget(d->c, a.ino, 2);
+	drive_again(d);
+	expect_pattern(d, look(d, 1, "now"), 0, 100000, 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_was_written_is_read_before_and_after_a_remount),
+		T(a_write_into_the_middle_keeps_its_neighbours),
+		T(a_file_grown_after_a_truncate_shows_zeros),
+		T(holes_are_zeros_and_take_no_room),
+		T(a_punched_range_is_zero_and_its_edges_stay),
+		T(a_copied_range_shares_slots_and_parts_on_write),
+		T(a_removed_file_gives_its_room_back),
+		T(names_follow_posix),
+		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),
+		T(xattrs_are_kept_and_bounded),
+		T(an_open_file_without_a_name_goes_with_its_last_reference),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,365 @@
+/* block.c - blocks by link: from the node cache, the outbox, or a store */
+#include "retrieve/retrieve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "crypto/seal.h"
+#include "dag/piece.h"
+#include "ledger/ledger.h"
+#include "retrieve/internal.h"
+
+#define RANGE_MAX     (4u << 20)  /* bytes asked for at once */
+#define GAP_MAX       (64u << 10) /* bytes read for nothing to save a request */
+#define AWAY_MS       1000 /* a store that was away is not asked for so long */
+#define SOURCE_OUTBOX SIZE_MAX
+
+void want_init(struct want *w, const struct link *l)
+{
+	*w = (struct want){ .link = *l, .status = -EINPROGRESS };
+	buf_init(&w->body, SEAL_BODY_MAX);
+}
+
+void want_fini(struct want *w)
+{
+	buf_fini(&w->body);
+}
+
+/* Identity links carry their bytes; nodes may be in the ledger's cache. */
+static int want_local(struct retrieve *r, struct want *w)
+{
+	int rc;
+
+	if (w->link.kind == LINK_IDENTITY) {
+		w->status = buf_append(&w->body,
+				       slice(w->link.bytes, w->link.n_inline));
+		return w->status;
+	}
+	if (w->link.kind != LINK_SEALED) {
+		w->status = -EPROTO;
+		return w->status;
+	}
+	if (w->link.codec != LINK_DAGPB)
+		return -ENOENT;
+	rc = ledger_node_get(r->p.ledger, w->link.digest, &w->body);
+	if (rc < 0)
+		return rc;
+	w->status = 0;
+	return 0;
+}
+
+/* Take one section apart, verify, open. */
+static int want_open(struct retrieve *r, struct want *w, struct slice section)
+{
+	uint8_t digest[PIECE_DIGEST_SIZE];
+	struct slice block;
+	int rc;
+
+	rc = piece_section_parse(section, digest, &block);
+	if (rc == 0)
+		rc = seal_open(block, w->link.key, w->link.digest,
+			       SEAL_BODY_MAX, &w->body);
+	if (rc < 0)
+		return rc;
+	w->status = 0;
+	if (w->link.codec == LINK_DAGPB)
+		best_effort(ledger_node_put(r->p.ledger, w->link.digest,
+					    buf_slice(&w->body))); /* a cache */
+	return 0;
+}
+
+/* ---- where to ask ---- */
+
+struct sources {
+	size_t v[RETRIEVE_STORES_MAX + 1];
+	size_t n;
+	bool away; /* somebody who may have it could not be reached */
+};
+
+static int by_health(const struct store_health *a, const struct store_health *b)
+{
+	if (a->failures != b->failures)
+		return a->failures < b->failures ? -1 : 1;
+	if (a->latency_us != b->latency_us)
+		return a->latency_us < b->latency_us ? -1 : 1;
+	return 0;
+}
+
+static void sources_for(struct retrieve *r, const struct ledger_piece *p,
+			struct sources *ret)
+{
+	size_t at;
+
+	*ret = (struct sources){ 0 };
+	if (p->outbox)
+		ret->v[ret->n++] = SOURCE_OUTBOX;
+	lock_take(&r->lock);
+	for (size_t i = 0; i < r->p.n_stores; i++) {
+		for (at = ret->n; at > 0; at--) {
+			if (ret->v[at - 1] == SOURCE_OUTBOX ||
+			    by_health(&r->stores[ret->v[at - 1]], &r->stores[i]) <= 0)
+				break;
+			ret->v[at] = ret->v[at - 1];
+		}
+		ret->v[at] = i;
+		ret->n++;
+	}
+	lock_drop(&r->lock);
+}
+
+static void health_note(struct retrieve *r, size_t i, int status,
+			uint64_t took_us, size_t n)
+{
+	struct store_health *h = &r->stores[i];
+
+	lock_take(&r->lock);
+	if (status == 0) {
+		h->failures = 0;
+		h->latency_us = h->latency_us ? (h->latency_us * 7 + took_us) / 8 :
+						took_us;
+		r->stats.bytes_fetched += n;
+	} else {
+		h->failures++;
+		h->not_before_ms = monotonic_ms() + AWAY_MS;
+	}
+	r->stats.requests++;
+	lock_drop(&r->lock);
+}
+
+static void note_wrong(struct retrieve *r, size_t i,
+		       const struct ledger_piece *p, uint64_t off, int rc)
+{
+	lock_take(&r->lock);
+	r->stats.wrong++;
+	if (i != SOURCE_OUTBOX)
+		r->stores[i].failures++;
+	lock_drop(&r->lock);
+	log_warn("piece %" PRIx64 " at %" PRIu64 ": %s gave a wrong block: %s",
+		 p->ordinal, off,
+		 i == SOURCE_OUTBOX ? "the outbox" :
+				      provider_name(r->stores[i].store.provider),
+		 err_str(rc));
+}
+
+static int get_outbox(struct retrieve *r, const struct ledger_piece *p,
+		      uint64_t off, uint8_t *dst, size_t n)
+{
+	_cleanup_io_file_ struct io_file *f = NULL;
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	int64_t got;
+	int rc;
+
+	ledger_outbox_name(p->ordinal, name);
+	rc = io_open(r->p.io, name, O_RDONLY, &f);
+	if (rc < 0)
+		return rc;
+	got = io_pread(f, dst, n, off);
+	if (got < 0)
+		return (int)got;
+	return (size_t)got == n ? 0 : -EBADMSG;
+}
+
+static int get_store(struct retrieve *r, size_t i, const struct ledger_piece *p,
+		     uint64_t off, uint8_t *dst, size_t n, struct err *reterr)
+{
+	struct provider_req req = {
+		.verb = PROVIDER_GET, .cid = p->cid, .off = off, .n = n, .dst = dst
+	};
+	uint64_t began = monotonic_us();
+	int rc;
+
+	rc = provider_call(r->stores[i].store.provider, &req);
+	health_note(r, i, rc == -ENOENT ? 0 : rc, monotonic_us() - began, req.ret_n);
+	if (rc < 0)
+		return err_set(reterr, rc, "%s", req.err.text);
+	return req.ret_n == n ? 0 : -EBADMSG;
+}
+
+/* ---- groups of neighbours ---- */
+
+struct group {
+	struct want **w;
+	size_t n;
+	uint64_t off, end;
+};
+
+/* Open every member that is not settled yet from the bytes of its range. */
+static size_t group_open(struct retrieve *r, const struct group *g, size_t from,
+			 const struct ledger_piece *p, const uint8_t *bytes)
+{
+	size_t left = 0;
+	int rc;
+
+	for (size_t i = 0; i < g->n; i++) {
+		struct want *w = g->w[i];
+
+		if (w->status == 0)
+			continue;
+		rc = want_open(r, w,
+			       slice(bytes + (w->link.place.off - g->off),
+				     w->link.place.len));
+		if (rc == 0)
+			continue;
+		if (rc == -ENOMEM)
+			w->status = rc;
+		note_wrong(r, from, p, w->link.place.off, rc);
+		left++;
+	}
+	return left;
+}
+
+static int group_fetch(struct retrieve *r, const struct group *g,
+		       const atomic_bool *cancelled, bool *away, struct err *reterr)
+{
+	_cleanup_free_ uint8_t *bytes = malloc(g->end - g->off);
+	struct ledger_piece p;
+	struct sources s;
+	int rc;
+
+	if (!bytes)
+		return -ENOMEM;
+	rc = ledger_piece_get(r->p.ledger, g->w[0]->link.place.piece, &p);
+	if (rc == -ENOENT)
+		return 0; /* the place is stale: look-up by digest is next */
+	if (rc < 0)
+		return rc;
+	if (g->end > p.size)
+		return 0; /* likewise */
+	sources_for(r, &p, &s);
+	for (size_t i = 0; i < s.n; i++) {
+		if (cancelled && atomic_load(cancelled))
+			return -ECANCELED;
+		if (s.v[i] == SOURCE_OUTBOX)
+			rc = get_outbox(r, &p, g->off, bytes, g->end - g->off);
+		else
+			rc = get_store(r, s.v[i], &p, g->off, bytes,
+				       g->end - g->off, reterr);
+		if (rc < 0) {
+			*away |= rc == -EREMOTEIO;
+			continue;
+		}
+		if (group_open(r, g, s.v[i], &p, bytes) == 0)
+			return 0;
+	}
+	return 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct want *const *x = a, *const *y = b;
+	const struct place *p = &(*x)->link.place, *q = &(*y)->link.place;
+
+	if (p->piece != q->piece)
+		return p->piece < q->piece ? -1 : 1;
+	return p->off < q->off ? -1 : p->off > q->off;
+}
+
+/* The longest run from w[0] that is worth one range. */
+static struct group group_from(struct want **w, size_t n)
+{
+	const struct place *p = &w[0]->link.place;
+	struct group g = { w, 1, p->off, p->off + p->len };
+
+	for (; g.n < n; g.n++) {
+		const struct place *q = &w[g.n]->link.place;
+
+		if (q->piece != p->piece || q->off > g.end + GAP_MAX ||
+		    q->off + q->len > g.off + RANGE_MAX)
+			break;
+		g.end = MAX(g.end, q->off + q->len);
+	}
+	return g;
+}
+
+static bool place_usable(const struct place *p)
+{
+	return p->piece != 0 && p->len != 0 &&
+	       p->len <= PIECE_BLOCK_MAX + PIECE_HEAD_MAX &&
+	       p->off <= PIECE_SIZE_MAX;
+}
+
+/* One pass over everything unsettled that has a usable place. */
+static int pass(struct retrieve *r, struct want **open, size_t n,
+		const atomic_bool *cancelled, bool *away, struct err *reterr)
+{
+	struct group g;
+	int rc = 0;
+
+	qsort(open, n, sizeof(*open), by_place);
+	for (size_t i = 0; i < n && rc == 0; i += g.n) {
+		g = group_from(open + i, n - i);
+		rc = group_fetch(r, &g, cancelled, away, reterr);
+	}
+	return rc;
+}
+
+/* The places of what is still open, as our own index of blocks has them. */
+static size_t replace_places(struct retrieve *r, struct want **open, size_t n)
+{
+	struct ledger_block b;
+	uint64_t ordinal;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct want *w = open[i];
+		struct place *p = &w->link.place;
+
+		if (w->status == 0 ||
+		    ledger_block_find(r->p.ledger, w->link.digest, &b, &ordinal) < 0 ||
+		    (p->piece == ordinal && p->off == b.off))
+			continue;
+		*p = (struct place){ ordinal, b.off, b.len };
+		if (place_usable(p))
+			open[m++] = w;
+	}
+	return m;
+}
+
+int wants_fetch(struct retrieve *r, struct want *w, size_t n,
+		const atomic_bool *cancelled, struct err *reterr)
+{
+	_cleanup_free_ struct want **open = calloc(n ? n : 1, sizeof(*open));
+	_cleanup_free_ struct want **all = calloc(n ? n : 1, sizeof(*all));
+	size_t n_open = 0, n_all = 0;
+	bool away = false;
+	int rc;
+
+	if (!open || !all)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		rc = want_local(r, &w[i]);
+		if (rc == 0)
+			continue;
+		if (rc != -ENOENT)
+			return rc;
+		all[n_all++] = &w[i];
+		if (place_usable(&w[i].link.place))
+			open[n_open++] = &w[i];
+	}
+	rc = pass(r, open, n_open, cancelled, &away, reterr);
+	if (rc < 0)
+		return rc;
+	n_all = replace_places(r, all, n_all);
+	rc = pass(r, all, n_all, cancelled, &away, reterr);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (w[i].status < 0)
+			rc = away ? -EREMOTEIO : -EBADMSG;
+	return rc;
+}
+
+int retrieve_body(struct retrieve *r, const struct link *l, struct buf *ret,
+		  struct err *reterr)
+{
+	struct want w;
+	int rc;
+
+	want_init(&w, l);
+	rc = wants_fetch(r, &w, 1, NULL, reterr);
+	if (rc == 0)
+		rc = buf_append(ret, buf_slice(&w.body));
+	want_fini(&w);
+	return rc;
+}

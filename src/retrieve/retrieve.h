@@ -1,0 +1,89 @@
+/*
+ * retrieve.h - bring back what is not local, verified block by block
+ *
+ * A link says which block, its key, and where it probably is.  The block comes
+ * from the outbox or from a provider; it is hashed against the link, opened, and
+ * only then looked at (I4).  A provider that gives a wrong block has failed: the
+ * next one is asked.  -EREMOTEIO only when all are exhausted.
+ *
+ * Blocks that lie near each other in one piece are asked for in one range.
+ * Opened nodes (directories, file nodes) are kept in the ledger's node cache.
+ *
+ * While every store that could have a block is away, a request of the source is
+ * tried again until it is cancelled or `give_up_ms` has passed (I7: it can be
+ * interrupted and has a deadline); wrong or missing bytes fail at once.
+ *
+ * Threading: requests run on fetcher threads of this room, straight-line code
+ * that may wait for the network; the blocking calls run on the caller's thread,
+ * which must not be the loop.
+ */
+#ifndef RETRIEVE_RETRIEVE_H
+#define RETRIEVE_RETRIEVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+struct buf;
+struct dir_item;
+struct err;
+struct io;
+struct ledger;
+struct link;
+struct provider;
+struct retrieve;
+struct source;
+
+struct retrieve_store {
+	uint64_t id; /* the ledger's */
+	struct provider *provider;
+};
+
+struct retrieve_params {
+	struct ledger *ledger;
+	struct io *io;                       /* drive directory: the outbox */
+	const struct retrieve_store *stores; /* copied */
+	size_t n_stores;
+	unsigned n_threads;  /* 0: 16 */
+	unsigned give_up_ms; /* 0: 60000 */
+};
+
+must_check int retrieve_new(const struct retrieve_params *p, struct retrieve **ret);
+void retrieve_free(struct retrieve *r); /* cancels what is under way */
+
+/* What the cache is opened with. */
+struct source *retrieve_source(struct retrieve *r);
+
+/* Where hard-linked inodes are looked up; LINK_NONE: there are none. */
+void retrieve_set_inode_table(struct retrieve *r, const struct link *table);
+
+/* The opened bytes of one block, appended.  Blocks. */
+must_check int retrieve_body(struct retrieve *r, const struct link *l,
+			     struct buf *ret, struct err *reterr);
+
+/* Every entry of a directory, in wire order.  Blocks. */
+must_check int retrieve_list(struct retrieve *r, const struct link *dir,
+			     int (*cb)(void *ctx, const struct dir_item *item),
+			     void *ctx, struct err *reterr);
+
+/* One name.  -ENOENT.  The item borrows from `body`.  Blocks. */
+must_check int retrieve_find(struct retrieve *r, const struct link *dir,
+			     const char *name, struct buf *body,
+			     struct dir_item *ret, struct err *reterr);
+
+/* All bytes of a file, appended; -EMSGSIZE past ret's maximum.  Blocks. */
+must_check int retrieve_file(struct retrieve *r, const struct link *file,
+			     struct buf *ret, struct err *reterr);
+
+struct retrieve_stats {
+	uint64_t bytes_fetched; /* from stores, sections and gaps between */
+	uint64_t requests;
+	uint64_t wrong;  /* blocks that did not verify */
+	uint64_t failed; /* requests of the cache that got an error */
+	char error[256]; /* the last one, in words */
+};
+void retrieve_stats(struct retrieve *r, struct retrieve_stats *ret);
+
+#endif

@@ -1,0 +1,273 @@
+/* walk.c - directories and files, node by node */
+#include "retrieve/retrieve.h"
+
+#include <errno.h>
+
+#include "dag/dir.h"
+#include "dag/file.h"
+#include "retrieve/internal.h"
+
+#define DIR_BATCH  32 /* shards asked for at once */
+#define FILE_BATCH 4  /* leaves of 1 MiB: what one request holds in memory */
+#define DIR_LEVELS 16 /* shards from the root; the hash has 8 levels */
+
+/* ---- directories ---- */
+
+struct dir_walk {
+	struct retrieve *r;
+	const atomic_bool *cancelled;
+	walk_dir_cb cb;
+	void *ctx;
+	struct err *reterr;
+};
+
+static int dir_level(struct dir_walk *d, struct want *w, size_t n, unsigned level);
+
+/* Sub-shards of one node, in batches of neighbours. */
+static int dir_shards(struct dir_walk *d, const struct dir_node *node, unsigned level)
+{
+	struct want w[DIR_BATCH];
+	struct dir_item item;
+	struct dir_iter it;
+	size_t n = 0;
+	int r, more;
+
+	dir_iter_init(&it, node);
+	do {
+		more = dir_next(&it, &item);
+		if (more < 0)
+			return more;
+		if (more && item.is_subshard)
+			want_init(&w[n++], &item.link);
+		if (n == DIR_BATCH || (!more && n)) {
+			r = dir_level(d, w, n, level + 1);
+			while (n)
+				want_fini(&w[--n]);
+			if (r)
+				return r;
+		}
+	} while (more);
+	return 0;
+}
+
+static int dir_one(struct dir_walk *d, struct slice body, unsigned level)
+{
+	struct dir_node node;
+	struct dir_item item;
+	struct dir_iter it;
+	int r;
+
+	r = dir_node_parse(body, true, level, &node);
+	if (r < 0)
+		return r;
+	dir_iter_init(&it, &node);
+	while ((r = dir_next(&it, &item)) == 1) {
+		if (item.is_subshard)
+			continue;
+		r = d->cb(d->ctx, &item);
+		if (r)
+			return r;
+	}
+	return r < 0 ? r : dir_shards(d, &node, level);
+}
+
+static int dir_level(struct dir_walk *d, struct want *w, size_t n, unsigned level)
+{
+	int r;
+
+	if (level > DIR_LEVELS)
+		return -EPROTO;
+	r = wants_fetch(d->r, w, n, d->cancelled, d->reterr);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = dir_one(d, buf_slice(&w[i].body), level);
+	return r;
+}
+
+int walk_dir(struct retrieve *r, const struct link *dir,
+	     const atomic_bool *cancelled, walk_dir_cb cb, void *ctx,
+	     struct err *reterr)
+{
+	struct dir_walk d = { r, cancelled, cb, ctx, reterr };
+	struct want w;
+	int rc;
+
+	want_init(&w, dir);
+	rc = dir_level(&d, &w, 1, 0);
+	want_fini(&w);
+	return rc;
+}
+
+int retrieve_list(struct retrieve *r, const struct link *dir,
+		  int (*cb)(void *ctx, const struct dir_item *item), void *ctx,
+		  struct err *reterr)
+{
+	return walk_dir(r, dir, NULL, cb, ctx, reterr);
+}
+
+int retrieve_find(struct retrieve *r, const struct link *dir, const char *name,
+		  struct buf *body, struct dir_item *ret, struct err *reterr)
+{
+	struct link l = *dir;
+	struct dir_node node;
+	int rc;
+
+	for (unsigned level = 0; level <= DIR_LEVELS; level++) {
+		buf_reset(body);
+		rc = retrieve_body(r, &l, body, reterr);
+		if (rc < 0)
+			return rc;
+		rc = dir_node_parse(buf_slice(body), true, level, &node);
+		if (rc < 0)
+			return rc;
+		rc = dir_node_find(&node, slice_str(name), ret);
+		if (rc <= 0)
+			return rc < 0 ? rc : -ENOENT;
+		if (!ret->is_subshard)
+			return 0;
+		l = ret->link;
+	}
+	return -EPROTO;
+}
+
+/* ---- files ---- */
+
+struct file_walk {
+	struct retrieve *r;
+	const atomic_bool *cancelled;
+	walk_file_cb cb;
+	void *ctx;
+	struct err *reterr;
+	uint64_t from, to; /* the range that is wanted */
+};
+
+/* A block on the way down: what its parent said of it, and where it lies. */
+struct file_want {
+	struct file_child child;
+	uint64_t base; /* of its first byte in the file */
+};
+
+static int file_bytes(struct file_walk *f, uint64_t base, struct slice bytes)
+{
+	uint64_t from = MAX(base, f->from);
+	uint64_t to = MIN(base + bytes.n, f->to);
+
+	if (from >= to)
+		return 0;
+	return f->cb(f->ctx, from, slice(bytes.p + (from - base), to - from), 0);
+}
+
+static int file_hole(struct file_walk *f, uint64_t base, uint64_t n)
+{
+	uint64_t from = MAX(base, f->from);
+	uint64_t to = MIN(base + n, f->to);
+
+	return from < to ? f->cb(f->ctx, from, SLICE_NONE, to - from) : 0;
+}
+
+static int file_level(struct file_walk *f, const struct file_want *fw,
+		      struct want *w, size_t n, unsigned depth);
+
+static int file_batch(struct file_walk *f, struct file_want *fw, struct want *w,
+		      size_t *n, unsigned depth)
+{
+	int r = *n ? file_level(f, fw, w, *n, depth) : 0;
+
+	while (*n)
+		want_fini(&w[--*n]);
+	return r;
+}
+
+static int file_one(struct file_walk *f, uint64_t base,
+		    const struct file_node *node, unsigned depth)
+{
+	struct file_want fw[FILE_BATCH];
+	struct want w[FILE_BATCH];
+	struct file_child c;
+	struct file_iter it;
+	size_t n = 0;
+	int r;
+
+	r = file_bytes(f, base, node->bytes);
+	if (r || node->is_leaf)
+		return r;
+	file_iter_init(&it, node);
+	while ((r = file_iter_next(&it, &c)) == 1) {
+		if (base + c.off + c.size <= f->from || base + c.off >= f->to)
+			continue;
+		if (c.hole || n == FILE_BATCH) {
+			r = file_batch(f, fw, w, &n, depth + 1);
+			if (r)
+				break;
+		}
+		if (c.hole) {
+			r = file_hole(f, base + c.off, c.size);
+			if (r)
+				break;
+			continue;
+		}
+		fw[n] = (struct file_want){ c, base + c.off };
+		want_init(&w[n++], &c.link);
+	}
+	if (r == 0)
+		return file_batch(f, fw, w, &n, depth + 1);
+	while (n)
+		want_fini(&w[--n]);
+	return r;
+}
+
+static int file_level(struct file_walk *f, const struct file_want *fw,
+		      struct want *w, size_t n, unsigned depth)
+{
+	struct file_node node;
+	int r;
+
+	if (depth > FILE_DEPTH_MAX)
+		return -EPROTO;
+	r = wants_fetch(f->r, w, n, f->cancelled, f->reterr);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = file_node_parse(buf_slice(&w[i].body), w[i].link.codec,
+				    true, &node);
+		if (r == 0 && depth > 0)
+			r = file_child_check(&fw[i].child, &node);
+		if (r == 0)
+			r = file_one(f, fw[i].base, &node, depth);
+	}
+	return r;
+}
+
+int walk_file(struct retrieve *r, const struct link *file, uint64_t off,
+	      uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
+	      void *ctx, struct err *reterr)
+{
+	struct file_walk f = { r, cancelled, cb, ctx, reterr, off, off + n };
+	struct file_want fw = { .base = 0 };
+	struct want w;
+	int rc;
+
+	want_init(&w, file);
+	rc = file_level(&f, &fw, &w, 1, 0);
+	want_fini(&w);
+	return rc;
+}
+
+static int append(void *ctx, uint64_t off, struct slice data, uint64_t n_hole)
+{
+	struct buf *b = ctx;
+	uint8_t *p;
+	int r;
+
+	if (off != b->n)
+		return -EPROTO;
+	if (!n_hole)
+		return buf_append(b, data);
+	r = buf_grow(b, n_hole, &p);
+	if (r == 0)
+		memset(p, 0, n_hole);
+	return r;
+}
+
+int retrieve_file(struct retrieve *r, const struct link *file, struct buf *ret,
+		  struct err *reterr)
+{
+	return walk_file(r, file, 0, INT64_MAX, NULL, append, ret, reterr);
+}

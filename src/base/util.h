@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define must_check        __attribute__((warn_unused_result))
@@ -72,6 +73,15 @@ static inline uint64_t align_up(uint64_t v, uint64_t a)
 static inline uint64_t align_down(uint64_t v, uint64_t a)
 {
 	return v / a * a;
+}
+
+/* Copy human text, cut to fit; always terminated. */
+static inline void text_copy(char *dst, size_t size, const char *src)
+{
+	size_t n = strnlen(src, size - 1);
+
+	memcpy(dst, src, n);
+	dst[n] = '\0';
 }
 
 /* Little-endian stores and loads for the on-disk tables. */

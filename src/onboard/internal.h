@@ -1,0 +1,65 @@
+/* internal.h - what the files of src/onboard share */
+#ifndef ONBOARD_INTERNAL_H
+#define ONBOARD_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/err.h"
+#include "base/thread.h"
+#include "onboard/onboard.h"
+
+struct shipper {
+	struct onboard *o;
+	struct onboard_store store;
+	size_t index;
+	pthread_t thread;
+	bool started;
+	bool away;                /* lock: o->lock */
+	bool unrecorded;          /* its own: ident not in the ledger yet */
+	atomic_bool rescan;       /* look through what is held, too */
+	uint64_t not_before_ms;   /* lock: o->lock */
+	unsigned failures;        /* lock: o->lock; in a row */
+	struct provider_req *req; /* lock: o->lock; under way */
+	uint64_t busy_piece;      /* lock: o->lock; 0: none */
+	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
+};
+
+struct onboard {
+	struct onboard_params p;
+	struct lock lock;
+	struct cond cond;
+	bool stopping;      /* lock: lock */
+	bool kick;          /* lock: lock; something for the shippers */
+	uint64_t requested; /* lock: lock; newest ticket */
+	uint64_t packed;    /* lock: lock; tickets up to this are in a commit */
+	uint64_t packed_seq; /* lock: lock; that commit */
+	int pack_status;     /* lock: lock; of the run for `packed` */
+	struct err pack_err; /* lock: lock */
+	uint64_t claimed;    /* lock: lock; newest sequence that is claimed */
+	bool superseded;     /* lock: lock */
+	uint64_t dirtied_ms; /* lock: lock; last change */
+	struct onboard_stats stats; /* lock: lock */
+	atomic_bool stop;           /* the same as stopping, for loops */
+	pthread_t packer;
+	bool packer_started;
+	struct shipper shippers[ONBOARD_STORES_MAX];
+};
+
+/* run.c: one commit, from snapshot to adoption.  Packer thread. */
+must_check int run_commit(struct onboard *o, struct err *reterr);
+
+/* Adoption that a crash may have undone.  Before anything else. */
+must_check int run_replay(struct onboard *o);
+
+/* ship.c */
+void *ship_thread(void *arg);
+must_check int ship_recover(struct onboard *o);
+void ship_outbox_account(struct onboard *o);
+
+/* publish.c: claim every head whose pieces are held, in order. */
+must_check int publish_heads(struct onboard *o, struct err *reterr);
+
+/* Wake everybody to look again. */
+void onboard_kick(struct onboard *o);
+
+#endif

@@ -1,0 +1,458 @@
+#include "onboard/onboard.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "ledger/ledger.h"
+#include "onboard/internal.h"
+#include "provider/provider.h"
+
+#define IDLE_S       30
+#define MAX_AGE_S    600
+#define DIRTY_BYTES  (256ull << 20)
+#define OUTBOX_MAX   (2ull << 30)
+#define PIECE_TARGET (256ull << 20)
+#define TICK_MS      1000
+#define RETRY_MS     30000 /* a run that failed is tried again after so long */
+#define PACK_NICE    10
+
+void onboard_kick(struct onboard *o)
+{
+	lock_take(&o->lock);
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+}
+
+/* ---- the packer ---- */
+
+/* Is it time for a commit by itself?  Lock: not held. */
+static bool is_due(struct onboard *o, uint64_t now)
+{
+	struct cache_stats cs;
+	uint64_t dirtied;
+
+	if (o->p.manual)
+		return false;
+	cache_stats(o->p.cache, &cs);
+	if (!cs.dirty_inodes || cs.failed)
+		return false;
+	lock_take(&o->lock);
+	dirtied = o->dirtied_ms;
+	o->stats.phase = ONBOARD_WAITING;
+	lock_drop(&o->lock);
+	return now - dirtied >= 1000ull * o->p.idle_s ||
+	       (cs.dirty_since_ms &&
+		now - cs.dirty_since_ms >= 1000ull * o->p.max_age_s) ||
+	       cs.dirty_bytes >= o->p.dirty_bytes;
+}
+
+/*
+ * A commit that is not published yet holds back the next one of its own accord:
+ * they would only pile up while a store is away.
+ */
+static bool is_behind(struct onboard *o)
+{
+	bool behind;
+
+	lock_take(&o->lock);
+	behind = o->claimed < o->stats.built;
+	lock_drop(&o->lock);
+	return behind;
+}
+
+static void packed(struct onboard *o, uint64_t ticket, int status,
+		   const struct err *e)
+{
+	lock_take(&o->lock);
+	o->packed = MAX(o->packed, ticket);
+	o->pack_status = status;
+	o->pack_err = *e;
+	if (status < 0)
+		(void)snprintf(o->stats.why, sizeof(o->stats.why), "%s", e->text);
+	if (o->stats.phase != ONBOARD_STOPPED)
+		o->stats.phase = status < 0 ? ONBOARD_WAITING : ONBOARD_SHIPPING;
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+}
+
+static void *pack_thread(void *arg)
+{
+	struct onboard *o = arg;
+	uint64_t ticket, failed_ms = 0;
+	bool asked, go;
+
+	/* Linux: nice is a thread's own. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), PACK_NICE);
+	for (;;) {
+		struct err e = { 0 };
+		uint64_t now = monotonic_ms();
+		struct timespec t = { (time_t)((now + TICK_MS) / 1000),
+				      (long)((now + TICK_MS) % 1000) * 1000000 };
+
+		lock_take(&o->lock);
+		asked = o->requested > o->packed;
+		if (!asked && !o->stopping)
+			(void)cond_wait_until(&o->cond, &o->lock, &t);
+		asked = o->requested > o->packed;
+		ticket = o->requested;
+		go = !o->stopping && !o->superseded;
+		if (o->stopping) {
+			lock_drop(&o->lock);
+			return NULL;
+		}
+		lock_drop(&o->lock);
+		if (!go) {
+			if (asked) {
+				err_set(&e, 0, "superseded");
+				packed(o, ticket, -ESTALE, &e);
+			}
+			continue;
+		}
+		now = monotonic_ms();
+		if (!asked &&
+		    (is_behind(o) || (failed_ms && now - failed_ms < RETRY_MS) ||
+		     !is_due(o, now)))
+			continue;
+		int r = run_commit(o, &e);
+
+		failed_ms = r < 0 ? monotonic_ms() : 0;
+		packed(o, ticket, r, &e);
+	}
+}
+
+/* ---- requests ---- */
+
+void onboard_dirtied(struct onboard *o)
+{
+	lock_take(&o->lock);
+	o->dirtied_ms = monotonic_ms();
+	lock_drop(&o->lock);
+}
+
+uint64_t onboard_request(struct onboard *o)
+{
+	uint64_t ticket;
+
+	lock_take(&o->lock);
+	ticket = ++o->requested;
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+	return ticket;
+}
+
+static int poll_locked(struct onboard *o, uint64_t ticket, struct err *reterr)
+	REQUIRES(&o->lock)
+{
+	if (o->superseded)
+		return err_set(reterr, -ESTALE, "%s", o->stats.why);
+	if (o->stopping)
+		return -ECANCELED;
+	if (o->packed < ticket)
+		return -EINPROGRESS;
+	if (o->pack_status < 0)
+		return err_set(reterr, o->pack_status, "%s", o->pack_err.text);
+	return o->claimed >= o->packed_seq ? 0 : -EINPROGRESS;
+}
+
+int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr)
+{
+	int r;
+
+	lock_take(&o->lock);
+	r = poll_locked(o, ticket, reterr);
+	lock_drop(&o->lock);
+	return r;
+}
+
+int onboard_wait(struct onboard *o, uint64_t ticket, unsigned timeout_ms,
+		 struct err *reterr)
+{
+	uint64_t until = monotonic_ms() + timeout_ms;
+	struct timespec t = { (time_t)(until / 1000),
+			      (long)(until % 1000) * 1000000 };
+	int r;
+
+	lock_take(&o->lock);
+	while ((r = poll_locked(o, ticket, reterr)) == -EINPROGRESS) {
+		if (!cond_wait_until(&o->cond, &o->lock, &t) &&
+		    monotonic_ms() >= until) {
+			r = err_set(reterr, -ETIMEDOUT, "%s",
+				    o->stats.why[0] ?
+					    o->stats.why :
+					    "the stores have not got everything yet");
+			break;
+		}
+	}
+	lock_drop(&o->lock);
+	return r;
+}
+
+/* ---- state ---- */
+
+void onboard_stats(struct onboard *o, struct onboard_stats *ret)
+{
+	struct ledger_sums sums = { 0 };
+	struct cache_stats cs;
+
+	cache_stats(o->p.cache, &cs);
+	lock_take(&o->lock);
+	*ret = o->stats;
+	lock_drop(&o->lock);
+	if (ledger_sums(o->p.ledger, &sums) == 0) {
+		ret->ship_total = sums.outbox_bytes * o->p.copies;
+		ret->ship_done = (sums.outbox_bytes - sums.queued_bytes) *
+				 o->p.copies;
+	}
+	if (ret->phase == ONBOARD_SHIPPING && !sums.queued_pieces &&
+	    ret->sequence >= ret->built)
+		ret->phase = cs.dirty_inodes ? ONBOARD_WAITING : ONBOARD_IDLE;
+}
+
+/* ---- verify ---- */
+
+struct verify {
+	struct onboard *o;
+	unsigned percent;
+	uint64_t seen, done, total;
+	int faults;
+	void (*found)(void *ctx, const char *sentence);
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
+struct holders {
+	struct ledger_placement v[ONBOARD_STORES_MAX];
+	size_t n;
+};
+
+static int on_holder(void *ctx, const struct ledger_placement *p)
+{
+	struct holders *h = ctx;
+
+	if (p->state == LEDGER_VERIFIED && h->n < ARRAY_LEN(h->v))
+		h->v[h->n++] = *p;
+	return 0;
+}
+
+static struct shipper *shipper_of(struct onboard *o, uint64_t store)
+{
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		if (o->shippers[i].store.id == store)
+			return &o->shippers[i];
+	return NULL;
+}
+
+static int verify_at(struct verify *v, const struct ledger_piece *p,
+		     struct ledger_placement *at)
+{
+	struct shipper *s = shipper_of(v->o, at->store);
+	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = p->cid };
+	char cid[PIECE_CID_TEXT_MAX], sentence[512];
+	int r;
+
+	if (!s)
+		return 0;
+	r = provider_call(s->store.provider, &req);
+	if (r == 0)
+		return 0;
+	piece_cid_text(&p->cid, cid);
+	(void)snprintf(sentence, sizeof(sentence), "%s: piece %s: %s",
+		       provider_name(s->store.provider), cid,
+		       r == -ENOENT  ? "missing" :
+		       r == -EBADMSG ? "damaged" :
+				       req.err.text);
+	v->found(v->ctx, sentence);
+	v->faults++;
+	if (r != -ENOENT && r != -EBADMSG)
+		return 0; /* away is not lost */
+	if (r == -EBADMSG) {
+		req = (struct provider_req){ .verb = PROVIDER_REMOVE, .cid = p->cid };
+		best_effort(provider_call(s->store.provider, &req)); /* PUT looks at its size */
+	}
+	at->state = LEDGER_LOST;
+	text_copy(at->error, sizeof(at->error), sentence);
+	return ledger_placement_set(v->o->p.ledger, at);
+}
+
+/* Every n-th piece, so that the share is right for few pieces too. */
+static bool is_sampled(struct verify *v)
+{
+	uint64_t i = v->seen++;
+
+	return i == 0 || i * v->percent / 100 != (i - 1) * v->percent / 100;
+}
+
+static int on_verify(void *ctx, const struct ledger_piece *p)
+{
+	struct verify *v = ctx;
+	struct holders h = { .n = 0 };
+	int r;
+
+	if ((p->state != LEDGER_HELD && p->state != LEDGER_READY) || !is_sampled(v))
+		return 0;
+	r = ledger_placements(v->o->p.ledger, p->ordinal, on_holder, &h);
+	for (size_t i = 0; i < h.n && r == 0; i++) {
+		if (atomic_load(&v->o->stop))
+			return -ECANCELED;
+		r = verify_at(v, p, &h.v[i]);
+	}
+	v->done += p->size;
+	if (v->progress)
+		v->progress(v->ctx, v->done, v->total);
+	return r;
+}
+
+int onboard_verify(struct onboard *o, unsigned percent,
+		   void (*found)(void *ctx, const char *sentence),
+		   void (*progress)(void *ctx, uint64_t done, uint64_t total),
+		   void *ctx, struct err *reterr)
+{
+	struct verify v = { .o = o,
+			    .percent = MIN(MAX(percent, 1u), 100u),
+			    .found = found,
+			    .progress = progress,
+			    .ctx = ctx };
+	struct ledger_sums sums = { 0 };
+	int r;
+
+	r = ledger_sums(o->p.ledger, &sums);
+	v.total = sums.bytes * v.percent / 100;
+	if (r == 0)
+		r = ledger_pieces(o->p.ledger, 0, on_verify, &v);
+	if (r < 0)
+		return err_set(reterr, r, "verify: %s", err_str(r));
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		atomic_store(&o->shippers[i].rescan, true);
+	onboard_kick(o);
+	return v.faults;
+}
+
+/* ---- life ---- */
+
+static int on_newest(void *ctx, const struct ledger_head *h)
+{
+	struct onboard *o = ctx;
+
+	o->stats.built = MAX(o->stats.built, h->seq);
+	if (h->state == LEDGER_CLAIMED) {
+		o->claimed = MAX(o->claimed, h->seq);
+		o->stats.sequence = o->claimed;
+		o->stats.sequence_time = h->time;
+	}
+	return 0;
+}
+
+static int load(struct onboard *o)
+{
+	_cleanup_buf_ struct buf why = { 0 };
+	struct ledger_store store;
+	int r;
+
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		struct shipper *s = &o->shippers[i];
+
+		s->o = o;
+		s->index = i;
+		s->store = o->p.stores[i];
+		s->rescan = true;
+		r = ledger_store_get(o->p.ledger, s->store.id, &store);
+		if (r < 0)
+			return r;
+		s->unrecorded = !store.has_ident;
+	}
+	r = ledger_heads(o->p.ledger, on_newest, o);
+	if (r < 0)
+		return r;
+	buf_init(&why, sizeof(o->stats.why) - 1);
+	r = ledger_get(o->p.ledger, LEDGER_SUPERSEDED_BY, &why);
+	if (r == 0) {
+		memcpy(o->stats.why, why.p, why.n);
+		o->superseded = true;
+		o->stats.phase = ONBOARD_STOPPED;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+int onboard_new(const struct onboard_params *p, struct onboard **ret,
+		struct err *reterr)
+{
+	struct onboard *o;
+	int r;
+
+	if (p->n_stores > ONBOARD_STORES_MAX || p->copies == 0 ||
+	    p->copies > p->n_stores)
+		return err_set(reterr, -EINVAL,
+			       "%u copies cannot be kept in %zu stores",
+			       p->copies, p->n_stores);
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	o->p = *p;
+	lock_init(&o->lock);
+	cond_init(&o->cond);
+	o->p.idle_s = p->idle_s ? p->idle_s : IDLE_S;
+	o->p.max_age_s = p->max_age_s ? p->max_age_s : MAX_AGE_S;
+	o->p.dirty_bytes = p->dirty_bytes ? p->dirty_bytes : DIRTY_BYTES;
+	o->p.outbox_max = p->outbox_max ? p->outbox_max : OUTBOX_MAX;
+	o->p.piece_target = p->piece_target ? p->piece_target : PIECE_TARGET;
+	o->dirtied_ms = monotonic_ms();
+	r = load(o);
+	if (r == 0)
+		r = ship_recover(o);
+	if (r == 0)
+		r = run_replay(o);
+	o->p.stores = NULL;
+	if (r < 0) {
+		onboard_free(o);
+		return err_set(reterr, r, "onboarding cannot start: %s",
+			       err_str(r));
+	}
+	*ret = o;
+	return 0;
+}
+
+int onboard_start(struct onboard *o)
+{
+	int r;
+
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		r = -pthread_create(&o->shippers[i].thread, NULL, ship_thread,
+				    &o->shippers[i]);
+		if (r < 0)
+			return r;
+		o->shippers[i].started = true;
+	}
+	r = -pthread_create(&o->packer, NULL, pack_thread, o);
+	o->packer_started = r == 0;
+	return r;
+}
+
+void onboard_free(struct onboard *o)
+{
+	if (!o)
+		return;
+	lock_take(&o->lock);
+	o->stopping = true;
+	atomic_store(&o->stop, true);
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		if (o->shippers[i].req)
+			provider_cancel(o->shippers[i].store.provider,
+					o->shippers[i].req);
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+	if (o->packer_started)
+		(void)pthread_join(o->packer, NULL); /* ours */
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		if (o->shippers[i].started)
+			(void)pthread_join(o->shippers[i].thread, NULL); /* ours */
+	cond_fini(&o->cond);
+	lock_fini(&o->lock);
+	free(o);
+}

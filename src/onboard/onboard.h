@@ -1,0 +1,145 @@
+/*
+ * onboard.h - out: the drive becomes pieces, the pieces reach their stores
+ *
+ *   cache ─snapshot─► plan ─► leaves ─► nodes ─► commit ─► outbox     (packer)
+ *   outbox ─put, read back─► stores ─enough copies─► head claimed     (shippers)
+ *
+ * A commit is one instant of the whole tree (I3); writers go on meanwhile.  The
+ * cache calls a part clean only when every block below its link is durable in
+ * the outbox; an outbox file goes only when `copies` stores have given the piece
+ * back verified (I2).  A head is claimed only when every piece that it needs is
+ * held, so that a visible head is complete.
+ *
+ * Everything between is persisted in the ledger: after a kill -9 at any point
+ * the next mount goes on from there, does nothing twice and loses nothing.
+ *
+ * Threading: one packer thread, one shipper thread a store.  All functions here
+ * from any thread; none of them waits for a store but onboard_wait().
+ */
+#ifndef ONBOARD_ONBOARD_H
+#define ONBOARD_ONBOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+struct buf;
+struct cache;
+struct dir_item;
+struct err;
+struct io;
+struct keys;
+struct ledger;
+struct link;
+struct onboard;
+struct provider;
+struct secret;
+struct work;
+
+#define ONBOARD_STORES_MAX 16
+
+struct onboard_store {
+	uint64_t id; /* the ledger's */
+	struct provider *provider;
+};
+
+/* Nodes of older commits, which may have to be fetched; they block. */
+struct onboard_nodes {
+	int (*body)(void *ctx, const struct link *l, struct buf *ret,
+		    struct err *reterr);
+	int (*list)(void *ctx, const struct link *dir,
+		    int (*cb)(void *ctx, const struct dir_item *item),
+		    void *cb_ctx, struct err *reterr);
+	void *ctx;
+};
+
+struct onboard_params {
+	struct cache *cache;
+	struct ledger *ledger;
+	struct io *io; /* drive directory: the outbox */
+	const struct keys *keys;
+	struct work *work; /* sealing */
+	struct onboard_nodes nodes;
+	const struct onboard_store *stores; /* copied; in order of preference */
+	size_t n_stores;
+	unsigned copies;
+	bool compress_all;
+	const char *device; /* for people; borrowed */
+
+	/* When to commit by itself; whichever comes first, once dirty. */
+	unsigned idle_s;       /* no change for so long; 0: 30 */
+	unsigned max_age_s;    /* the oldest change is so old; 0: 600 */
+	uint64_t dirty_bytes;  /* 0: 256 MiB */
+	bool manual;           /* only when asked */
+	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
+	uint64_t piece_target; /* bytes of a data piece; 0: 256 MiB */
+};
+
+/* Prepares; onboard_start() begins to work. */
+must_check int onboard_new(const struct onboard_params *p, struct onboard **ret,
+			   struct err *reterr);
+must_check int onboard_start(struct onboard *o);
+
+/* Stops soon, wherever it is; the next start goes on from there. */
+void onboard_free(struct onboard *o);
+
+/* Tell the packer that something changed, so that it looks at its clock. */
+void onboard_dirtied(struct onboard *o);
+
+/*
+ * Ask for a commit of everything completed until now.  The ticket is passed to
+ * onboard_wait().
+ */
+uint64_t onboard_request(struct onboard *o);
+
+/*
+ * Wait until that commit is held by `copies` stores and its head is claimed:
+ * 0.  -ETIMEDOUT after `timeout_ms`; -ESTALE if another device has taken over;
+ * any other: the reason why the commit could not be made, in words.
+ */
+must_check int onboard_wait(struct onboard *o, uint64_t ticket,
+			    unsigned timeout_ms, struct err *reterr);
+
+/* The same without waiting: 0 done, -EINPROGRESS, or the failure. */
+must_check int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr);
+
+enum onboard_phase {
+	ONBOARD_IDLE,     /* nothing to do */
+	ONBOARD_WAITING,  /* dirty, but not yet time */
+	ONBOARD_PACKING,  /* sealing a commit */
+	ONBOARD_PAUSED,   /* the outbox is full: the stores are too slow */
+	ONBOARD_SHIPPING, /* pieces are on their way */
+	ONBOARD_STOPPED,  /* superseded: see why */
+};
+
+struct onboard_stats {
+	enum onboard_phase phase;
+	uint64_t sequence;              /* newest commit that was claimed */
+	uint64_t sequence_time;         /* seconds since 1970 */
+	uint64_t built;                 /* newest commit in the outbox */
+	uint64_t pack_done, pack_total; /* bytes of the run under way */
+	uint64_t ship_done, ship_total; /* bytes of the outbox, by copies */
+	uint64_t sealed_bytes, deduped_bytes; /* since start */
+	char why[384]; /* what stands in the way; empty: nothing */
+};
+void onboard_stats(struct onboard *o, struct onboard_stats *ret);
+
+/*
+ * Read pieces back from every store that should hold them: `percent` of them,
+ * at least one.  What is missing or damaged is placed again from another copy.
+ * `found` gets a sentence for each fault.  Blocks; returns the number of faults.
+ */
+must_check int onboard_verify(struct onboard *o, unsigned percent,
+			      void (*found)(void *ctx, const char *sentence),
+			      void (*progress)(void *ctx, uint64_t done,
+					       uint64_t total),
+			      void *ctx, struct err *reterr);
+
+/* What a new drive writes into its ledger before the first commit. */
+must_check int onboard_init_ledger(struct ledger *l, const struct keys *k,
+				   const struct secret *convergence,
+				   uint32_t epoch, uint32_t writer);
+
+#endif

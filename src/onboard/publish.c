@@ -1,0 +1,150 @@
+/*
+ * publish.c - heads become visible, in order, when all they need is held
+ *
+ * A head is published when more than half of the stores have its claim, so that
+ * two devices can never both publish one sequence; every other store gets it
+ * when it answers.  Whoever finds another's claim has been superseded: it stops
+ * publishing, says so, and stays mounted; nothing local is lost.
+ */
+#include "onboard/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "ledger/ledger.h"
+#include "provider/head.h"
+#include "provider/provider.h"
+
+struct head_row {
+	uint64_t seq, piece, time;
+	enum ledger_head_state state;
+	bool found;
+};
+
+static int on_built(void *ctx, const struct ledger_head *h)
+{
+	struct head_row *row = ctx;
+
+	if (h->state != LEDGER_BUILT)
+		return 0;
+	*row = (struct head_row){ h->seq, h->piece, h->time, h->state, true };
+	return 1; /* the oldest */
+}
+
+struct needs {
+	uint64_t seq, head;
+	bool missing;
+};
+
+/* Every piece listed by this head or an older one, and the head piece. */
+static int on_ready(void *ctx, const struct ledger_piece *p)
+{
+	struct needs *n = ctx;
+
+	if ((p->seq && p->seq <= n->seq) || p->ordinal == n->head) {
+		n->missing = true;
+		return 1;
+	}
+	return 0;
+}
+
+/* Are all pieces of the head held?  READY ones are not. */
+static int is_complete(struct onboard *o, const struct head_row *h, bool *ret)
+{
+	struct needs n = { .seq = h->seq, .head = h->piece };
+	int r;
+
+	r = ledger_pieces(o->p.ledger, LEDGER_READY, on_ready, &n);
+	*ret = !n.missing;
+	return r < 0 ? r : 0;
+}
+
+static void superseded(struct onboard *o, const struct err *e)
+{
+	lock_take(&o->lock);
+	o->superseded = true;
+	o->stats.phase = ONBOARD_STOPPED;
+	(void)snprintf(o->stats.why, sizeof(o->stats.why),
+		       "superseded: %s; this device publishes no more, nothing local is lost",
+		       e->text);
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+	log_warn("superseded: %s", e->text);
+	best_effort(ledger_set(o->p.ledger, LEDGER_SUPERSEDED_BY,
+			       slice_str(e->text))); /* found again at once */
+}
+
+/* 0: published; -EINPROGRESS: too few stores answer; -ESTALE: another's. */
+static int claim(struct onboard *o, const struct head_row *h, struct err *e)
+{
+	struct ledger_piece p;
+	size_t n = 0;
+	int r;
+
+	r = ledger_piece_get(o->p.ledger, h->piece, &p);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		struct err one = { 0 };
+
+		r = head_claim(o->shippers[i].store.provider, o->p.keys, h->seq,
+			       &p.cid, &one);
+		if (r == -ESTALE)
+			return err_set(e, r, "%s", one.text);
+		if (r == 0) {
+			n++;
+			lock_take(&o->lock);
+			o->shippers[i].heads_given =
+				MAX(o->shippers[i].heads_given, h->seq);
+			lock_drop(&o->lock);
+		} else {
+			err_set(e, r, "%s", one.text);
+		}
+	}
+	return 2 * n > o->p.n_stores ? 0 : -EINPROGRESS;
+}
+
+int publish_heads(struct onboard *o, struct err *reterr)
+{
+	struct head_row h;
+	bool complete;
+	int r = 0;
+
+	for (;;) {
+		lock_take(&o->lock);
+		r = o->superseded ? -ESTALE : o->stopping ? -ECANCELED : 0;
+		lock_drop(&o->lock);
+		if (r < 0)
+			return r;
+		h = (struct head_row){ 0 };
+		r = ledger_heads(o->p.ledger, on_built, &h);
+		if (r < 0 || !h.found)
+			return r < 0 ? r : 0;
+		r = is_complete(o, &h, &complete);
+		if (r < 0 || !complete)
+			return r < 0 ? r : -EINPROGRESS;
+		r = claim(o, &h, reterr);
+		if (r == -ESTALE) {
+			best_effort(ledger_head_set(o->p.ledger, h.seq,
+						    LEDGER_SUPERSEDED)); /* found again at once */
+			superseded(o, reterr);
+			return r;
+		}
+		if (r < 0)
+			return r;
+		r = ledger_head_set(o->p.ledger, h.seq, LEDGER_CLAIMED);
+		if (r == 0)
+			r = ledger_set_u64(o->p.ledger, LEDGER_HEAD_SEEN, h.seq);
+		if (r < 0)
+			return r;
+		lock_take(&o->lock);
+		o->claimed = h.seq;
+		o->stats.sequence = h.seq;
+		o->stats.sequence_time = h.time;
+		cond_wake_all(&o->cond);
+		lock_drop(&o->lock);
+		log_info("commit %" PRIu64 " is published", h.seq);
+	}
+}

@@ -1,0 +1,568 @@
+/*
+ * run.c - one commit: snapshot, leaves, nodes, record, ledger, adoption
+ *
+ *   snapshot ─► plan ─► leaves ─► nodes ─► catalogue, retained ─► commit
+ *     pins open                                                     │
+ *   clean ◄─ adopted, synced ◄─ ledger: head BUILT, adopt rows ◄────┘
+ *
+ * A crash before the ledger's transaction leaves finished pieces whose blocks
+ * the next run finds and links; a crash after it replays the adoption.
+ */
+#include "onboard/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/log.h"
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+#include "dag/attr.h"
+#include "dag/commit.h"
+#include "dag/dir.h"
+#include "dag/profile.h"
+#include "ledger/head_info.h"
+#include "ledger/ledger.h"
+#include "onboard/retain.h"
+#include "onboard/secret.h"
+
+#define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
+#define INO_AHEAD     (1u << 20) /* numbers reserved by each commit */
+#define HEAD_BODY_MAX 8192
+#define ADOPT_BATCH   1024
+
+/* The newest commit that this device knows, on which the next one stands. */
+struct parent {
+	uint64_t seq; /* 0: there is none */
+	uint64_t piece;
+	uint8_t hash[32];
+	struct link inode_table, catalogue;
+	struct piece_cid cid; /* of its piece */
+};
+
+static int on_parent(void *ctx, const struct ledger_head *h)
+{
+	struct parent *p = ctx;
+	struct head_info info;
+	int r;
+
+	r = head_info_decode(h->body, &info);
+	if (r < 0)
+		return r;
+	p->seq = h->seq;
+	p->piece = h->piece;
+	memcpy(p->hash, h->hash, sizeof(p->hash));
+	p->inode_table = info.inode_table;
+	p->catalogue = info.catalogue;
+	return 0;
+}
+
+static int parent_get(struct onboard *o, struct parent *ret)
+{
+	struct ledger_piece piece;
+	uint64_t seq = 0;
+	int r;
+
+	*ret = (struct parent){ 0 };
+	r = ledger_newest_head(o->p.ledger, &seq);
+	if (r < 0 || seq == 0)
+		return r;
+	r = ledger_head_get(o->p.ledger, seq, on_parent, ret);
+	if (r == 0)
+		r = ledger_piece_get(o->p.ledger, ret->piece, &piece);
+	if (r == 0)
+		ret->cid = piece.cid;
+	return r;
+}
+
+/* ---- catalogue: every piece by its ordinal ---- */
+
+struct catalogue {
+	struct onboard *o;
+	struct dir_builder *b;
+	uint64_t head; /* the piece that is being written: not in it */
+	struct commit_piece *fresh; /* to be listed by this commit */
+	size_t n, cap;
+};
+
+static int fresh_add(struct catalogue *c, const struct ledger_piece *p)
+{
+	size_t cap = c->cap ? 2 * c->cap : 16;
+	struct commit_piece *v = c->fresh;
+
+	if (c->n == c->cap) {
+		v = realloc(v, cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		c->fresh = v;
+		c->cap = cap;
+	}
+	v[c->n++] = (struct commit_piece){ .ordinal = p->ordinal,
+					   .cid = p->cid,
+					   .kind = p->kind };
+	return 0;
+}
+
+static int on_piece(void *ctx, const struct ledger_piece *p)
+{
+	struct catalogue *c = ctx;
+	struct link cid = { .kind = LINK_IDENTITY,
+			    .codec = LINK_RAW,
+			    .n_inline = p->cid.n };
+	const struct attr a = { .mode = 0100400, .size = p->cid.n };
+	_cleanup_buf_ struct buf attr;
+	char name[HEX_NAME_SIZE];
+	int r;
+
+	if (p->ordinal == c->head ||
+	    (p->state != LEDGER_READY && p->state != LEDGER_HELD))
+		return 0;
+	if (p->seq == 0) {
+		r = fresh_add(c, p);
+		if (r < 0)
+			return r;
+	}
+	memcpy(cid.bytes, p->cid.bytes, p->cid.n);
+	(void)snprintf(name, sizeof(name), "%016" PRIx64, p->ordinal); /* fits */
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	r = attr_encode(&a, &attr);
+	return r < 0 ? r :
+		       dir_builder_add(c->b, slice_str(name), &cid, p->cid.n,
+				       buf_slice(&attr));
+}
+
+/* The pieces that hold the catalogue itself are listed by every commit. */
+static int list_anchors(struct run *r, struct catalogue *c)
+{
+	struct ledger_piece p;
+	const uint64_t *v;
+	bool listed;
+	size_t n;
+	int rc = 0;
+
+	v = pack_tracked(r->pack, &n);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		listed = v[i] == c->head;
+		for (size_t j = 0; j < c->n && !listed; j++)
+			listed = c->fresh[j].ordinal == v[i];
+		if (listed)
+			continue;
+		rc = ledger_piece_get(r->o->p.ledger, v[i], &p);
+		if (rc == 0)
+			rc = fresh_add(c, &p);
+	}
+	return rc;
+}
+
+static int catalogue_build(struct run *r, struct catalogue *c, struct link *ret)
+{
+	_cleanup_dir_builder_ struct dir_builder *b = NULL;
+	struct dag_root root;
+	int rc;
+
+	rc = dir_builder_new(&dag_profile_sealed,
+			     pack_sealer(r->pack, XINDEX_CATALOGUE), &b);
+	if (rc < 0)
+		return rc;
+	c->b = b;
+	rc = ledger_pieces(r->o->p.ledger, 0, on_piece, c);
+	if (rc < 0)
+		return rc;
+	pack_track(r->pack);
+	rc = dir_builder_finish(b, &root, r->err);
+	if (rc < 0)
+		return rc;
+	*ret = root.link;
+	return list_anchors(r, c);
+}
+
+static int by_ordinal(const void *a, const void *b)
+{
+	const struct commit_piece *x = a, *y = b;
+
+	return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
+}
+
+/* ---- retained commits ---- */
+
+struct retained {
+	struct dir_builder *b;
+	uint64_t *times;
+	bool *keep;
+	size_t n, cap, at;
+};
+
+static int on_head_time(void *ctx, const struct ledger_head *h)
+{
+	struct retained *v = ctx;
+	size_t cap = v->cap ? 2 * v->cap : 64;
+	uint64_t *grown;
+
+	if (v->n == v->cap) {
+		grown = realloc(v->times, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		v->times = grown;
+		v->cap = cap;
+	}
+	v->times[v->n++] = h->time;
+	return 0;
+}
+
+/* A retained commit: the root's link and Attr; the rest as xattrs. */
+static int on_head(void *ctx, const struct ledger_head *h)
+{
+	struct retained *v = ctx;
+	_cleanup_buf_ struct buf attr, set, table;
+	struct attr_xattr x[3];
+	struct head_info info;
+	char name[HEX_NAME_SIZE];
+	uint8_t time_le[8];
+	struct attr a;
+	int r;
+
+	if (v->at >= v->n || !v->keep[v->at++])
+		return 0;
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	buf_init(&set, ATTR_ENCODED_MAX);
+	buf_init(&table, LINK_ENCODED_MAX);
+	r = head_info_decode(h->body, &info);
+	if (r == 0)
+		r = attr_decode(info.root_attr, &a);
+	if (r == 0)
+		r = link_encode(&info.inode_table, &table);
+	put_le64(time_le, h->time);
+	x[0] = (struct attr_xattr){ slice_str("device"), info.device };
+	x[1] = (struct attr_xattr){ slice_str("inodes"), buf_slice(&table) };
+	x[2] = (struct attr_xattr){ slice_str("time"), slice(time_le, 8) };
+	if (r == 0)
+		r = attr_xattrs_encode(x, ARRAY_LEN(x), &set);
+	if (r < 0)
+		return r;
+	a.xattrs = buf_slice(&set);
+	a.xattr_link = (struct link){ .kind = LINK_NONE };
+	r = attr_encode(&a, &attr);
+	if (r < 0)
+		return r;
+	(void)snprintf(name, sizeof(name), "%016" PRIx64, h->seq); /* fits */
+	return dir_builder_add(v->b, slice_str(name), &info.root, 0,
+			       buf_slice(&attr));
+}
+
+static int retained_build(struct run *r, uint64_t now, struct link *ret)
+{
+	_cleanup_dir_builder_ struct dir_builder *b = NULL;
+	struct retained v = { 0 };
+	struct dag_root root;
+	int rc;
+
+	rc = dir_builder_new(&dag_profile_sealed,
+			     pack_sealer(r->pack, XINDEX_RETAINED), &b);
+	if (rc < 0)
+		return rc;
+	v.b = b;
+	rc = ledger_heads(r->o->p.ledger, on_head_time, &v);
+	if (rc == 0) {
+		v.keep = calloc(v.n ? v.n : 1, sizeof(*v.keep));
+		rc = v.keep ? 0 : -ENOMEM;
+	}
+	if (rc == 0) {
+		retain_choose(v.times, v.n, now, v.keep);
+		rc = ledger_heads(r->o->p.ledger, on_head, &v);
+	}
+	if (rc == 0)
+		rc = dir_builder_finish(b, &root, r->err);
+	if (rc == 0)
+		*ret = root.link;
+	free(v.times);
+	free(v.keep);
+	return rc;
+}
+
+/* ---- the record ---- */
+
+struct record {
+	struct commit_info info;
+	struct catalogue catalogue;
+	struct buf root_attr;
+	uint64_t head; /* ordinal of the piece that takes the commit */
+	uint8_t digest[32];
+};
+
+static int record_fill(struct run *r, const struct parent *parent, struct record *rec)
+{
+	struct onboard *o = r->o;
+	struct cache_snap_inode root;
+	struct timespec now;
+	uint64_t writer, counter;
+	struct cache_stats cs;
+	int rc;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	cache_stats(o->p.cache, &cs);
+	rc = ledger_get_u64(o->p.ledger, LEDGER_WRITER, &writer);
+	if (rc == 0)
+		rc = ledger_get_u64(o->p.ledger, LEDGER_COUNTER, &counter);
+	if (rc == 0)
+		rc = cache_snap_inode(r->snap, CACHE_ROOT_INO, &root);
+	if (rc < 0)
+		return rc;
+	rec->info = (struct commit_info){
+		.min_reader = COMMIT_FORMAT,
+		.min_writer = COMMIT_FORMAT,
+		.sequence = parent->seq + 1,
+		.time = { now.tv_sec, (uint32_t)now.tv_nsec },
+		.writer = (uint32_t)writer,
+		.device = slice(o->p.device, MIN(strlen(o->p.device),
+						 (size_t)COMMIT_DEVICE_MAX)),
+		.ino_next = cache_snap_next_ino(r->snap) + INO_AHEAD,
+		.n_inodes = cs.inodes,
+		.piece_next = counter + 1,
+		.compress = o->p.compress_all ? COMMIT_COMPRESS_ALL :
+						COMMIT_COMPRESS_NODES,
+		.copies = o->p.copies,
+	};
+	memcpy(rec->info.parent, parent->hash, sizeof(parent->hash));
+	rc = link_of(r, &root, &rec->info.root);
+	if (rc == 0)
+		rc = tree_root_attr(r, &rec->root_attr);
+	if (rc == 0)
+		rc = attr_decode(buf_slice(&rec->root_attr), &rec->info.root_attr);
+	return rc;
+}
+
+static int record_links(struct run *r, const struct parent *parent,
+			struct record *rec)
+{
+	struct commit_info *info = &rec->info;
+	int rc;
+
+	rc = tree_inode_table(r, &parent->inode_table, &info->inode_table);
+	if (rc == 0)
+		rc = retained_build(r, (uint64_t)info->time.s, &info->retained);
+	/* From here on the open piece is the head: the catalogue leaves it out. */
+	if (rc == 0)
+		rc = pack_head_piece(r->pack, &rec->head);
+	if (rc < 0)
+		return rc;
+	rec->catalogue = (struct catalogue){ .o = r->o, .head = rec->head };
+	rc = catalogue_build(r, &rec->catalogue, &info->catalogue);
+	if (rc < 0)
+		return rc;
+	qsort(rec->catalogue.fresh, rec->catalogue.n,
+	      sizeof(*rec->catalogue.fresh), by_ordinal);
+	info->pieces = rec->catalogue.fresh;
+	info->n_pieces = rec->catalogue.n;
+	return 0;
+}
+
+static int record_write(struct run *r, const struct parent *parent,
+			struct record *rec)
+{
+	struct onboard *o = r->o;
+	struct trailer_head previous = { .sequence = parent->seq,
+					 .piece = parent->piece,
+					 .cid = parent->cid };
+	_cleanup_secret_ struct secret *convergence = NULL;
+	_cleanup_buf_ struct buf sealed;
+	uint64_t ordinal;
+	int rc;
+
+	buf_init(&sealed, COMMIT_RECORD_MAX);
+	memcpy(previous.commit, parent->hash, sizeof(previous.commit));
+	rc = onboard_convergence(o->p.ledger, o->p.keys, &convergence,
+				 &rec->info.epoch);
+	if (rc == 0)
+		rc = commit_seal(&rec->info, convergence, o->p.keys, &sealed,
+				 rec->digest);
+	if (rc == 0)
+		rc = pack_head_piece(r->pack, &ordinal);
+	if (rc < 0)
+		return rc;
+	if (ordinal != rec->head) /* the catalogue filled the piece: again */
+		return -EAGAIN;
+	return pack_commit(r->pack, buf_slice(&sealed), rec->digest,
+			   rec->info.sequence, &previous);
+}
+
+/* ---- ledger and cache ---- */
+
+static int ledger_write(struct run *r, const struct record *rec)
+{
+	const struct commit_info *info = &rec->info;
+	struct head_info hi = { .root = info->root,
+				.inode_table = info->inode_table,
+				.catalogue = info->catalogue,
+				.root_attr = buf_slice(&rec->root_attr),
+				.device = info->device };
+	struct ledger_head h = { .seq = info->sequence,
+				 .state = LEDGER_BUILT,
+				 .time = (uint64_t)info->time.s,
+				 .piece = rec->head };
+	_cleanup_free_ uint64_t *ordinals =
+		calloc(info->n_pieces + 1, sizeof(*ordinals));
+	_cleanup_free_ struct ledger_adopt *adopt =
+		calloc(r->n_results + 1, sizeof(*adopt));
+	_cleanup_buf_ struct buf body;
+	int rc;
+
+	buf_init(&body, HEAD_BODY_MAX);
+	if (!ordinals || !adopt)
+		return -ENOMEM;
+	memcpy(h.hash, rec->digest, sizeof(h.hash));
+	rc = head_info_encode(&hi, &body);
+	if (rc < 0)
+		return rc;
+	h.body = buf_slice(&body);
+	for (size_t i = 0; i < info->n_pieces; i++)
+		ordinals[i] = info->pieces[i].ordinal;
+	for (size_t i = 0; i < r->n_results; i++)
+		adopt[i] = (struct ledger_adopt){
+			.ino = r->results[i].ino,
+			.size = r->results[i].size,
+			.link = slice(r->results[i].link, r->results[i].n_link)
+		};
+	return ledger_head_add(r->o->p.ledger, &h, ordinals, info->n_pieces,
+			       cache_snap_gen(r->snap), adopt, r->n_results);
+}
+
+struct replay {
+	struct onboard *o;
+	struct cache_adopt v[ADOPT_BATCH];
+	uint8_t links[ADOPT_BATCH][LINK_ENCODED_MAX];
+	size_t n;
+	uint64_t gen;
+	bool any;
+};
+
+static int replay_flush(struct replay *p)
+{
+	size_t n = p->n;
+
+	p->n = 0;
+	return n ? cache_adopt(p->o->p.cache, p->gen, p->v, n) : 0;
+}
+
+static int on_adopt(void *ctx, uint64_t gen, const struct ledger_adopt *a)
+{
+	struct replay *p = ctx;
+	int r = 0;
+
+	if (p->n == ADOPT_BATCH || (p->n && gen != p->gen))
+		r = replay_flush(p);
+	if (r < 0 || a->link.n > LINK_ENCODED_MAX)
+		return r < 0 ? r : -EUCLEAN;
+	memcpy(p->links[p->n], a->link.p, a->link.n);
+	p->v[p->n] = (struct cache_adopt){ .ino = a->ino,
+					   .link = slice(p->links[p->n], a->link.n),
+					   .size = a->size };
+	p->n++;
+	p->gen = gen;
+	p->any = true;
+	return 0;
+}
+
+int run_replay(struct onboard *o)
+{
+	struct replay *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->o = o;
+	r = ledger_adopts(o->p.ledger, on_adopt, p);
+	if (r == 0)
+		r = replay_flush(p);
+	if (r == 0 && p->any)
+		r = cache_adopt_removed(o->p.cache, p->gen);
+	if (r == 0 && p->any)
+		r = cache_sync(o->p.cache);
+	if (r == 0 && p->any)
+		r = ledger_adopted(o->p.ledger, p->gen);
+	free(p);
+	return r;
+}
+
+/* ---- the run ---- */
+
+static void phase(struct onboard *o, enum onboard_phase phase, uint64_t total)
+{
+	lock_take(&o->lock);
+	o->stats.phase = phase;
+	o->stats.pack_done = 0;
+	o->stats.pack_total = total;
+	lock_drop(&o->lock);
+}
+
+static int build(struct run *r, const struct parent *parent, struct record *rec)
+{
+	int rc;
+
+	rc = plan_make(r);
+	if (rc == 0 && r->n_dirs == 0 && !r->table_dirty && parent->seq) {
+		rec->info.sequence = parent->seq;
+		return 0; /* nothing has changed */
+	}
+	if (rc == 0)
+		rc = content_leaves(r);
+	if (rc == 0)
+		rc = pack_begin_nodes(r->pack);
+	if (rc == 0)
+		rc = content_nodes(r);
+	if (rc == 0)
+		rc = tree_symlinks(r);
+	if (rc == 0)
+		rc = tree_dirs(r);
+	if (rc == 0)
+		rc = record_fill(r, parent, rec);
+	if (rc == 0)
+		rc = record_links(r, parent, rec);
+	if (rc == 0)
+		rc = record_write(r, parent, rec);
+	if (rc == 0)
+		rc = ledger_write(r, rec);
+	return rc;
+}
+
+int run_commit(struct onboard *o, struct err *reterr)
+{
+	struct run r = { .o = o, .err = reterr };
+	struct record rec = { 0 };
+	struct parent parent;
+	struct cache_stats cs;
+	int rc;
+
+	list_init(&r.plans);
+	buf_init(&rec.root_attr, ATTR_ENCODED_MAX);
+	cache_stats(o->p.cache, &cs);
+	phase(o, ONBOARD_PACKING, cs.dirty_bytes);
+	rc = parent_get(o, &parent);
+	if (rc == 0)
+		rc = cache_snap_open(o->p.cache, &r.snap);
+	if (rc == 0)
+		rc = pack_new(o, &r.pack);
+	if (rc == 0)
+		rc = build(&r, &parent, &rec);
+	pack_free(r.pack);
+	/* Adopt while the snapshot still tells what has changed since. */
+	if (rc == 0)
+		rc = run_replay(o);
+	cache_snap_close(r.snap);
+	if (rc == 0) {
+		lock_take(&o->lock);
+		o->packed_seq = rec.info.sequence;
+		o->stats.built = rec.info.sequence;
+		lock_drop(&o->lock);
+	} else if (rc != -ECANCELED) {
+		err_set(reterr, rc, "the commit could not be made: %s", err_str(rc));
+		log_err(rc, "commit %" PRIu64, parent.seq + 1);
+	}
+	free(rec.catalogue.fresh);
+	buf_fini(&rec.root_attr);
+	content_fini(&r);
+	plan_fini(&r);
+	return rc;
+}

@@ -1,0 +1,97 @@
+/*
+ * run.h - the state of one commit run, between its files
+ *
+ *   run.c      snapshot, phases, commit record, ledger, adoption
+ *   plan.c     which inodes and directories are to be built anew
+ *   content.c  bytes of files: leaves, reused leaves, holes, file nodes
+ *   tree.c     attributes, directories bottom-up, inode table
+ *
+ * Threading: the packer thread.
+ */
+#ifndef ONBOARD_RUN_H
+#define ONBOARD_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/cache.h"
+#include "crypto/link.h"
+#include "onboard/internal.h"
+#include "onboard/pack.h"
+
+#define CHUNK (1u << 20) /* bytes of a leaf */
+
+/* What an inode's content is now; adopted by the cache afterwards. */
+struct result {
+	uint64_t ino, size;
+	uint8_t n_link;
+	uint8_t link[LINK_ENCODED_MAX];
+};
+
+/* ino → index + 1; open addressing. */
+struct ino_map {
+	struct {
+		uint64_t ino;
+		size_t at;
+	} * v;
+	size_t n, cap;
+};
+
+struct plan_dir {
+	uint64_t ino;
+	uint32_t depth; /* of the root: 0 */
+};
+
+struct inos {
+	uint64_t *v;
+	size_t n, cap;
+};
+
+struct run {
+	struct onboard *o;
+	struct cache_snap *snap;
+	struct pack *pack;
+	struct err *err;
+
+	struct result *results;
+	size_t n_results, cap_results;
+	struct ino_map result_of;
+
+	struct plan_dir *dirs; /* to be built anew */
+	size_t n_dirs, cap_dirs;
+	struct ino_map dir_of;
+
+	struct inos files, symlinks; /* dirty content */
+	struct list plans; /* files of several leaves: nodes still to come */
+	bool table_dirty;  /* a shared inode changed */
+	uint64_t dirty_bytes;
+};
+
+/* plan.c */
+must_check int plan_make(struct run *r);
+void plan_fini(struct run *r);
+must_check int result_add(struct run *r, uint64_t ino, uint64_t size,
+			  const struct link *l);
+const struct result *result_find(const struct run *r, uint64_t ino);
+must_check int inos_add(struct inos *v, uint64_t ino);
+bool ino_map_get(const struct ino_map *m, uint64_t ino, size_t *ret);
+must_check int ino_map_put(struct ino_map *m, uint64_t ino, size_t at);
+void ino_map_fini(struct ino_map *m);
+
+/* content.c */
+must_check int content_leaves(struct run *r);
+must_check int content_nodes(struct run *r);
+void content_fini(struct run *r);
+
+/* tree.c */
+must_check int tree_symlinks(struct run *r);
+must_check int tree_dirs(struct run *r);
+must_check int tree_inode_table(struct run *r, const struct link *base,
+				struct link *ret);
+must_check int tree_root_attr(struct run *r, struct buf *ret);
+
+/* Content link of an inode: built now, or as it was. */
+must_check int link_of(const struct run *r, const struct cache_snap_inode *i,
+		       struct link *ret);
+
+#endif

@@ -1,0 +1,643 @@
+/*
+ * ship.c - pieces to their stores, one thread a store
+ *
+ * Each shipper asks the ledger what its store should hold and does the next step
+ * of the placement's state machine (ledger.h): put, then read back.  When a
+ * piece has its copies it is HELD and its outbox file goes.
+ *
+ * Which stores a piece goes to follows from its ordinal and the stores that
+ * answer: those that have it already, then a ranking by hash, so that more
+ * stores than copies share the load.  A metadata piece gets one copy more where
+ * a further store exists.  A store that is away is passed over for others; when
+ * it comes back, or is new, it is filled up: from the outbox, or from another
+ * store.
+ *
+ * Errors of a store are its own: it is tried again for ever with a pause that
+ * doubles, and status names it.
+ */
+#include "onboard/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "crypto/commp.h"
+#include "ledger/ledger.h"
+#include "provider/head.h"
+#include "provider/provider.h"
+
+#define PAUSE_FIRST_MS 500
+#define PAUSE_MAX_MS   60000
+#define IDLE_MS        5000 /* a store is looked at again after so long */
+#define COPY_BYTES     (1u << 20)
+#define AWAY_AFTER     3 /* failures in a row before others take its place */
+
+static uint64_t now_s(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+void ship_outbox_account(struct onboard *o)
+{
+	struct ledger_sums sums = { 0 };
+
+	if (ledger_sums(o->p.ledger, &sums) == 0)
+		cache_account_outbox(o->p.cache, sums.outbox_bytes);
+}
+
+/* ---- which stores ---- */
+
+static uint64_t rank(uint64_t ordinal, uint64_t store)
+{
+	uint64_t x = (ordinal ^ store * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+
+	return x ^ x >> 29;
+}
+
+static unsigned copies_wanted(const struct onboard *o, const struct ledger_piece *p)
+{
+	unsigned want = o->p.copies + (p->kind == PIECE_META);
+
+	return MIN(want, (unsigned)o->p.n_stores);
+}
+
+struct spread {
+	enum ledger_placement_state state[ONBOARD_STORES_MAX]; /* 0: none */
+	const struct onboard *o;
+};
+
+static int on_placement(void *ctx, const struct ledger_placement *p)
+{
+	struct spread *s = ctx;
+
+	for (size_t i = 0; i < s->o->p.n_stores; i++)
+		if (s->o->shippers[i].store.id == p->store)
+			s->state[i] = p->state;
+	return 0;
+}
+
+static bool counts(enum ledger_placement_state s)
+{
+	return s == LEDGER_STORED || s == LEDGER_VERIFIED;
+}
+
+/*
+ * Should store `me` hold the piece?  Stores that have it count first, then
+ * those that answer by rank, then those that are away.
+ */
+static bool is_mine(struct onboard *o, const struct ledger_piece *p,
+		    const struct spread *s, size_t me)
+{
+	unsigned want = copies_wanted(o, p), before = 0;
+	bool my_away, its_away;
+	uint64_t my_rank = rank(p->ordinal, o->shippers[me].store.id);
+
+	if (counts(s->state[me]))
+		return true;
+	lock_take(&o->lock);
+	my_away = o->shippers[me].failures >= AWAY_AFTER;
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		uint64_t its = rank(p->ordinal, o->shippers[i].store.id);
+
+		if (i == me)
+			continue;
+		its_away = o->shippers[i].failures >= AWAY_AFTER;
+		before += counts(s->state[i]) ||
+			  (its_away == my_away ? its < my_rank : my_away);
+	}
+	lock_drop(&o->lock);
+	return before < want;
+}
+
+static int on_head_piece(void *ctx, const struct ledger_head *h)
+{
+	*(uint64_t *)ctx = h->piece;
+	return 0;
+}
+
+/* ---- one step ---- */
+
+struct next {
+	struct shipper *s;
+	struct ledger_piece piece;
+	enum ledger_placement_state state; /* 0: no row yet */
+	uint32_t attempts;
+	bool found;
+	uint64_t ship_total, ship_done;
+};
+
+static int on_piece(void *ctx, const struct ledger_piece *p)
+{
+	struct next *n = ctx;
+	struct onboard *o = n->s->o;
+	struct spread sp = { .o = o };
+	struct ledger_placement pl = { 0 };
+	int r;
+
+	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
+	if (r < 0)
+		return r;
+	if (sp.state[n->s->index] == LEDGER_VERIFIED ||
+	    sp.state[n->s->index] == LEDGER_REMOVING ||
+	    !is_mine(o, p, &sp, n->s->index))
+		return 0;
+	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	n->piece = *p;
+	n->state = r == 0 ? pl.state : 0;
+	n->attempts = pl.attempts;
+	n->found = true;
+	return 1; /* the oldest first */
+}
+
+static int next_piece(struct shipper *s, struct next *ret)
+{
+	int r;
+
+	*ret = (struct next){ .s = s };
+	r = ledger_pieces(s->o->p.ledger, LEDGER_READY, on_piece, ret);
+	if (r == 0 && !ret->found && s->rescan) {
+		/* Nothing on its way: what is held, but should be here too? */
+		r = ledger_pieces(s->o->p.ledger, LEDGER_HELD, on_piece, ret);
+		s->rescan = ret->found || r < 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int place(struct shipper *s, uint64_t piece,
+		 enum ledger_placement_state state, uint32_t attempts,
+		 const char *error)
+{
+	struct ledger_placement p = { .piece = piece,
+				      .store = s->store.id,
+				      .state = state,
+				      .attempts = attempts,
+				      .next_try = now_s() };
+
+	text_copy(p.error, sizeof(p.error), error);
+	return ledger_placement_set(s->o->p.ledger, &p);
+}
+
+/* A call of this shipper's store that a stop may cut short. */
+static int call(struct shipper *s, struct provider_req *req)
+{
+	struct onboard *o = s->o;
+	int r;
+
+	lock_take(&o->lock);
+	if (o->stopping) {
+		lock_drop(&o->lock);
+		return -ECANCELED;
+	}
+	s->req = req;
+	lock_drop(&o->lock);
+	r = provider_call(s->store.provider, req);
+	lock_take(&o->lock);
+	s->req = NULL;
+	lock_drop(&o->lock);
+	return r;
+}
+
+/* ---- a piece that is no longer in the outbox ---- */
+
+static int pull_from(struct shipper *s, const struct shipper *from,
+		     const struct ledger_piece *p, struct io_file *f)
+{
+	_cleanup_free_ uint8_t *bytes = malloc(COPY_BYTES);
+	_cleanup_commp_ struct commp *c = NULL;
+	struct provider_req req;
+	struct piece_cid cid;
+	struct commp_sum sum;
+	int r;
+
+	r = commp_new(&c);
+	if (r < 0 || !bytes)
+		return -ENOMEM;
+	for (uint64_t off = 0; off < p->size; off += req.ret_n) {
+		req = (struct provider_req){ .verb = PROVIDER_GET,
+					     .cid = p->cid,
+					     .off = off,
+					     .n = MIN(COPY_BYTES, p->size - off),
+					     .dst = bytes };
+		if (atomic_load(&s->o->stop))
+			return -ECANCELED;
+		r = provider_call(from->store.provider, &req);
+		if (r == 0 && req.ret_n == 0)
+			r = -EBADMSG;
+		if (r == 0)
+			r = io_pwrite(f, bytes, req.ret_n, off);
+		if (r < 0)
+			return r;
+		commp_update(c, slice(bytes, req.ret_n));
+	}
+	commp_final(c, &sum);
+	piece_cid_v2(&sum, &cid);
+	if (!piece_cid_eq(&cid, &p->cid))
+		return -EBADMSG;
+	return io_datasync(f);
+}
+
+/* From another store back into the outbox, whole and checked. */
+static int pull(struct shipper *s, const struct ledger_piece *p)
+{
+	struct onboard *o = s->o;
+	struct spread sp = { .o = o };
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	int r;
+
+	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
+	if (r < 0)
+		return r;
+	ledger_outbox_name(p->ordinal, name);
+	r = -EREMOTEIO;
+	for (size_t i = 0; i < o->p.n_stores && r < 0; i++) {
+		_cleanup_io_file_ struct io_file *f = NULL;
+
+		if (i == s->index || (sp.state[i] && !counts(sp.state[i])))
+			continue;
+		r = io_open(o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
+		if (r < 0)
+			return r;
+		r = pull_from(s, &o->shippers[i], p, f);
+		if (r == -ECANCELED)
+			break;
+	}
+	if (r == 0)
+		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
+	if (r == 0)
+		r = ledger_piece_set(o->p.ledger, p->ordinal, p->state, true);
+	if (r < 0)
+		best_effort(io_unlink(o->p.io, name)); /* else at the next start */
+	ship_outbox_account(o);
+	return r;
+}
+
+/* ---- held ---- */
+
+static int outbox_drop(struct onboard *o, const struct ledger_piece *p)
+{
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	int r;
+
+	ledger_outbox_name(p->ordinal, name);
+	/* The row first: a file without a row is swept at the next start. */
+	r = ledger_piece_set(o->p.ledger, p->ordinal, LEDGER_HELD, false);
+	if (r == 0)
+		r = io_unlink(o->p.io, name);
+	ship_outbox_account(o);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* I2: only copies that were read back count. */
+static int settle(struct onboard *o, uint64_t ordinal)
+{
+	struct ledger_piece p;
+	unsigned copies = 0;
+	int r;
+
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0)
+		r = ledger_copies(o->p.ledger, ordinal, &copies);
+	if (r < 0)
+		return r;
+	if (copies < MIN(o->p.copies, (unsigned)o->p.n_stores) || copies < o->p.copies)
+		return 0;
+	if (p.state == LEDGER_READY) {
+		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
+		p.state = LEDGER_HELD;
+	}
+	if (r == 0 && p.outbox && copies >= copies_wanted(o, &p))
+		r = outbox_drop(o, &p);
+	return r;
+}
+
+/* ---- the state machine of one placement ---- */
+
+static int step_put(struct shipper *s, struct next *n, struct err *e)
+{
+	struct provider_req req = { .verb = PROVIDER_PUT,
+				    .cid = n->piece.cid,
+				    .src = s->o->p.io,
+				    .size = n->piece.size };
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	int r = 0;
+
+	ledger_outbox_name(n->piece.ordinal, name);
+	req.src_name = name;
+	if (!n->piece.outbox)
+		r = pull(s, &n->piece);
+	if (r == -EREMOTEIO)
+		return err_set(e, -EAGAIN,
+			       "no other store can give piece %016" PRIx64 " now",
+			       n->piece.ordinal);
+	if (r == 0 && n->state != LEDGER_PLANNED)
+		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
+	if (r == 0)
+		r = call(s, &req);
+	if (r < 0)
+		return err_set(e, r, "%s", req.err.text);
+	return place(s, n->piece.ordinal, LEDGER_STORED, n->attempts, "");
+}
+
+static int step_verify(struct shipper *s, struct next *n, struct err *e)
+{
+	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = n->piece.cid };
+	struct provider_req rm = { .verb = PROVIDER_REMOVE, .cid = n->piece.cid };
+	int r;
+
+	r = call(s, &req);
+	if (r == -EBADMSG || r == -ENOENT) {
+		/* What it holds is not the piece: away with it, and again. */
+		if (r == -EBADMSG)
+			best_effort(call(s, &rm)); /* else PUT finds its size */
+		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
+			  "read back wrong");
+		return r < 0 ? r :
+			       err_set(e, -EAGAIN,
+				       "%s gave piece %016" PRIx64 " back wrong",
+				       provider_name(s->store.provider),
+				       n->piece.ordinal);
+	}
+	if (r < 0)
+		return err_set(e, r, "%s", req.err.text);
+	r = place(s, n->piece.ordinal, LEDGER_VERIFIED, 0, "");
+	return r < 0 ? r : settle(s->o, n->piece.ordinal);
+}
+
+static int step(struct shipper *s, struct next *n, struct err *e)
+{
+	int r = 0;
+
+	lock_take(&s->o->lock);
+	s->busy_piece = n->piece.ordinal;
+	lock_drop(&s->o->lock);
+	if (n->state != LEDGER_STORED)
+		r = step_put(s, n, e);
+	if (r == 0)
+		r = step_verify(s, n, e);
+	lock_take(&s->o->lock);
+	s->busy_piece = 0;
+	lock_drop(&s->o->lock);
+	return r;
+}
+
+/* The piece of head h: from the ledger, else from another store. */
+static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
+{
+	struct onboard *o = s->o;
+	struct ledger_piece p;
+	uint64_t ordinal = 0;
+	int r;
+
+	r = ledger_head_get(o->p.ledger, h, on_head_piece, &ordinal);
+	if (r == 0)
+		r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0) {
+		*ret = p.cid;
+		return 0;
+	}
+	for (size_t i = 0; i < o->p.n_stores && r < 0; i++)
+		if (i != s->index)
+			r = head_read(o->shippers[i].store.provider, o->p.keys,
+				      h, ret, NULL);
+	return r;
+}
+
+/* A store that was away, or is new, gets the heads that it has missed. */
+static int give_heads(struct shipper *s, struct err *e)
+{
+	struct onboard *o = s->o;
+	struct piece_cid cid;
+	uint64_t have, want;
+	int r;
+
+	lock_take(&o->lock);
+	have = s->heads_given;
+	want = o->superseded ? 0 : o->claimed;
+	lock_drop(&o->lock);
+	if (have >= want)
+		return 0;
+	r = head_newest(s->store.provider, o->p.keys, have, &have, &cid, e);
+	if (r == -ENOENT)
+		have = 0;
+	else if (r < 0)
+		return r;
+	for (r = 0; have < want && r == 0; have++) {
+		r = head_piece(s, have + 1, &cid);
+		if (r == 0)
+			r = head_claim(s->store.provider, o->p.keys, have + 1,
+				       &cid, e);
+	}
+	if (r < 0)
+		return r;
+	lock_take(&o->lock);
+	s->heads_given = MAX(s->heads_given, want);
+	lock_drop(&o->lock);
+	return 0;
+}
+
+/* Is the store there?  Its identity goes into the ledger at first sight. */
+static int attach(struct shipper *s, struct err *e)
+{
+	struct provider_req req = { .verb = PROVIDER_ATTACH };
+	int r;
+
+	r = call(s, &req);
+	if (r < 0)
+		return err_set(e, r, "%s", req.err.text);
+	if (s->unrecorded) {
+		r = ledger_store_ident(s->o->p.ledger, s->store.id,
+				       provider_id(s->store.provider));
+		if (r < 0)
+			return r;
+		s->unrecorded = false;
+	}
+	return 0;
+}
+
+/* ---- the thread ---- */
+
+/* Sleep until kicked, or for `ms`.  False: time to stop. */
+static bool rest(struct shipper *s, uint64_t ms)
+{
+	struct onboard *o = s->o;
+	uint64_t until = monotonic_ms() + ms;
+	struct timespec t = { (time_t)(until / 1000),
+			      (long)(until % 1000) * 1000000 };
+	bool go;
+
+	lock_take(&o->lock);
+	if (!o->stopping)
+		(void)cond_wait_until(&o->cond, &o->lock, &t);
+	go = !o->stopping;
+	lock_drop(&o->lock);
+	return go;
+}
+
+/* A store that failed is left alone until its pause is over, kicks or not. */
+static bool rest_out(struct shipper *s)
+{
+	for (;;) {
+		uint64_t now = monotonic_ms();
+
+		if (s->not_before_ms <= now)
+			return !atomic_load(&s->o->stop);
+		if (!rest(s, s->not_before_ms - now))
+			return false;
+	}
+}
+
+static void note_failure(struct shipper *s, int status, const struct err *e)
+{
+	struct onboard *o = s->o;
+	const char *why = e->text[0] ? e->text : err_str(status);
+	uint64_t pause = PAUSE_FIRST_MS;
+	bool first;
+
+	lock_take(&o->lock);
+	first = s->failures++ == 0;
+	for (unsigned i = 1; i < s->failures && pause < PAUSE_MAX_MS; i++)
+		pause *= 2;
+	s->not_before_ms = monotonic_ms() + MIN(pause, PAUSE_MAX_MS);
+	s->away = status == -EREMOTEIO;
+	text_copy(o->stats.why, sizeof(o->stats.why), why);
+	lock_drop(&o->lock);
+	if (first)
+		log_warn("store %s: %s; trying again until it works",
+			 provider_name(s->store.provider), why);
+	best_effort(ledger_store_seen(o->p.ledger, s->store.id, now_s(),
+				      why)); /* for status only */
+}
+
+static void note_success(struct shipper *s)
+{
+	struct onboard *o = s->o;
+	bool back;
+
+	lock_take(&o->lock);
+	back = s->failures > 0;
+	s->failures = 0;
+	s->away = false;
+	s->rescan |= back;
+	if (back)
+		o->stats.why[0] = '\0';
+	lock_drop(&o->lock);
+	if (back)
+		log_info("store %s answers again", provider_name(s->store.provider));
+	best_effort(ledger_store_seen(o->p.ledger, s->store.id, now_s(),
+				      NULL)); /* for status only */
+}
+
+void *ship_thread(void *arg)
+{
+	struct shipper *s = arg;
+	struct onboard *o = s->o;
+	struct next n;
+	int r;
+
+	while (rest_out(s)) {
+		struct err e = { 0 };
+
+		r = attach(s, &e);
+		if (r == 0)
+			r = next_piece(s, &n);
+		if (r == 0 && n.found)
+			r = step(s, &n, &e);
+		if (r == -ECANCELED)
+			break;
+		if (r < 0) {
+			note_failure(s, r, &e);
+			continue;
+		}
+		note_success(s);
+		if (n.found) {
+			onboard_kick(o);
+			continue;
+		}
+		r = publish_heads(o, &e);
+		if (r == 0 || r == -EINPROGRESS)
+			r = give_heads(s, &e);
+		if (r < 0 && r != -EINPROGRESS && r != -ESTALE && r != -ECANCELED)
+			log_err(r, "head: %s", e.text);
+		if (!rest(s, IDLE_MS))
+			break;
+	}
+	return NULL;
+}
+
+/* ---- start ---- */
+
+struct sweep {
+	struct onboard *o;
+	int status;
+};
+
+/* A file without a row that says outbox: a rest of a crash. */
+static int on_outbox_file(void *ctx, const char *name)
+{
+	struct sweep *s = ctx;
+	char path[LEDGER_OUTBOX_NAME_MAX], *end;
+	struct ledger_piece p = { 0 };
+	uint64_t ordinal;
+	int r;
+
+	errno = 0;
+	ordinal = strtoull(name, &end, 16);
+	if (errno || end != name + 16 || strcmp(end, ".car") != 0)
+		return 0; /* not ours */
+	r = ledger_piece_get(s->o->p.ledger, ordinal, &p);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && p.outbox)
+		return 0;
+	ledger_outbox_name(ordinal, path);
+	return io_unlink(s->o->p.io, path);
+}
+
+/* A row that says outbox, and no file: the stores have to have it. */
+static int on_outbox_row(void *ctx, const struct ledger_piece *p)
+{
+	_cleanup_io_file_ struct io_file *f = NULL;
+	struct sweep *s = ctx;
+	char path[LEDGER_OUTBOX_NAME_MAX];
+	uint64_t size = 0;
+	unsigned copies = 0;
+	int r;
+
+	if (!p->outbox)
+		return 0;
+	ledger_outbox_name(p->ordinal, path);
+	r = io_open(s->o->p.io, path, O_RDONLY, &f);
+	if (r == 0)
+		r = io_size(f, &size);
+	if (r == 0 && size == p->size)
+		return settle(s->o, p->ordinal);
+	r = ledger_copies(s->o->p.ledger, p->ordinal, &copies);
+	if (r < 0)
+		return r;
+	log_err(copies ? -ENOENT : -EUCLEAN,
+		"%s is missing or cut; %u stores have the piece", path, copies);
+	return ledger_piece_set(s->o->p.ledger, p->ordinal, p->state, false);
+}
+
+int ship_recover(struct onboard *o)
+{
+	struct sweep s = { .o = o };
+	int r;
+
+	r = io_mkdir(o->p.io, LEDGER_OUTBOX);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	r = io_list(o->p.io, LEDGER_OUTBOX, on_outbox_file, &s);
+	if (r == 0)
+		r = ledger_pieces(o->p.ledger, 0, on_outbox_row, &s);
+	if (r == 0)
+		ship_outbox_account(o);
+	return r;
+}

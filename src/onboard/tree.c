@@ -1,0 +1,392 @@
+/*
+ * tree.c - directories of the snapshot, children before parents
+ *
+ * A directory's node carries the attributes of its children, so a changed child
+ * changes its directory and all above it, and nothing else: shards and nodes
+ * that come out the same are linked, not stored again.
+ */
+#include "onboard/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "dag/attr.h"
+#include "dag/dir.h"
+#include "dag/profile.h"
+
+#define INODE_NAME_SIZE 17 /* 16 hex digits and NUL */
+#define XATTRS_MAX      1024
+
+int link_of(const struct run *r, const struct cache_snap_inode *i, struct link *ret)
+{
+	const struct result *res = result_find(r, i->attr.ino);
+	struct slice s = res ? slice(res->link, res->n_link) : i->link;
+	struct cursor c = cursor(s);
+	int rc;
+
+	if (!s.n)
+		return -EUCLEAN; /* neither built before nor planned */
+	rc = link_decode(&c, ret);
+	return rc < 0 ? rc : cursor_done(&c);
+}
+
+/* ---- attributes ---- */
+
+struct xattrs {
+	struct buf bytes; /* names and values, one behind the other */
+	struct {
+		size_t name_off, n_name, n_value;
+	} v[XATTRS_MAX];
+	size_t n;
+};
+
+static int on_xattr(void *ctx, struct slice name, struct slice value)
+{
+	struct xattrs *x = ctx;
+	size_t off = x->bytes.n;
+	int r;
+
+	if (x->n == XATTRS_MAX)
+		return -E2BIG;
+	r = buf_append(&x->bytes, name);
+	if (r == 0)
+		r = buf_append(&x->bytes, value);
+	if (r < 0)
+		return r;
+	x->v[x->n].name_off = off;
+	x->v[x->n].n_name = name.n;
+	x->v[x->n++].n_value = value.n;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct attr_xattr *x = a, *y = b;
+
+	return slice_cmp(x->name, y->name);
+}
+
+static int xattrs_encode(struct xattrs *x, struct buf *set)
+{
+	_cleanup_free_ struct attr_xattr *v = calloc(x->n, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->n; i++) {
+		const uint8_t *p = x->bytes.p + x->v[i].name_off;
+
+		v[i].name = slice(p, x->v[i].n_name);
+		v[i].value = slice(p + x->v[i].n_name, x->v[i].n_value);
+	}
+	qsort(v, x->n, sizeof(*v), by_name);
+	return attr_xattrs_encode(v, x->n, set);
+}
+
+/* The set of `ino`, into the Attr or into a block that the Attr names. */
+static int attr_set_xattrs(struct run *r, uint64_t ino, struct attr *a,
+			   struct buf *set)
+{
+	_cleanup_free_ struct xattrs *x = malloc(sizeof(*x));
+	size_t n;
+	int rc;
+
+	if (!x)
+		return -ENOMEM;
+	x->n = 0;
+	buf_init(&x->bytes, 4 * ATTR_XATTRS_MAX);
+	rc = cache_snap_xattrs(r->snap, ino, on_xattr, x);
+	if (rc == 0 && x->n) {
+		rc = xattrs_encode(x, set);
+		if (rc == 0)
+			rc = attr_xattrs_size(buf_slice(set), &n);
+		if (rc == 0 && n <= ATTR_XATTRS_INLINE)
+			a->xattrs = buf_slice(set);
+		else if (rc == 0)
+			rc = pack_block(r->pack, LINK_RAW, XINDEX_XATTRS,
+					buf_slice(set), &a->xattr_link);
+	}
+	buf_fini(&x->bytes);
+	return rc;
+}
+
+static struct attr_time from_timespec(struct timespec t)
+{
+	return (struct attr_time){ t.tv_sec, (uint32_t)t.tv_nsec };
+}
+
+/* What the directory (or the inode table, or the commit) says of an inode. */
+static int attr_full(struct run *r, const struct cache_attr *ca, struct buf *ret)
+{
+	_cleanup_buf_ struct buf set;
+	struct attr a = {
+		.ino = ca->ino,
+		.mode = ca->mode,
+		.uid = ca->uid,
+		.gid = ca->gid,
+		.size = ca->size,
+		.mtime = from_timespec(ca->mtime),
+		.ctime = from_timespec(ca->ctime),
+		.btime = from_timespec(ca->btime),
+		.atime = from_timespec(ca->atime),
+		.nlink = ca->nlink,
+		.rdev = (uint64_t)major(ca->rdev) << 32 | minor(ca->rdev),
+	};
+	int rc;
+
+	buf_init(&set, ATTR_XATTRS_MAX);
+	rc = attr_set_xattrs(r, ca->ino, &a, &set);
+	return rc < 0 ? rc : attr_encode(&a, ret);
+}
+
+static int attr_name_only(const struct cache_attr *ca, struct buf *ret)
+{
+	const struct attr a = { .ino = ca->ino,
+				.mode = ca->mode & S_IFMT,
+				.shared = true };
+
+	return attr_encode(&a, ret);
+}
+
+/* The hint in a link: content bytes of a file (docs/format.md). */
+static uint64_t tsize_of(const struct cache_attr *ca)
+{
+	return S_ISREG(ca->mode) ? ca->size : 0;
+}
+
+/* ---- directories ---- */
+
+struct dir_run {
+	struct run *run;
+	struct dir_builder *b;
+};
+
+static int on_child(void *ctx, struct slice name, const struct cache_snap_inode *child)
+{
+	static const struct link nothing = { .kind = LINK_IDENTITY,
+					     .codec = LINK_RAW };
+	struct dir_run *d = ctx;
+	struct cache_attr ca = child->attr;
+	_cleanup_buf_ struct buf attr;
+	struct link l;
+	int rc;
+
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	if (child->shared) {
+		rc = attr_name_only(&ca, &attr);
+		return rc < 0 ? rc :
+				dir_builder_add(d->b, name, &nothing, 0,
+						buf_slice(&attr));
+	}
+	rc = link_of(d->run, child, &l);
+	if (rc == 0)
+		rc = attr_full(d->run, &ca, &attr);
+	return rc < 0 ? rc :
+			dir_builder_add(d->b, name, &l, tsize_of(&ca),
+					buf_slice(&attr));
+}
+
+static int dir_build(struct run *r, uint64_t ino)
+{
+	_cleanup_dir_builder_ struct dir_builder *b = NULL;
+	struct dir_run d = { .run = r };
+	struct dag_root root;
+	int rc;
+
+	rc = dir_builder_new(&dag_profile_sealed,
+			     pack_sealer(r->pack, ino == CACHE_ROOT_INO ?
+							  XINDEX_ROOT :
+							  XINDEX_DIR),
+			     &b);
+	if (rc < 0)
+		return rc;
+	d.b = b;
+	rc = cache_snap_children(r->snap, ino, on_child, &d);
+	if (rc < 0)
+		return rc;
+	rc = dir_builder_finish(b, &root, r->err);
+	return rc < 0 ? rc : result_add(r, ino, 0, &root.link);
+}
+
+static int deepest_first(const void *a, const void *b)
+{
+	const struct plan_dir *x = a, *y = b;
+
+	return x->depth > y->depth ? -1 : x->depth < y->depth;
+}
+
+/* A directory that is here only by name keeps the DAG that it has. */
+static int dir_is_here(struct run *r, uint64_t ino, bool *ret)
+{
+	struct cache_snap_inode i;
+	int rc = cache_snap_inode(r->snap, ino, &i);
+
+	*ret = rc == 0 && i.loaded;
+	return rc;
+}
+
+int tree_dirs(struct run *r)
+{
+	bool here;
+	int rc = 0;
+
+	qsort(r->dirs, r->n_dirs, sizeof(*r->dirs), deepest_first);
+	for (size_t i = 0; i < r->n_dirs && rc == 0; i++) {
+		if (atomic_load(&r->o->stop))
+			return -ECANCELED;
+		rc = dir_is_here(r, r->dirs[i].ino, &here);
+		if (rc == 0 && here)
+			rc = dir_build(r, r->dirs[i].ino);
+	}
+	return rc;
+}
+
+/* ---- symlinks ---- */
+
+static int symlink_build(struct run *r, uint64_t ino)
+{
+	uint8_t target[CACHE_LINK_MAX + 1];
+	_cleanup_buf_ struct buf node;
+	struct link l;
+	size_t n;
+	int rc;
+
+	buf_init(&node, 2 * sizeof(target));
+	rc = cache_snap_target(r->snap, ino, target, sizeof(target), &n);
+	if (rc == 0)
+		rc = unixfs_symlink_encode(slice(target, n), &node);
+	if (rc == 0)
+		rc = pack_block(r->pack, LINK_DAGPB, XINDEX_SYMLINK,
+				buf_slice(&node), &l);
+	return rc < 0 ? rc : result_add(r, ino, n, &l);
+}
+
+int tree_symlinks(struct run *r)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < r->symlinks.n && rc == 0; i++)
+		rc = symlink_build(r, r->symlinks.v[i]);
+	return rc;
+}
+
+/* ---- the inode table ---- */
+
+struct table {
+	struct run *run;
+	struct dir_builder *b;
+	struct ino_map here; /* shared inodes that the cache knows, or lost */
+	struct inos shared;
+};
+
+static int on_shared(void *ctx, uint64_t ino)
+{
+	struct table *t = ctx;
+	int rc = ino_map_put(&t->here, ino, 0);
+
+	return rc < 0 ? rc : inos_add(&t->shared, ino);
+}
+
+static int on_lost(void *ctx, uint64_t ino)
+{
+	struct table *t = ctx;
+
+	return ino_map_put(&t->here, ino, 0);
+}
+
+static int table_row(struct table *t, uint64_t ino)
+{
+	_cleanup_buf_ struct buf attr;
+	struct cache_snap_inode i;
+	char name[INODE_NAME_SIZE];
+	struct cache_attr ca;
+	struct link l;
+	int rc;
+
+	rc = cache_snap_inode(t->run->snap, ino, &i);
+	if (rc < 0)
+		return rc;
+	ca = i.attr;
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	rc = link_of(t->run, &i, &l);
+	if (rc == 0)
+		rc = attr_full(t->run, &ca, &attr);
+	if (rc < 0)
+		return rc;
+	(void)snprintf(name, sizeof(name), "%016llx", (unsigned long long)ino); /* fits */
+	return dir_builder_add(t->b, slice_str(name), &l, tsize_of(&ca),
+			       buf_slice(&attr));
+}
+
+/* A row of the table before that nobody here has asked for yet. */
+static int on_base_row(void *ctx, const struct dir_item *item)
+{
+	struct table *t = ctx;
+	struct attr a;
+	size_t at;
+	int rc;
+
+	rc = attr_decode(item->attr, &a);
+	if (rc < 0 || ino_map_get(&t->here, a.ino, &at))
+		return rc;
+	return dir_builder_add(t->b, item->name, &item->link, item->tsize,
+			       item->attr);
+}
+
+static int table_rows(struct table *t, const struct link *base)
+{
+	struct onboard *o = t->run->o;
+	int rc;
+
+	rc = cache_snap_shared(t->run->snap, on_shared, t);
+	if (rc == 0)
+		rc = cache_snap_removed(t->run->snap, on_lost, t);
+	if (rc == 0 && base->kind != LINK_NONE)
+		rc = o->p.nodes.list(o->p.nodes.ctx, base, on_base_row, t,
+				     t->run->err);
+	for (size_t i = 0; i < t->shared.n && rc == 0; i++)
+		rc = table_row(t, t->shared.v[i]);
+	return rc;
+}
+
+int tree_inode_table(struct run *r, const struct link *base, struct link *ret)
+{
+	_cleanup_dir_builder_ struct dir_builder *b = NULL;
+	struct table t = { .run = r };
+	struct dag_root root;
+	int rc;
+
+	if (!r->table_dirty) {
+		*ret = *base;
+		return 0;
+	}
+	rc = dir_builder_new(&dag_profile_sealed,
+			     pack_sealer(r->pack, XINDEX_INODES), &b);
+	if (rc < 0)
+		return rc;
+	t.b = b;
+	rc = table_rows(&t, base);
+	if (rc == 0)
+		rc = dir_builder_finish(b, &root, r->err);
+	if (rc == 0)
+		*ret = root.link;
+	ino_map_fini(&t.here);
+	free(t.shared.v);
+	return rc;
+}
+
+int tree_root_attr(struct run *r, struct buf *ret)
+{
+	struct cache_snap_inode i;
+	struct cache_attr ca;
+	int rc;
+
+	rc = cache_snap_inode(r->snap, CACHE_ROOT_INO, &i);
+	if (rc < 0)
+		return rc;
+	ca = i.attr;
+	return attr_full(r, &ca, ret);
+}

@@ -133,7 +133,7 @@ END
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-tmp=$(mktemp -d /var/tmp/fd-test.XXXXXX) || exit 1
+tmp=$(mktemp -d /var/tmp/fd-test.XXXXXX) && chmod 711 "$tmp" || exit 1
 
 log=$build/meson-logs/testlog.json
 $as_root rm -f "$log"

@@ -67,8 +67,9 @@ class Drive:
         self.words = os.path.join(self.dir, 'words')
         self.stores = [os.path.join(self.dir, f'store{i}')
                        for i in range(stores)]
+        os.chmod(self.dir, 0o711)  # others may pass through to the mount
         for folder in (self.home, self.mnt, *self.stores):
-            os.mkdir(folder)
+            os.mkdir(folder, 0o755 if folder == self.mnt else 0o700)
         with open(self.passfile, 'w', encoding='utf-8') as f:
             f.write(PASSPHRASE + '\n')
         os.chmod(self.passfile, 0o600)

@@ -1,4 +1,5 @@
 """A drive's life: init, mount, umount, mount again, and being killed."""
+import contextlib
 import os
 import signal
 import stat
@@ -135,14 +136,16 @@ def test_a_busy_drive_is_not_unmounted_under_its_user(drives):
 
 def test_unlinked_open_files_are_gone_after_a_crash(drives):
     d = drives().init().mount()
-    with open(os.path.join(d.mnt, 'f'), 'wb') as f:
-        f.write(os.urandom(1 << 20))
-        os.fsync(f.fileno())
-        os.unlink(os.path.join(d.mnt, 'f'))
-        fd = os.open(d.mnt, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
-        d.kill9()
+    held = os.open(os.path.join(d.mnt, 'f'), os.O_WRONLY | os.O_CREAT)
+    os.write(held, os.urandom(1 << 20))
+    os.fsync(held)
+    os.unlink(os.path.join(d.mnt, 'f'))
+    fd = os.open(d.mnt, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+    d.kill9()
+    with contextlib.suppress(OSError):  # nobody is there to hear of it
+        os.close(held)
     d.mount()
     assert os.listdir(d.mnt) == []
 

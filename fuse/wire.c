@@ -1,0 +1,121 @@
+#include "fuse/wire.h"
+
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "fuse/op.h"
+
+#define WANTED \
+ (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_PARALLEL_DIROPS)
+
+#define HEAVY_BYTES (64u << 10)
+
+_Static_assert(sizeof(struct fuse_in_header) == 40, "linux/fuse.h");
+_Static_assert(offsetof(struct fuse_init_out, flags) == 12, "linux/fuse.h");
+
+#define HEAD sizeof(struct fuse_in_header)
+
+/* An argument struct right after the header; false if it is cut short. */
+#define get(dst, p, n) get_arg(dst, sizeof(*(dst)), p, n)
+static bool get_arg(void *dst, size_t size, const uint8_t *p, size_t n)
+{
+	if (n < HEAD + size)
+		return false;
+	memcpy(dst, p + HEAD, size);
+	return true;
+}
+
+static void see_init(struct wire *w, uint64_t unique, const uint8_t *p, size_t n)
+{
+	/* Without the trailing fields in older kernels. */
+	uint32_t head[4]; /* major, minor, max_readahead, flags */
+
+	if (!get(&head, p, n))
+		return;
+	w->offered = head[3];
+	w->init_unique = unique;
+}
+
+static size_t cut_setxattr(uint8_t *p, size_t n, struct wire_kind *ret)
+{
+	const size_t gone = sizeof(struct fuse_setxattr_in) -
+			    FUSE_COMPAT_SETXATTR_IN_SIZE;
+	uint8_t *to = p + HEAD + FUSE_COMPAT_SETXATTR_IN_SIZE;
+	struct fuse_setxattr_in in;
+	struct fuse_in_header h;
+
+	if (!get(&in, p, n))
+		return n;
+	if (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID)
+		ret->flags |= OP_KILL_SGID;
+	memmove(to, to + gone, n - (size_t)(to + gone - p));
+	n -= gone;
+	memcpy(&h, p, sizeof(h));
+	h.len = (uint32_t)n;
+	memcpy(p, &h, sizeof(h));
+	return n;
+}
+
+static void see_write(const uint8_t *p, size_t n, struct wire_kind *ret)
+{
+	struct fuse_write_in in;
+
+	if (!get(&in, p, n))
+		return;
+	if (in.write_flags & FUSE_WRITE_KILL_SUIDGID)
+		ret->flags |= OP_KILL_SUID;
+	ret->heavy = in.size >= HEAVY_BYTES;
+}
+
+size_t wire_request(struct wire *w, uint8_t *p, size_t n, struct wire_kind *ret)
+{
+	struct fuse_setattr_in setattr;
+	struct fuse_in_header h;
+	struct fuse_read_in rd;
+
+	*ret = (struct wire_kind){ 0 };
+	if (n < sizeof(h))
+		return n;
+	memcpy(&h, p, sizeof(h));
+	switch (h.opcode) {
+	case FUSE_INIT: see_init(w, h.unique, p, n); break;
+	case FUSE_SETATTR:
+		if (get(&setattr, p, n) && setattr.valid & FATTR_KILL_SUIDGID)
+			ret->flags |= OP_KILL_SUID;
+		break;
+	case FUSE_WRITE: see_write(p, n, ret); break;
+	case FUSE_READ:
+		ret->heavy = get(&rd, p, n) && rd.size >= HEAVY_BYTES;
+		break;
+	case FUSE_FALLOCATE:
+	case FUSE_COPY_FILE_RANGE: ret->heavy = true; break;
+	case FUSE_SETXATTR:
+		if (w->setxattr_ext)
+			n = cut_setxattr(p, n, ret);
+		break;
+	case FUSE_TMPFILE:
+		h.opcode = FUSE_CREATE;
+		memcpy(p, &h, sizeof(h));
+		ret->flags |= OP_TMPFILE;
+		break;
+	default: break;
+	}
+	return n;
+}
+
+void wire_reply(struct wire *w, const struct iovec *iov, int count)
+{
+	const struct fuse_out_header *out = iov[0].iov_base;
+	struct fuse_init_out *init;
+
+	if (atomic_load_explicit(&w->answered, memory_order_relaxed))
+		return;
+	if (count != 2 || out->unique != w->init_unique || out->error ||
+	    iov[1].iov_len < sizeof(*init))
+		return;
+	init = iov[1].iov_base;
+	init->flags |= w->offered & WANTED;
+	w->setxattr_ext = init->flags & FUSE_SETXATTR_EXT;
+	atomic_store(&w->answered, true);
+}

@@ -1,0 +1,33 @@
+/*
+ * mount.h - /dev/fuse to a place in the tree and back
+ *
+ * mount(2) where we may, else fusermount3, which hands the device over through
+ * a socket (_FUSE_COMMFD).  libfuse can do that too; here so that a person gets
+ * the reason of a failure in words, and so that the device is ours (wire.h).
+ *
+ * Threading: any thread.
+ */
+#ifndef FUSE_MOUNT_H
+#define FUSE_MOUNT_H
+
+#include <stdbool.h>
+
+#include "base/util.h"
+
+struct err;
+struct opts;
+
+/*
+ * Mounts at `path` (absolute) and hands out the device, close-on-exec.  Errors
+ * as session_new() has them.
+ */
+must_check int mount_attach(const char *path, const struct opts *o, int *ret_fd,
+			    struct err *reterr);
+
+/* Is the mount of this device gone?  */
+bool mount_gone(int fd);
+
+/* Unmount; lazily if it is busy.  -errno if it could not be done. */
+must_check int mount_detach(const char *path);
+
+#endif

@@ -1,0 +1,311 @@
+#include "daemon/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "daemon/units.h"
+
+enum kind {
+	KIND_NUMBER,
+	KIND_SIZE,
+	KIND_TIME,
+	KIND_COMPRESS,
+	KIND_STORE
+};
+
+struct key {
+	const char *name;
+	enum kind kind;
+	size_t off; /* of a uint64_t in struct config */
+	uint64_t def, min, max;
+	const char *help;
+};
+
+#define MIB      (1ull << 20)
+#define GIB      (1ull << 30)
+#define SIZE_TOP (1ull << 60)
+#define SECOND   1000ull
+#define DAY      (86400 * SECOND)
+#define FIELD(f) offsetof(struct config, f)
+
+/* clang-format off */
+static const struct key keys[] = {
+	{ "version", KIND_NUMBER, FIELD(version), CONFIG_VERSION, CONFIG_VERSION, CONFIG_VERSION,
+	  "of this file's form" },
+	{ "store", KIND_STORE, FIELD(n_stores), 0, 0, CONFIG_STORES_MAX,
+	  "where the drive's pieces go: dir:///path; one line for each" },
+	{ "copies", KIND_NUMBER, FIELD(copies), 1, 1, CONFIG_STORES_MAX,
+	  "stores that must hold a piece before it may leave this machine" },
+	{ "cache_size", KIND_SIZE, FIELD(cache_size), 0, 0, SIZE_TOP,
+	  "room for the drive directory; 0: what the disk has" },
+	{ "reserve_free", KIND_SIZE, FIELD(reserve_free), GIB, 0, SIZE_TOP,
+	  "room on the disk that is left to other programs" },
+	{ "commit_interval", KIND_TIME, FIELD(commit_interval), 5 * SECOND, 100, 60 * SECOND,
+	  "after which writes are durable without fsync" },
+	{ "full_timeout", KIND_TIME, FIELD(full_timeout), 30 * SECOND, 0, DAY,
+	  "for which writers wait on a full cache before ENOSPC" },
+	{ "onboard_idle", KIND_TIME, FIELD(onboard_idle), 30 * SECOND, 0, DAY,
+	  "of quiet, after which changes leave for the stores" },
+	{ "onboard_bytes", KIND_SIZE, FIELD(onboard_bytes), GIB, MIB, SIZE_TOP,
+	  "of changes, with which they leave at once" },
+	{ "onboard_age", KIND_TIME, FIELD(onboard_age), 600 * SECOND, SECOND, 365 * DAY,
+	  "after which changes leave even if it is never quiet" },
+	{ "fetch_timeout", KIND_TIME, FIELD(fetch_timeout), 60 * SECOND, SECOND, DAY,
+	  "after which a read of bytes that are not here fails" },
+	{ "compress", KIND_COMPRESS, FIELD(compress), CONFIG_COMPRESS_NODES, 0, CONFIG_COMPRESS_NX - 1,
+	  "nodes: metadata only; all: file contents too" },
+};
+/* clang-format on */
+
+static const char *const compress_names[CONFIG_COMPRESS_NX] = { "nodes", "all" };
+
+static uint64_t *field(struct config *c, const struct key *k)
+{
+	return (uint64_t *)(void *)((char *)c + k->off);
+}
+
+static uint64_t value_of(const struct config *c, const struct key *k)
+{
+	return *(const uint64_t *)(const void *)((const char *)c + k->off);
+}
+
+void config_init(struct config *c)
+{
+	*c = (struct config){ 0 };
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		*field(c, &keys[i]) = keys[i].def;
+}
+
+const char *config_key(size_t i)
+{
+	return i < ARRAY_LEN(keys) ? keys[i].name : NULL;
+}
+
+const char *config_help(size_t i)
+{
+	return i < ARRAY_LEN(keys) ? keys[i].help : NULL;
+}
+
+static const struct key *key_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+/* ---- values ---- */
+
+static int parse_number(const char *s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!s[0] || strlen(s) > 18 || strspn(s, "0123456789") != strlen(s))
+		return -EINVAL;
+	for (; *s; s++)
+		v = v * 10 + (unsigned)(*s - '0');
+	*ret = v;
+	return 0;
+}
+
+static int parse_compress(const char *s, uint64_t *ret)
+{
+	for (unsigned i = 0; i < CONFIG_COMPRESS_NX; i++) {
+		if (strcmp(s, compress_names[i]) != 0)
+			continue;
+		*ret = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int add_store(struct config *c, const char *url, struct err *reterr)
+{
+	size_t n = strlen(url);
+
+	if (n == 0 || n >= CONFIG_URL_MAX)
+		return err_set(reterr, -EINVAL, "a store's URL has 1 to %d bytes",
+			       CONFIG_URL_MAX - 1);
+	for (const char *s = url; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return err_set(reterr, -EINVAL,
+				       "a store's URL has no control characters");
+	if (c->n_stores == CONFIG_STORES_MAX)
+		return err_set(reterr, -EINVAL, "more than %d stores",
+			       CONFIG_STORES_MAX);
+	memcpy(c->stores[c->n_stores++], url, n + 1);
+	return 0;
+}
+
+static int parse_value(struct config *c, const struct key *k, const char *s,
+		       struct err *reterr)
+{
+	uint64_t v = 0;
+	int r = -EINVAL;
+
+	switch (k->kind) {
+	case KIND_STORE: return add_store(c, s, reterr);
+	case KIND_NUMBER: r = parse_number(s, &v); break;
+	case KIND_SIZE: r = units_parse_size(s, &v); break;
+	case KIND_TIME: r = units_parse_time(s, &v); break;
+	case KIND_COMPRESS: r = parse_compress(s, &v); break;
+	}
+	if (r < 0)
+		return err_set(reterr, -EINVAL, "'%.64s' is no value for %s", s,
+			       k->name);
+	if (v < k->min || v > k->max)
+		return err_set(reterr, -EINVAL, "%s: %.64s is out of its range",
+			       k->name, s);
+	if (k->off == FIELD(cache_size) && v && v < CONFIG_CACHE_MIN)
+		return err_set(reterr, -EINVAL,
+			       "cache_size: at least 256M (or 0: no limit)");
+	*field(c, k) = v;
+	return 0;
+}
+
+int config_set(struct config *c, const char *key, const char *value,
+	       struct err *reterr)
+{
+	const struct key *k = key_find(key);
+
+	if (!k)
+		return err_set(reterr, -ENOENT, "no key %.64s in the config", key);
+	return parse_value(c, k, value, reterr);
+}
+
+int config_get(const struct config *c, size_t i, struct buf *ret)
+{
+	const struct key *k = &keys[i];
+	char text[UNITS_TEXT_MAX];
+	uint64_t v = value_of(c, k);
+	int r = 0;
+
+	switch (k->kind) {
+	case KIND_NUMBER: return buf_printf(ret, "%llu", (unsigned long long)v);
+	case KIND_SIZE:
+		units_write_size(v, text);
+		return buf_append(ret, slice_str(text));
+	case KIND_TIME:
+		units_write_time(v, text);
+		return buf_append(ret, slice_str(text));
+	case KIND_COMPRESS:
+		return buf_append(ret, slice_str(compress_names[v]));
+	case KIND_STORE:
+		for (uint64_t s = 0; r == 0 && s < v; s++)
+			r = buf_printf(ret, "%s%s", s ? "\n" : "", c->stores[s]);
+		return r;
+	}
+	return -EINVAL;
+}
+
+/* ---- the file ---- */
+
+/* Without white space at both ends; *s must be writable. */
+static char *trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t\r");
+	n = strlen(s);
+	while (n && strchr(" \t\r", s[n - 1]))
+		n--;
+	s[n] = '\0';
+	return s;
+}
+
+static int parse_line(struct config *c, char *line, bool *seen, struct err *reterr)
+{
+	const struct key *k;
+	char *eq, *name = trim(line);
+
+	if (!name[0] || name[0] == '#')
+		return 0;
+	eq = strchr(name, '=');
+	if (!eq)
+		return err_set(reterr, -EPROTO, "not of the form key = value");
+	*eq = '\0';
+	name = trim(name);
+	k = key_find(name);
+	if (!k)
+		return err_set(reterr, -EPROTO, "unknown key '%.32s'", name);
+	if (k->kind != KIND_STORE && seen[k - keys])
+		return err_set(reterr, -EPROTO, "%s stands twice", k->name);
+	seen[k - keys] = true;
+	return parse_value(c, k, trim(eq + 1), reterr);
+}
+
+int config_parse(struct slice text, struct config *ret, struct err *reterr)
+{
+	_cleanup_free_ struct config *c = malloc(sizeof(*c));
+	bool seen[ARRAY_LEN(keys)] = { false };
+	char line[CONFIG_LINE_MAX];
+	struct err why = { "" };
+	unsigned number = 0;
+
+	if (!c)
+		return -ENOMEM;
+	if (text.n > CONFIG_FILE_MAX)
+		return err_set(reterr, -EMSGSIZE, "config: over %d bytes",
+			       CONFIG_FILE_MAX);
+	config_init(c);
+	while (text.n) {
+		const uint8_t *end = memchr(text.p, '\n', text.n);
+		size_t n = end ? (size_t)(end - text.p) : text.n;
+
+		number++;
+		if (n >= sizeof(line))
+			return err_set(reterr, -EPROTO,
+				       "config line %u: too long", number);
+		if (memchr(text.p, '\0', n))
+			return err_set(reterr, -EPROTO,
+				       "config line %u: a zero byte", number);
+		memcpy(line, text.p, n);
+		line[n] = '\0';
+		if (parse_line(c, line, seen, &why) < 0)
+			return err_set(reterr, -EPROTO, "config line %u: %.200s",
+				       number, why.text);
+		text = slice(text.p + n + (end != NULL), text.n - n - (end != NULL));
+	}
+	if (!seen[0])
+		return err_set(reterr, -EPROTO, "config: no line version = %d",
+			       CONFIG_VERSION);
+	*ret = *c;
+	return 0;
+}
+
+int config_write(const struct config *c, struct buf *ret)
+{
+	int r = buf_printf(ret, "# fildrive: see fildrive(1), section CONFIG\n");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++) {
+		if (keys[i].kind == KIND_STORE) {
+			for (uint64_t s = 0; r == 0 && s < c->n_stores; s++)
+				r = buf_printf(ret, "store = %s\n", c->stores[s]);
+			continue;
+		}
+		r = buf_printf(ret, "%s = ", keys[i].name);
+		if (r == 0)
+			r = config_get(c, i, ret);
+		if (r == 0)
+			r = buf_u8(ret, '\n');
+	}
+	return r;
+}
+
+int config_check(const struct config *c, struct err *reterr)
+{
+	for (uint64_t i = 0; i < c->n_stores; i++)
+		for (uint64_t j = 0; j < i; j++)
+			if (strcmp(c->stores[i], c->stores[j]) == 0)
+				return err_set(reterr, -EINVAL,
+					       "store %s stands twice",
+					       c->stores[i]);
+	if (c->n_stores && c->copies > c->n_stores)
+		return err_set(reterr, -EINVAL,
+			       "%llu copies need as many stores; there are %llu",
+			       (unsigned long long)c->copies,
+			       (unsigned long long)c->n_stores);
+	return 0;
+}

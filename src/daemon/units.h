@@ -1,0 +1,29 @@
+/*
+ * units.h - sizes and times as people write them
+ *
+ *   size  digits, then nothing or B (bytes), K, M, G, T, P, each also as KiB …:
+ *         1024-based; KB, MB, … are 1000-based; one decimal point is fine: 1.5G
+ *   time  digits, then ms, s, m, h, d; without a unit seconds
+ *
+ * Threading: stateless.
+ */
+#ifndef DAEMON_UNITS_H
+#define DAEMON_UNITS_H
+
+#include "base/util.h"
+
+#define UNITS_TEXT_MAX 32 /* bytes of any formatted value, with NUL */
+
+/* -EINVAL: not a size; -ERANGE: over 2^63 - 1. */
+must_check int units_parse_size(const char *text, uint64_t *ret_bytes);
+must_check int units_parse_time(const char *text, uint64_t *ret_ms);
+
+/* Exact, in the form that units_parse_*() reads back: "20G", "1500ms". */
+void units_write_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
+void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
+
+/* Rounded, for people: "1.5 GiB", "3 min 20 s". */
+void units_say_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
+void units_say_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * drive.h - a drive directory: making it, locking it, opening its keys
+ *
+ *   <home>/<drive>/    config   settings (config.h)
+ *                      keys     key slots (crypto/slot.h)
+ *                      lock     locked (fcntl(2), by open file) by whoever works
+ *                               on the drive; asking does not take it, and
+ *                               the pid in it is for error messages only
+ *                      drive.db, data/, …   the cache's
+ *   <home>/.<drive>.tmp/   a drive that is being made
+ *
+ * drive_open() reads config and keys and opens nothing that is secret; what may
+ * run beside a daemon (status, passwd) does no more.  drive_lock() is for those
+ * who must be alone; drive_unlock() asks for the passphrase.
+ *
+ * Threading: one thread at a time.
+ */
+#ifndef DAEMON_DRIVE_H
+#define DAEMON_DRIVE_H
+
+#include "base/buf.h"
+#include "base/util.h"
+#include "cache/cache.h"
+#include "daemon/config.h"
+
+struct err;
+struct io;
+struct keys;
+struct passphrase;
+struct passphrase_from;
+struct secret;
+struct slot_cost;
+
+#define DRIVE_KEYS_FILE "keys"
+#define DRIVE_LOCK_FILE "lock"
+
+struct drive {
+	char *name;
+	char *dir;
+	struct io *io;
+	struct config config;
+	struct buf keys_file; /* sealed: no secret */
+	struct keys *keys;    /* after drive_unlock() */
+	int lock_fd;          /* -1: not locked by us */
+};
+
+/* -ENOENT: no such drive (what to do stands in `reterr`); -EPROTO: its config. */
+must_check int drive_open(const char *name, struct drive **ret, struct err *reterr);
+void drive_close(struct drive *d); /* and unlock; NULL is fine */
+
+/* -ENOTUNIQ with the pid in `reterr`. */
+must_check int drive_lock(struct drive *d, struct err *reterr);
+
+/* The pid that holds the lock; 0: nobody; -1: somebody unknown. */
+long drive_lock_holder(const struct drive *d);
+
+/*
+ * Ask (up to three times, if a person answers) and open the keys.  *ret_used, if
+ * not NULL, gets the passphrase that opened them.
+ * -EKEYREJECTED, -EUCLEAN, and those of passphrase_read().
+ */
+must_check int drive_unlock(struct drive *d, const struct passphrase_from *from,
+			    struct passphrase **ret_used, struct err *reterr);
+
+/* What the cache of this drive needs; valid as long as the drive. */
+void drive_cache_params(const struct drive *d, struct cache_params *ret);
+
+/* Put a new key file or config in place, synced. */
+must_check int drive_replace_keys(struct drive *d, struct slice file);
+must_check int drive_replace_config(struct drive *d, const struct config *c);
+
+/*
+ * Make a drive: all of it, or nothing that is left behind.  `format` makes the
+ * local databases: cache_format(), or cache_format_from() for recover.
+ */
+struct drive_new {
+	const char *name;
+	const struct config *config;
+	const struct secret *entropy;
+	const struct passphrase *passphrase;
+	int (*format)(void *ctx, const struct cache_params *p,
+		      struct keys *keys, struct err *reterr);
+	void *ctx;
+};
+must_check int drive_create(const struct drive_new *n, struct err *reterr);
+
+/* -EEXIST, with what to do, if the name is taken.  To say so early. */
+must_check int drive_check_free(const char *name, struct err *reterr);
+
+/*
+ * What Argon2id costs for new slots: the default, or for tests
+ * FILDRIVE_KDF_MEM_KIB and FILDRIVE_KDF_OPS.
+ */
+void drive_kdf_cost(struct slot_cost *ret);
+
+static inline void drive_closep(struct drive **d)
+{
+	drive_close(*d);
+}
+
+#define _cleanup_drive_ _cleanup_(drive_closep)
+
+#endif

@@ -1,0 +1,175 @@
+/* daemon_status.c - the answer to `status` (I10: nothing that was not checked) */
+#include "daemon/daemon_impl.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "cache/cache.h"
+#include "daemon/drive.h"
+#include "daemon/engine.h"
+#include "fuse/session.h"
+
+/* json_object_set_new() with the sticky error of jansson: NULL values fail. */
+static int add(json_t *o, const char *key, json_t *value)
+{
+	return json_object_set_new(o, key, value);
+}
+
+static json_t *num(uint64_t v)
+{
+	return json_integer((json_int_t)MIN(v, (uint64_t)INT64_MAX));
+}
+
+static json_t *cache_json(const struct cache_stats *s)
+{
+	json_t *o = json_object();
+	uint64_t now = monotonic_ms();
+	uint64_t age = s->dirty_since_ms && now > s->dirty_since_ms ?
+			       (now - s->dirty_since_ms) / 1000 :
+			       0;
+	int r = add(o, "dirty_bytes", num(s->dirty_bytes));
+
+	r |= add(o, "dirty_inodes", num(s->dirty_inodes));
+	r |= add(o, "dirty_seconds", num(age));
+	r |= add(o, "used_bytes", num(s->used_bytes));
+	r |= add(o, "clean_bytes", num(s->clean_bytes));
+	r |= add(o, "max_bytes", s->max_bytes ? num(s->max_bytes) : json_null());
+	r |= add(o, "inodes", num(s->inodes));
+	r |= add(o, "commits", num(s->commits));
+	r |= add(o, "failed", json_boolean(s->failed));
+	if (r == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static json_t *pair(uint64_t pieces, uint64_t bytes)
+{
+	return json_pack("{s:I, s:I}", "pieces", (json_int_t)pieces, "bytes",
+			 (json_int_t)bytes);
+}
+
+static json_t *stores_of_engine(const struct engine_status *s)
+{
+	json_t *a = json_array();
+	int r = a ? 0 : -1;
+
+	for (size_t i = 0; r == 0 && i < s->n_stores; i++) {
+		const struct engine_store *e = &s->stores[i];
+		json_t *o = pair(e->pieces, e->bytes);
+
+		r = add(o, "url", json_string(e->url));
+		r |= add(o, "state", json_string(e->state));
+		r |= add(o, "error",
+			 e->error[0] ? json_string(e->error) : json_null());
+		r |= json_array_append_new(a, o);
+	}
+	if (r == 0)
+		return a;
+	json_decref(a);
+	return NULL;
+}
+
+/* Without an engine nothing is known of them but their names. */
+static json_t *stores_of_config(const struct config *c)
+{
+	json_t *a = json_array();
+	int r = a ? 0 : -1;
+
+	for (uint64_t i = 0; r == 0 && i < c->n_stores; i++)
+		r = json_array_append_new(a, json_pack("{s:s, s:s}", "url",
+						       c->stores[i], "state",
+						       "not used"));
+	if (r == 0)
+		return a;
+	json_decref(a);
+	return NULL;
+}
+
+static int add_engine(json_t *o, json_t *errors, const struct engine_status *s)
+{
+	int r = add(o, "queued", pair(s->queued_pieces, s->queued_bytes));
+
+	r |= add(o, "uploading", pair(s->uploading_pieces, s->uploading_bytes));
+	r |= add(o, "bytes_fetched", num(s->fetched_bytes));
+	r |= add(o, "stores", stores_of_engine(s));
+	r |= add(o, "fenced", json_boolean(s->fenced));
+	r |= add(o, "last_commit",
+		 s->commit_sequence ? json_pack("{s:I, s:I}", "sequence",
+						(json_int_t)s->commit_sequence,
+						"time", (json_int_t)s->commit_time) :
+				      json_null());
+	if (s->fenced)
+		r |= json_array_append_new(
+			errors,
+			json_string("another device works on this drive: no more commits from here"));
+	for (size_t i = 0; r == 0 && i < s->n_errors; i++)
+		r = json_array_append_new(errors, json_string(s->errors[i]));
+	return r;
+}
+
+static int add_local_only(json_t *o, const struct config *c)
+{
+	int r = add(o, "queued", json_null());
+
+	r |= add(o, "uploading", json_null());
+	r |= add(o, "bytes_fetched", json_integer(0));
+	r |= add(o, "stores", stores_of_config(c));
+	r |= add(o, "fenced", json_false());
+	return r | add(o, "last_commit", json_null());
+}
+
+static int add_session(json_t *o, struct session *session)
+{
+	struct session_stats s;
+
+	session_stats(session, &s);
+	return add(o, "requests",
+		   json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)s.requests,
+			     "waiting", (json_int_t)s.parked, "waiting_bytes",
+			     (json_int_t)s.parked_bytes, "timed_out",
+			     (json_int_t)s.timeouts));
+}
+
+json_t *daemon_status(struct daemon *d)
+{
+	const struct drive *drive = d->p->drive;
+	struct engine_status *es = NULL;
+	struct cache_stats cs;
+	json_t *o = json_object(), *errors = json_array();
+	bool mounted;
+	int r = 0;
+
+	cache_stats(d->cache, &cs);
+	lock_take(&d->lock);
+	mounted = d->mounted;
+	lock_drop(&d->lock);
+	r |= add(o, "drive", json_string(drive->name));
+	r |= add(o, "directory", json_string(drive->dir));
+	r |= add(o, "mounted", json_boolean(mounted && !d->ending));
+	r |= add(o, "mountpoint", json_string(d->p->mountpoint));
+	r |= add(o, "read_only", json_boolean(d->p->read_only));
+	r |= add(o, "pid", json_integer(getpid()));
+	r |= add(o, "since", json_integer(d->since));
+	r |= add(o, "copies", num(drive->config.copies));
+	r |= add(o, "cache", cache_json(&cs));
+	if (cs.failed)
+		r |= json_array_append_new(errors, json_string(cs.why));
+	if (d->engine) {
+		es = calloc(1, sizeof(*es));
+		if (es)
+			d->p->engine->status(d->engine, es);
+		r |= es ? add_engine(o, errors, es) : -1;
+		free(es);
+	} else {
+		r |= add_local_only(o, &drive->config);
+	}
+	if (mounted && !d->ending)
+		r |= add_session(o, d->session);
+	r |= add(o, "errors", json_incref(errors));
+	json_decref(errors);
+	if (r == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}

@@ -1,0 +1,6 @@
+#include "daemon/engine.h"
+
+const struct engine_ops *engine_default(void)
+{
+	return NULL;
+}

@@ -1,0 +1,102 @@
+/*
+ * engine.h - what the daemon needs from onboarding and retrieval
+ *
+ * The daemon mounts a drive with or without an engine.  Without one nothing
+ * leaves the machine and nothing is ever absent.  An engine brings the stores:
+ * it is the cache's source, it is told of changes, it says how far it is.
+ * Only engine files (engine_*.c) know src/onboard, src/retrieve, src/provider
+ * and src/ledger; daemon.c knows this table.
+ *
+ * The order of a life:
+ *
+ *   open                        main thread, before the cache opens
+ *   source                      for cache_open()
+ *   start(cache)                main thread, cache open, loop running
+ *   dirtied                     any thread
+ *   status, kick, sync, …       loop thread
+ *   stop                        main thread: end what is under way (it resumes
+ *                               at the next mount); may wait for the loop;
+ *                               afterwards no thread of it touches the cache
+ *                               and every sync has had its callback
+ *   close                       main thread, after the cache has closed and the
+ *                               loop has ended
+ *
+ * Errors: -errno, with a sentence in reterr.
+ */
+#ifndef DAEMON_ENGINE_H
+#define DAEMON_ENGINE_H
+
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "base/util.h"
+#include "daemon/config.h"
+
+struct cache;
+struct drive;
+struct engine;
+struct engine_sync;
+struct err;
+struct loop;
+struct source;
+
+#define ENGINE_TEXT_MAX   192
+#define ENGINE_ERRORS_MAX 8
+
+/* How one store stands. */
+struct engine_store {
+	char url[CONFIG_URL_MAX];
+	char state[32];  /* "ok", "away", "filling up", … */
+	uint64_t pieces; /* held there, read back and verified */
+	uint64_t bytes;
+	char error[ENGINE_TEXT_MAX]; /* the last one; "": none */
+};
+
+/* What `status` says beyond the cache.  Only what was checked (I10). */
+struct engine_status {
+	uint64_t queued_pieces, queued_bytes;       /* sealed, waiting */
+	uint64_t uploading_pieces, uploading_bytes; /* on their way */
+	uint64_t fetched_bytes;                     /* since the mount */
+	uint64_t commit_sequence;                   /* of the newest claimed
+						       head; 0: none yet */
+	int64_t commit_time; /* of that commit, seconds since 1970 */
+	bool fenced;         /* another device has the head: no more commits */
+	size_t n_stores;
+	struct engine_store stores[CONFIG_STORES_MAX];
+	size_t n_errors;
+	char errors[ENGINE_ERRORS_MAX][ENGINE_TEXT_MAX]; /* newest first */
+};
+
+/* Caller-owned until `done`: callback law of cache/source.h, on the loop. */
+struct engine_sync {
+	/* stage: "sealing", "uploading", "publishing"; total 0: unknown */
+	void (*progress)(struct engine_sync *s, const char *stage,
+			 uint64_t done, uint64_t total);
+	void (*done)(struct engine_sync *s, int status, const char *reason);
+
+	struct list node; /* private to the engine */
+	void *impl;
+};
+
+struct engine_ops {
+	int (*open)(const struct drive *drive, struct loop *loop,
+		    struct engine **ret, struct err *reterr);
+	struct source *(*source)(struct engine *e);
+	int (*start)(struct engine *e, struct cache *cache, struct err *reterr);
+	void (*dirtied)(struct engine *e);
+	void (*status)(struct engine *e, struct engine_status *ret);
+
+	/* Do not wait for idle time: begin a commit now. */
+	void (*kick)(struct engine *e);
+
+	/* Commit now, and call back when all of it is at the stores. */
+	int (*sync)(struct engine *e, struct engine_sync *s);
+	void (*sync_cancel)(struct engine *e, struct engine_sync *s);
+	void (*stop)(struct engine *e);
+	void (*close)(struct engine *e);
+};
+
+/* The engine of this build; NULL: local only. */
+const struct engine_ops *engine_default(void);
+
+#endif

@@ -1,0 +1,206 @@
+#include "daemon/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+
+#define SOURCE_PREFIX "fildrive:"
+#define SAID_MAX      512 /* bytes of fusermount3's complaint */
+
+void mounts_entry_fini(struct mounts_entry *e)
+{
+	free(steal(&e->mountpoint));
+	free(steal(&e->drive));
+}
+
+/* \040 and the like, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; to++) {
+		bool octal = s[0] == '\\' && s[1] >= '0' && s[1] <= '3' &&
+			     s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+			     s[3] <= '7';
+
+		if (!octal) {
+			*to = *s++;
+			continue;
+		}
+		*to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+		s += 4;
+	}
+	*to = '\0';
+}
+
+/* proc(5): ID parent dev root MOUNTPOINT opts [tags] - TYPE SOURCE opts */
+static bool parse(char *line, char **mountpoint, char **drive)
+{
+	char *save = NULL, *type, *source = NULL;
+	char *sep = strstr(line, " - ");
+
+	if (!sep)
+		return false;
+	*sep = '\0';
+	type = strtok_r(sep + 3, " ", &save);
+	if (type)
+		source = strtok_r(NULL, " \n", &save);
+	if (!source || strncmp(type, "fuse", 4) != 0 ||
+	    strncmp(source, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) != 0)
+		return false;
+	*drive = source + strlen(SOURCE_PREFIX);
+	*mountpoint = strtok_r(line, " ", &save);
+	for (int i = 0; i < 4 && *mountpoint; i++)
+		*mountpoint = strtok_r(NULL, " ", &save);
+	if (!*mountpoint)
+		return false;
+	unescape(*mountpoint);
+	unescape(*drive);
+	return true;
+}
+
+int mounts_find(const char *mountpoint, const char *drive, struct mounts_entry *ret)
+{
+	_cleanup_(mounts_entry_fini) struct mounts_entry found = { NULL, NULL };
+	_cleanup_free_ char *line = NULL;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	size_t room = 0;
+	int r = 0;
+
+	if (!f)
+		return -errno;
+	while (r == 0 && getline(&line, &room, f) > 0) {
+		char *at, *name;
+
+		if (!parse(line, &at, &name) ||
+		    (mountpoint ? strcmp(at, mountpoint) : strcmp(name, drive)) != 0)
+			continue;
+		mounts_entry_fini(&found); /* later lines are mounted on top */
+		found.mountpoint = strdup(at);
+		found.drive = strdup(name);
+		if (!found.mountpoint || !found.drive)
+			r = -ENOMEM;
+	}
+	(void)fclose(f); /* only read */
+	if (r < 0)
+		return r;
+	if (!found.mountpoint)
+		return -ENOENT;
+	*ret = found;
+	found = (struct mounts_entry){ NULL, NULL };
+	return 0;
+}
+
+int mounts_absolute(const char *path, char **ret)
+{
+	_cleanup_free_ char *parent = NULL, *copy = strdup(path);
+	char *last;
+	size_t n;
+
+	if (!copy)
+		return -ENOMEM;
+	n = strlen(copy);
+	while (n > 1 && copy[n - 1] == '/')
+		copy[--n] = '\0';
+	last = strrchr(copy, '/');
+	if (last == copy && n > 1) {
+		*ret = steal(&copy); /* "/name" */
+		return 0;
+	}
+	if (last)
+		*last++ = '\0';
+	else
+		last = copy;
+	if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0 || !last[0]) {
+		*ret = realpath(path, NULL);
+		return *ret ? 0 : -errno;
+	}
+	parent = realpath(last == copy ? "." : copy, NULL);
+	if (!parent)
+		return -errno;
+	if (asprintf(ret, "%s/%s", parent[1] ? parent : "", last) < 0)
+		*ret = NULL;
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* ---- unmounting ---- */
+
+static int busy(const char *mountpoint, struct err *reterr)
+{
+	return err_set(reterr, -EBUSY,
+		       "%.120s is busy: a program has a file or its working directory there (see fuser -vm); end it, or umount --lazy",
+		       mountpoint);
+}
+
+static int spawn_fusermount(char *const *argv, int err_fd, pid_t *ret)
+{
+	char lc[] = "LC_ALL=C", path[] = "PATH=/usr/bin:/bin:/usr/local/bin";
+	char *env[] = { lc, path, NULL };
+	posix_spawn_file_actions_t fa;
+	int r = posix_spawn_file_actions_init(&fa);
+
+	if (r)
+		return -r;
+	r = posix_spawn_file_actions_adddup2(&fa, err_fd, STDERR_FILENO);
+	if (r == 0)
+		r = posix_spawnp(ret, argv[0], &fa, NULL, argv, env);
+	(void)posix_spawn_file_actions_destroy(&fa); /* never fails on Linux */
+	return -r;
+}
+
+static int by_fusermount(const char *mountpoint, bool lazy, struct err *reterr)
+{
+	char prog[] = "fusermount3", u[] = "-u", z[] = "-uz", dashes[] = "--";
+	_cleanup_free_ char *at = strdup(mountpoint);
+	char *argv[] = { prog, lazy ? z : u, dashes, at, NULL };
+	_cleanup_close_ int in = -1;
+	char said[SAID_MAX] = "";
+	size_t n = 0;
+	int fds[2], status = 0, r;
+	pid_t pid = 0;
+
+	if (!at)
+		return -ENOMEM;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	in = fds[0];
+	r = spawn_fusermount(argv, fds[1], &pid);
+	(void)close(fds[1]); /* so that its end is the end of file */
+	if (r < 0)
+		return err_set(reterr, r, "cannot run fusermount3: %s", err_str(r));
+	while (n < sizeof(said) - 1) {
+		ssize_t got = read(in, said + n, sizeof(said) - 1 - n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	said[strcspn(said, "\n")] = '\0';
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (strstr(said, "busy"))
+		return busy(mountpoint, reterr);
+	return err_set(reterr, -EPERM, "%s", said[0] ? said : "fusermount3 failed");
+}
+
+int mounts_unmount(const char *mountpoint, bool lazy, struct err *reterr)
+{
+	if (geteuid() != 0)
+		return by_fusermount(mountpoint, lazy, reterr);
+	if (umount2(mountpoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
+		return 0;
+	if (errno == EBUSY)
+		return busy(mountpoint, reterr);
+	return err_set(reterr, -errno, "%.160s: %s", mountpoint, err_str(errno));
+}

@@ -1,0 +1,40 @@
+/*
+ * mounts.h - which drives are mounted where, as the kernel has it
+ *
+ * Threading: any.
+ */
+#ifndef DAEMON_MOUNTS_H
+#define DAEMON_MOUNTS_H
+
+#include <stdbool.h>
+
+#include "base/util.h"
+
+struct err;
+
+struct mounts_entry {
+	char *mountpoint;
+	char *drive;
+};
+
+void mounts_entry_fini(struct mounts_entry *e);
+
+/*
+ * The topmost mount of a drive at `mountpoint`, or, if that is NULL, of the
+ * drive named `drive`.  Never touches the mountpoint, which may be dead.
+ * -ENOENT: there is none.
+ */
+must_check int mounts_find(const char *mountpoint, const char *drive,
+			   struct mounts_entry *ret);
+
+/* An absolute path without looking at what is mounted there. */
+must_check int mounts_absolute(const char *path, char **ret);
+
+/*
+ * Unmount: umount2(2) for root, else fusermount3.  lazy: out of sight at once,
+ * gone when the last file is closed.
+ * -EBUSY, -EPERM, -ENOENT (no fusermount3), with what to do in `reterr`.
+ */
+must_check int mounts_unmount(const char *mountpoint, bool lazy, struct err *reterr);
+
+#endif

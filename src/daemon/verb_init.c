@@ -1,0 +1,158 @@
+/* verb_init.c - fildrive init: a new drive, and its 24 words */
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/path.h"
+#include "crypto/secret.h"
+#include "daemon/drive.h"
+#include "daemon/exits.h"
+#include "daemon/passphrase.h"
+#include "daemon/stores.h"
+#include "daemon/units.h"
+#include "daemon/verbs.h"
+#include "daemon/words_out.h"
+
+static const struct cli_option options[] = {
+	CLI_DRIVE,
+	{ "store", 's', true, "URL", "where pieces go: dir:///absolute/path" },
+	{ "copies", 'n', false, "N", "stores that must hold each piece; default 1" },
+	CLI_PASSFILE,
+	CLI_EXTPASS,
+	{ "words-out", 0, false, "FILE", "write the recovery words to a new FILE" },
+	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
+	CLI_END,
+};
+
+/* The config that the options ask for, checked. */
+static int config_of(const struct cli *cli, struct config *c, struct err *why)
+{
+	static const struct {
+		const char *option, *key;
+	} map[] = {
+		{ "store", "store" },
+		{ "copies", "copies" },
+		{ "cache-size", "cache_size" },
+	};
+	_cleanup_free_ char *dir = NULL;
+	int r;
+
+	config_init(c);
+	for (size_t i = 0; i < ARRAY_LEN(map); i++) {
+		const struct cli_value *v = cli_value(cli, map[i].option);
+
+		for (int j = 0; j < v->n; j++) {
+			r = config_set(c, map[i].key, v->v[j], why);
+			if (r < 0)
+				return r;
+		}
+	}
+	if (c->n_stores == 0)
+		return err_set(why, -EINVAL,
+			       "a drive needs a store: --store dir:///path/on/another/disk");
+	r = config_check(c, why);
+	if (r < 0)
+		return r;
+	r = path_drive_dir(verbs_drive(cli), &dir);
+	if (r < 0)
+		return err_set(why, r, "%s", err_str(r));
+	return stores_check(c, dir, why);
+}
+
+static int format(void *ctx, const struct cache_params *p, struct keys *keys,
+		  struct err *reterr)
+{
+	struct cache_root root = { .uid = geteuid(), .gid = getegid(), .mode = 0755 };
+
+	(void)ctx;
+	(void)keys;
+	return cache_format(p, &root, reterr);
+}
+
+/* After everything that can be wrong has been looked at. */
+static int make(const struct cli *cli, const struct config *c,
+		const struct passphrase *p)
+{
+	_cleanup_secret_ struct secret *entropy = NULL;
+	const char *words = cli_get(cli, "words-out");
+	struct drive_new n = {
+		.name = verbs_drive(cli),
+		.config = c,
+		.passphrase = p,
+		.format = format,
+	};
+	struct err why = { "" };
+	int r = secret_new_random(&entropy);
+
+	if (r < 0)
+		return exits_err(r, NULL, "making the words");
+	n.entropy = entropy;
+	if (words) {
+		/* Before the drive: words without a drive hurt nobody. */
+		r = words_out_file(entropy, words, &why);
+		if (r < 0)
+			return exits_err(r, &why, "writing the words");
+	}
+	r = drive_create(&n, &why);
+	if (r < 0) {
+		if (words)
+			(void)unlink(words); /* they open nothing */
+		return exits_err(r, &why, "making the drive");
+	}
+	if (!words) {
+		r = words_out_terminal(entropy);
+		if (r < 0)
+			return exits_err(r, NULL, "showing the words");
+	}
+	return EXITS_OK;
+}
+
+static int run(const struct cli *cli)
+{
+	_cleanup_free_ struct config *c = malloc(sizeof(*c));
+	_cleanup_passphrase_ struct passphrase *p = NULL;
+	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
+	const char *words = cli_get(cli, "words-out");
+	const char *name = verbs_drive(cli);
+	struct err why = { "" };
+	int r = verbs_prepare();
+
+	if (r)
+		return r;
+	if (!c)
+		return exits_err(-ENOMEM, NULL, "init");
+	r = drive_check_free(name, &why);
+	if (r < 0)
+		return exits_say(EXITS_CONFIG, "%s", why.text);
+	r = passphrase_from_cli(cli, "passfile", "extpass", &from, &why);
+	if (r < 0)
+		return exits_say(EXITS_USAGE, "%s", why.text);
+	r = words_out_check(words, &why);
+	if (r < 0)
+		return exits_say(EXITS_USAGE, "%s", why.text);
+	r = config_of(cli, c, &why);
+	if (r < 0)
+		return exits_say(EXITS_CONFIG, "%s", why.text);
+	r = passphrase_read(&from, &p, &why);
+	if (r < 0)
+		return exits_say(EXITS_PASSWORD, "%s",
+				 why.text[0] ? why.text : err_str(r));
+	r = make(cli, c, p);
+	if (r)
+		return r;
+	exits_out("Drive '%s' is made.", name);
+	if (words)
+		exits_out(" Its 24 recovery words are in %s: put them on paper, then delete the file.",
+			  words);
+	exits_out("\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);
+	return EXITS_OK;
+}
+
+const struct cli_verb verb_init = {
+	.name = "init",
+	.args = "",
+	.summary = "make a new drive and show its recovery words",
+	.details = "The 24 recovery words and a store are all that is needed to bring the drive\n"
+		   "back on a bare machine. They are shown once.",
+	.options = options,
+	.run = run,
+};

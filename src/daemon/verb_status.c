@@ -1,0 +1,241 @@
+/*
+ * verb_status.c - fildrive status: what is where
+ *
+ * The daemon knows; without one only what stands in the open is said, and what
+ * is not known is called unknown (I10).
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "daemon/client.h"
+#include "daemon/drive.h"
+#include "daemon/exits.h"
+#include "daemon/units.h"
+#include "daemon/verbs.h"
+
+#define WATCH_MS 1000
+
+static const struct cli_option options[] = {
+	CLI_DRIVE,
+	CLI_JSON,
+	{ "watch", 'w', false, NULL, "say it again every second, until Ctrl-C" },
+	CLI_END,
+};
+
+/* ---- for people ---- */
+
+static uint64_t num(const json_t *o, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(o, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static void say_cache(const json_t *c)
+{
+	char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], t[UNITS_TEXT_MAX];
+
+	units_say_size(num(c, "dirty_bytes"), a);
+	units_say_time(num(c, "dirty_seconds") * 1000, t);
+	if (num(c, "dirty_inodes"))
+		exits_out("Dirty:     %s in %llu files and folders, for %s\n",
+			  a, (unsigned long long)num(c, "dirty_inodes"), t);
+	else
+		exits_out("Dirty:     nothing\n");
+	units_say_size(num(c, "used_bytes"), a);
+	units_say_size(num(c, "max_bytes"), b);
+	if (num(c, "max_bytes"))
+		exits_out("Cache:     %s of %s", a, b);
+	else
+		exits_out("Cache:     %s", a);
+	units_say_size(num(c, "clean_bytes"), a);
+	exits_out(", %s can be evicted\n", a);
+}
+
+static void say_pieces(const char *what, const json_t *o)
+{
+	char a[UNITS_TEXT_MAX];
+
+	if (!json_is_object(o))
+		return;
+	units_say_size(num(o, "bytes"), a);
+	exits_out("%-10s %llu pieces, %s\n", what,
+		  (unsigned long long)num(o, "pieces"), a);
+}
+
+static void say_stores(const json_t *stores)
+{
+	char a[UNITS_TEXT_MAX];
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(stores, i, s)
+	{
+		exits_out("Store:     %s: %s", text(s, "url"), text(s, "state"));
+		if (json_object_get(s, "pieces")) {
+			units_say_size(num(s, "bytes"), a);
+			exits_out(", holds %llu pieces, %s",
+				  (unsigned long long)num(s, "pieces"), a);
+		}
+		if (text(s, "error")[0])
+			exits_out(" (%s)", text(s, "error"));
+		exits_out("\n");
+	}
+}
+
+static void say_commit(const json_t *o)
+{
+	time_t when = (time_t)num(o, "time");
+	char at[64] = "";
+	struct tm tm;
+
+	if (!json_is_object(o))
+		return;
+	if (localtime_r(&when, &tm))
+		(void)strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm);
+	exits_out("Commit:    number %llu, %s\n",
+		  (unsigned long long)num(o, "sequence"), at);
+}
+
+static void say(const json_t *o)
+{
+	char a[UNITS_TEXT_MAX];
+	const json_t *e;
+	size_t i;
+
+	exits_out("Drive:     %s (%s)\n", text(o, "drive"), text(o, "directory"));
+	if (json_is_true(json_object_get(o, "mounted")))
+		exits_out("Mounted:   %s%s\n", text(o, "mountpoint"),
+			  json_is_true(json_object_get(o, "read_only")) ?
+				  ", read only" :
+				  "");
+	else
+		exits_out("Mounted:   no\n");
+	if (json_object_get(o, "cache"))
+		say_cache(json_object_get(o, "cache"));
+	else
+		exits_out("Dirty:     unknown while it is not mounted\n");
+	say_pieces("Queued:", json_object_get(o, "queued"));
+	say_pieces("Uploading:", json_object_get(o, "uploading"));
+	say_stores(json_object_get(o, "stores"));
+	exits_out("Copies:    %llu wanted\n", (unsigned long long)num(o, "copies"));
+	if (num(o, "bytes_fetched")) {
+		units_say_size(num(o, "bytes_fetched"), a);
+		exits_out("Fetched:   %s since the mount\n", a);
+	}
+	say_commit(json_object_get(o, "last_commit"));
+	json_array_foreach(json_object_get(o, "errors"), i, e)
+		exits_out("Error:     %s\n", json_string_value(e));
+}
+
+/* ---- without a daemon ---- */
+
+static json_t *unmounted(const struct drive *d)
+{
+	json_t *stores = json_array(), *o;
+	long holder = drive_lock_holder(d);
+
+	for (uint64_t i = 0; stores && i < d->config.n_stores; i++)
+		if (json_array_append_new(stores, json_pack("{s:s, s:s}", "url",
+							    d->config.stores[i], "state",
+							    "not asked")) < 0) {
+			json_decref(stores);
+			return NULL;
+		}
+	o = json_pack("{s:s, s:s, s:b, s:I, s:o, s:[]}", "drive", d->name,
+		      "directory", d->dir, "mounted", 0, "copies",
+		      (json_int_t)d->config.copies, "stores", stores, "errors");
+	if (o && holder && json_object_set_new(o, "pid", json_integer(holder)) < 0) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* ---- asking ---- */
+
+static int ask(struct client_conn *c, json_t **ret, struct err *why)
+{
+	return client_call(c, json_pack("{s:s}", "verb", "status"),
+			   CLIENT_WAIT_MS, NULL, NULL, ret, why);
+}
+
+static int get(const struct cli *cli, struct client_conn **c, json_t **ret)
+{
+	_cleanup_drive_ struct drive *d = NULL;
+	struct err why = { "" };
+	int r = 0;
+
+	if (!*c)
+		r = client_connect(verbs_drive(cli), c, &why);
+	if (r == 0) {
+		r = ask(*c, ret, &why);
+		if (r == 0)
+			return EXITS_OK;
+		client_close(steal(c));
+		if (r != -ECONNRESET)
+			return exits_err(r, &why, "status");
+	} else if (r != -ENOENT && r != -ECONNREFUSED && r != -EINVAL) {
+		return exits_err(r, &why, "status");
+	}
+	r = verbs_open(cli, &d);
+	if (r)
+		return r;
+	*ret = unmounted(d);
+	return *ret ? EXITS_OK : exits_err(-ENOMEM, NULL, "status");
+}
+
+static int show(const struct cli *cli, struct client_conn **c)
+{
+	_cleanup_json_ json_t *o = NULL;
+	char *dump;
+	int r = get(cli, c, &o);
+
+	if (r)
+		return r;
+	if (!cli_flag(cli, "json")) {
+		if (cli_flag(cli, "watch") && isatty(STDOUT_FILENO))
+			exits_out("\033[H\033[J");
+		say(o);
+		return EXITS_OK;
+	}
+	(void)json_object_del(o, "ok"); /* of the protocol; absent is fine */
+	dump = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	if (!dump)
+		return exits_err(-ENOMEM, NULL, "status");
+	exits_out("%s\n", dump);
+	free(dump);
+	return EXITS_OK;
+}
+
+static int run(const struct cli *cli)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	int r = show(cli, &c);
+
+	while (r == 0 && cli_flag(cli, "watch")) {
+		if (fflush(stdout) != 0)
+			break;                 /* the reader has gone */
+		(void)poll(NULL, 0, WATCH_MS); /* a pause */
+		r = show(cli, &c);
+	}
+	return r;
+}
+
+const struct cli_verb verb_status = {
+	.name = "status",
+	.args = "",
+	.summary = "say what is dirty, on its way, and held where",
+	.details = "Works on a drive that is not mounted too, and says so.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,126 @@
+/*
+ * verb_umount.c - fildrive umount: nothing acknowledged is lost, no upload is
+ * waited for
+ *
+ * The daemon is asked first to say when it has ended, then the kernel to
+ * unmount, which ends the daemon.  A mount whose daemon does not listen to us
+ * (dead, or another user's) is unmounted all the same.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "daemon/client.h"
+#include "daemon/drive.h"
+#include "daemon/exits.h"
+#include "daemon/mounts.h"
+#include "daemon/verbs.h"
+
+static const struct cli_option options[] = {
+	CLI_DRIVE,
+	{ "lazy", 'z', false, NULL,
+	  "out of sight at once, gone when its last file is closed" },
+	CLI_END,
+};
+
+static int find(const struct cli *cli, struct mounts_entry *ret)
+{
+	_cleanup_free_ char *at = NULL;
+	const char *drive = cli_get(cli, "drive");
+	int r;
+
+	if (cli->n_args) {
+		r = mounts_absolute(cli->args[0], &at);
+		if (r == 0)
+			r = mounts_find(at, NULL, ret);
+		if (r < 0)
+			return exits_say(EXITS_MOUNTPOINT,
+					 "no drive is mounted at %s", cli->args[0]);
+		return 0;
+	}
+	if (!drive)
+		drive = CLI_DRIVE_DEFAULT;
+	r = mounts_find(NULL, drive, ret);
+	if (r < 0)
+		return exits_say(EXITS_MOUNTPOINT, "drive '%s' is not mounted",
+				 drive);
+	return 0;
+}
+
+/* Is the daemon behind our socket the one of this mount? */
+static bool is_its_daemon(struct client_conn *c, const char *mountpoint)
+{
+	_cleanup_json_ json_t *status = NULL;
+	const char *at;
+
+	if (client_call(c, json_pack("{s:s}", "verb", "status"), CLIENT_WAIT_MS,
+			NULL, NULL, &status, NULL) < 0)
+		return false;
+	at = json_string_value(json_object_get(status, "mountpoint"));
+	return at && strcmp(at, mountpoint) == 0;
+}
+
+/* Registered for the end, so that the answer cannot be missed. */
+static struct client_conn *enlist(const struct mounts_entry *m)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	_cleanup_json_ json_t *line = NULL;
+
+	if (client_connect(m->drive, &c, NULL) < 0 ||
+	    !is_its_daemon(c, m->mountpoint) ||
+	    client_send(c, json_pack("{s:s}", "verb", "umount")) < 0 ||
+	    client_recv(c, CLIENT_WAIT_MS, &line) < 0)
+		return NULL;
+	return steal(&c);
+}
+
+static int wait_for_end(struct client_conn *c)
+{
+	for (;;) {
+		_cleanup_json_ json_t *line = NULL;
+		const char *why;
+		int code, r = client_recv(c, -1, &line);
+
+		if (r < 0)
+			return exits_say(
+				EXITS_DIRTY,
+				"the daemon ended without saying that all is on disk; see its log, and fildrive fsck");
+		if (json_object_get(line, "progress"))
+			continue;
+		if (json_is_true(json_object_get(line, "ok")))
+			return EXITS_OK;
+		why = json_string_value(json_object_get(line, "error"));
+		code = (int)json_integer_value(json_object_get(line, "errno"));
+		return exits_say((int)exits_of(code), "%s",
+				 why ? why : "the daemon failed");
+	}
+}
+
+static int run(const struct cli *cli)
+{
+	_cleanup_(mounts_entry_fini) struct mounts_entry m = { NULL, NULL };
+	_cleanup_client_ struct client_conn *c = NULL;
+	bool lazy = cli_flag(cli, "lazy");
+	struct err why = { "" };
+	int r = find(cli, &m);
+
+	if (r)
+		return r;
+	c = enlist(&m);
+	r = mounts_unmount(m.mountpoint, lazy, &why);
+	if (r < 0)
+		return exits_say(EXITS_MOUNTPOINT, "%s",
+				 why.text[0] ? why.text : err_str(r));
+	return c && !lazy ? wait_for_end(c) : EXITS_OK;
+}
+
+const struct cli_verb verb_umount = {
+	.name = "umount",
+	.args = "[MOUNTPOINT]",
+	.max_args = 1,
+	.summary = "unmount a drive; returns when all changes are on the local disk",
+	.details = "Does not wait for uploads: they go on at the next mount. To have all at\n"
+		   "the stores first: fildrive sync --wait.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,60 @@
+/*
+ * verbs.h - every verb of the command, and what several of them do
+ *
+ * A new verb: a file verb_<name>.c with a `const struct cli_verb`, a line here,
+ * a row in verbs.c, a section in packaging/man/fildrive.1.
+ */
+#ifndef DAEMON_VERBS_H
+#define DAEMON_VERBS_H
+
+#include "daemon/cli.h"
+
+struct drive;
+struct err;
+struct passphrase;
+
+extern const struct cli_verb verb_config;
+extern const struct cli_verb verb_fsck;
+extern const struct cli_verb verb_help;
+extern const struct cli_verb verb_init;
+extern const struct cli_verb verb_mount;
+extern const struct cli_verb verb_passwd;
+extern const struct cli_verb verb_status;
+extern const struct cli_verb verb_sync;
+extern const struct cli_verb verb_umount;
+extern const struct cli_verb verb_version;
+
+/* In the order of the help; NULL after the last. */
+const struct cli_verb *verbs_at(size_t i);
+const struct cli_verb *verbs_find(const char *name);
+const char *verbs_nearest(const char *name); /* NULL: nothing is near */
+
+/* The list that `fildrive help` shows. */
+void verbs_print(void);
+
+/* main() without the program: argv[0] says whether we are mount.fildrive. */
+int verbs_main(int argc, char **argv);
+
+/* The mount helper of mount(8): mount.fildrive DRIVE MOUNTPOINT [-o opts]. */
+int verbs_mount_helper(int argc, char **argv);
+
+/* --drive, or the default. */
+const char *verbs_drive(const struct cli *cli);
+
+/* Opens the drive of --drive; says what is wrong and returns the exit code. */
+must_check int verbs_open(const struct cli *cli, struct drive **ret);
+
+/*
+ * Likewise with its lock and keys, after verbs_prepare(): for verbs that work on
+ * an unmounted drive.
+ */
+must_check int verbs_open_alone(const struct cli *cli, struct drive **ret);
+
+/*
+ * Before any secret is read: keep other processes and core files away
+ * (crypto/harden.h), and see that the libraries compute what they should
+ * (crypto/selftest.h).  0, or an exit code when the reason has been said.
+ */
+must_check int verbs_prepare(void);
+
+#endif

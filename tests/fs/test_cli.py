@@ -1,0 +1,495 @@
+"""What the commands say, and how they end: fildrive(1) holds them to it."""
+import json
+import os
+import pty
+import re
+import select
+import stat
+import subprocess
+import time
+
+import pytest
+
+from drive import PASSPHRASE, CommandFailed, binary, until
+from syscalls import read, write
+
+USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
+FSCK_USAGE = 16
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+MAN = os.path.join(ROOT, 'packaging', 'man', 'fildrive.1')
+
+
+def fails(status, call, *says):
+    """The call fails with this status and one line that has these words."""
+    with pytest.raises(CommandFailed) as e:
+        call()
+    assert e.value.status == status, e.value
+    lines = e.value.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith('fildrive: '), e.value
+    for word in says:
+        assert word in lines[0], e.value
+    return e.value
+
+
+def on_terminal(d, *args, answers=(), **env):
+    """(exit status, all that was shown); answers go to successive prompts."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir('/')
+        os.execve(binary(), [binary(), *args], {**d.env(), **env})
+    shown, answers, end = '', list(answers), time.monotonic() + 60
+    while time.monotonic() < end:
+        if not select.select([fd], [], [], 1)[0]:
+            continue
+        try:
+            part = os.read(fd, 4096).decode()
+        except OSError:
+            part = ''  # the terminal's other side is closed
+        if not part:
+            break
+        shown += part
+        if answers and shown.endswith(': '):
+            os.write(fd, answers.pop(0).encode() + b'\n')
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+def verbs(d):
+    return re.findall(r'^  ([a-z]+) ', d.run('help').stdout, re.M)
+
+
+def options(d, verb):
+    return re.findall(r'--[a-z-]+', d.run(verb, '--help').stdout)
+
+
+# help and the manual
+
+
+def test_every_verb_and_option_stands_in_the_manual(drives):
+    d = drives()
+    with open(MAN, encoding='utf-8') as f:
+        manual = f.read().replace('\\-', '-')
+    for verb in verbs(d):
+        assert f'fildrive {verb}' in manual, verb
+        for option in options(d, verb):
+            assert option in manual or option == '--help', f'{verb} {option}'
+
+
+def test_every_config_key_stands_in_the_manual(drives):
+    d = drives().init()
+    with open(MAN, encoding='utf-8') as f:
+        config = f.read().partition('.SH CONFIG')[2].partition('.SH STATUS')[0]
+    keys = re.findall(r'^([a-z_]+) ', d.run('config', '--drive', d.name).stdout,
+                      re.M)
+    assert 'copies' in keys and 'store' in keys
+    for key in keys:
+        assert key in config, key
+
+
+def test_every_status_member_stands_in_the_manual(drives):
+    d = drives().init().mount()
+    with open(MAN, encoding='utf-8') as f:
+        manual = f.read().partition('.SH STATUS')[2].partition('.SH EXIT')[0]
+    status = d.status()
+    for name in [*status, *status['cache']]:
+        assert name in manual, name
+
+
+def test_help_needs_no_drive(drives):
+    d = drives()
+    for verb in verbs(d):
+        text = d.run(verb, '--help').stdout
+        assert text.startswith(f'usage: fildrive {verb}')
+        assert d.run('help', verb).stdout == text
+    assert d.run('--version').stdout == d.run('version').stdout
+    assert json.loads(d.run('version', '--json').stdout)['version']
+
+
+def test_what_was_meant_is_suggested(drives):
+    d = drives()
+    fails(USAGE, lambda: d.run('mont'), "'mont'", "'mount'")
+    fails(USAGE, lambda: d.run('status', '--jsn'), '--jsn', '--json')
+    fails(USAGE, lambda: d.run('frobnicate'), 'fildrive help')
+    fails(USAGE, lambda: d.run('mount'), 'usage: fildrive mount')
+    fails(FSCK_USAGE, lambda: d.run('fsck', '--mend'), '--mend')
+
+
+def test_a_full_disk_under_the_output_is_an_error(drives):
+    d = drives()
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        done = subprocess.run([binary(), 'help'], stdout=full, check=False,
+                              stderr=subprocess.PIPE, env=d.env(), text=True)
+    assert done.returncode == 1 and 'standard output' in done.stderr
+
+
+# init
+
+
+def test_init_shows_the_words_on_a_terminal_once(drives):
+    d = drives()
+    status, shown = on_terminal(d, 'init', '--drive', d.name, *d.store_args(),
+                                answers=[PASSPHRASE, PASSPHRASE])
+    assert status == 0, shown
+    words = re.findall(r'(\d+)\. ([a-z]+)', shown)
+    assert sorted(int(n) for n, _ in words) == list(range(1, 25))
+    assert PASSPHRASE not in shown
+    d.mount()
+
+
+def test_the_words_that_are_shown_open_the_drive(drives):
+    d = drives()
+    _, shown = on_terminal(d, 'init', '--drive', d.name, *d.store_args(),
+                           answers=[PASSPHRASE, PASSPHRASE])
+    words = sorted((int(n), w) for n, w in
+                   re.findall(r'(\d+)\. ([a-z]+)', shown))
+    new = write(os.path.join(d.dir, 'new'), b'another one\n')
+    d.run('passwd', '--drive', d.name, '--words-file', '-', '--new-passfile',
+          new, stdin=' '.join(w for _, w in words))
+    fails(PASSWORD, d.mount)
+    write(d.passfile, b'another one\n')
+    d.mount()
+
+
+def test_two_passphrases_that_differ_make_no_drive(drives):
+    d = drives()
+    status, shown = on_terminal(d, 'init', '--drive', d.name, *d.store_args(),
+                                answers=[PASSPHRASE, 'typing error'])
+    assert status == PASSWORD and 'differ' in shown
+    assert os.listdir(d.home) == []
+
+
+def test_words_do_not_go_where_no_person_reads(drives):
+    d = drives()
+    fails(USAGE, lambda: d.run('init', '--drive', d.name, *d.store_args(),
+                               '--passfile', d.passfile), '--words-out')
+    assert os.listdir(d.home) == []
+
+
+def test_words_never_overwrite_a_file(drives):
+    d = drives()
+    write(d.words, b'precious')
+    fails(USAGE, d.init, d.words)
+    assert read(d.words) == b'precious'
+    assert os.listdir(d.home) == []
+
+
+def test_a_store_is_checked_before_anything_is_made(drives):
+    d = drives(stores=0)
+    base = ['init', '--drive', d.name, '--passfile', d.passfile,
+            '--words-out', d.words, '--store']
+    inside = os.path.join(d.home, d.name, 'store')
+    for url, says in (('dir://relative', 'three slashes'),
+                      ('ftp://host/x', 'unknown kind'),
+                      (f'dir://{d.dir}/no/such/parent', 'No such file'),
+                      (f'dir://{d.passfile}', 'not a folder'),
+                      (f'dir://{inside}', 'store'),
+                      (f'dir://{d.home}', 'around')):
+        fails(CONFIG, lambda u=url: d.run(*base, u), says)
+    same = f'dir://{d.dir}/./mnt'
+    fails(CONFIG, lambda: d.run(*base, f'dir://{d.mnt}', '--store', same),
+          'one folder')
+    fails(CONFIG, lambda: d.run(*base[:-1]), '--store')
+    fails(CONFIG, lambda: d.run(*base, f'dir://{d.mnt}', '--copies', '2'),
+          '2 copies')
+    assert os.listdir(d.home) == [] and not os.path.exists(d.words)
+
+
+def test_a_store_folder_is_made(drives):
+    d = drives(stores=0)
+    d.stores = [os.path.join(d.dir, 'new')]
+    d.init()
+    assert os.path.isdir(d.stores[0])
+
+
+def test_what_a_killed_init_left_is_cleared_away(drives):
+    d = drives()
+    left = os.path.join(d.home, f'.{d.name}.tmp')
+    os.makedirs(os.path.join(left, 'data'))
+    write(os.path.join(left, 'data', 'x'), b'half')
+    d.init()
+    assert sorted(os.listdir(d.home)) == [d.name]
+
+
+def test_the_drive_directory_is_the_owners_alone(drives):
+    d = drives().init()
+    top = os.path.join(d.home, d.name)
+    assert stat.S_IMODE(os.stat(top).st_mode) == 0o700
+    for where, _, files in os.walk(top):
+        for name in files:
+            mode = os.stat(os.path.join(where, name)).st_mode
+            assert stat.S_IMODE(mode) == 0o600, name
+
+
+def test_names_that_could_leave_the_home_are_refused(drives):
+    d = drives()
+    for name in ('../x', '.hidden', '', 'a/b', 'x' * 65):
+        fails(CONFIG, lambda n=name: d.run('status', '--drive=' + n))
+
+
+# passphrases
+
+
+def test_the_passphrase_comes_from_a_program_too(drives):
+    d = drives().init()
+    d.run('mount', '--drive', d.name, '--extpass', f"echo '{PASSPHRASE}'",
+          d.mnt)
+    d.umount()
+    d.run('mount', '--drive', d.name, d.mnt,
+          FILDRIVE_EXTPASS=f'cat {d.passfile}')
+    d.umount()
+    d.run('mount', '--drive', d.name, '--passfile', '-', d.mnt,
+          stdin=PASSPHRASE + '\nrest\n', FILDRIVE_EXTPASS='false')
+    d.umount()
+    fails(PASSWORD, lambda: d.run('mount', '--drive', d.name, '--extpass',
+                                  'exit 3', d.mnt), 'failed')
+    fails(PASSWORD, lambda: d.run('mount', '--drive', d.name, '--extpass',
+                                  'echo x; exit 3', d.mnt), 'status 3')
+    fails(USAGE, lambda: d.run('mount', '--drive', d.name, '--extpass', 'true',
+                               '--passfile', d.passfile, d.mnt))
+
+
+def test_a_person_has_three_tries(drives):
+    d = drives().init()
+    status, shown = on_terminal(d, 'mount', '--drive', d.name, d.mnt,
+                                answers=['a', 'b', PASSPHRASE])
+    assert status == 0 and shown.count('Passphrase: ') == 3, shown
+    assert d.is_mounted() and PASSPHRASE not in shown
+    d.umount()
+    status, shown = on_terminal(d, 'mount', '--drive', d.name, d.mnt,
+                                answers=['a', 'b', 'c', 'd'])
+    assert status == PASSWORD and shown.count('Passphrase: ') == 3, shown
+    assert not d.is_mounted()
+
+
+def test_a_passfile_that_others_read_is_warned_about(drives):
+    d = drives().init()
+    os.chmod(d.passfile, 0o644)
+    done = d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+    assert 'chmod 600' in done.stderr
+
+
+def test_passwd_adds_changes_and_removes(drives):
+    d = drives().init().mount()
+    files = {}
+    for name in ('one', 'two', 'three'):
+        files[name] = write(os.path.join(d.dir, name), name.encode() + b'\n')
+        os.chmod(files[name], 0o600)
+
+    def passwd(old, *args):
+        return d.run('passwd', '--drive', d.name, '--passfile', old, *args)
+
+    def opens(path):
+        try:
+            d.run('mount', '--drive', d.name, '--passfile', path, d.mnt)
+        except CommandFailed as e:
+            assert e.status == PASSWORD
+            return False
+        d.umount()
+        return True
+
+    passwd(d.passfile, '--add', '--new-passfile', files['one'])
+    passwd(files['one'], '--new-passfile', files['two'])
+    d.umount()
+    assert opens(d.passfile) and opens(files['two'])
+    assert not opens(files['one'])
+    passwd(d.passfile, '--remove')
+    assert not opens(d.passfile) and opens(files['two'])
+    fails(1, lambda: passwd(files['two'], '--remove'))
+    fails(PASSWORD, lambda: passwd(files['three'], '--new-passfile',
+                                   files['one']))
+    assert opens(files['two'])
+
+
+def test_words_of_another_drive_set_no_passphrase(drives):
+    d, other = drives().init(), drives().init()
+    fails(PASSWORD, lambda: d.run('passwd', '--drive', d.name, '--words-file',
+                                  other.words, '--new-passfile', d.passfile),
+          'another drive')
+    d.mount()
+
+
+# mount, status, umount
+
+
+def test_status_says_what_it_knows_and_no_more(drives):
+    d = drives().init()
+    status = d.status()
+    assert status['mounted'] is False and 'cache' not in status
+    assert 'unknown while it is not mounted' in \
+        d.run('status', '--drive', d.name).stdout
+    d.mount()
+    write(os.path.join(d.mnt, 'f'), b'x' * 100000)
+    status = d.status()
+    assert status['mounted'] and status['mountpoint'] == d.mnt
+    assert status['pid'] in d.pids()
+    assert status['cache']['dirty_inodes'] > 0
+    assert status['bytes_fetched'] == 0 and status['errors'] == []
+    assert status['stores'][0]['url'] == 'dir://' + d.stores[0]
+    text = d.run('status', '--drive', d.name).stdout
+    assert d.mnt in text and 'Dirty:' in text
+    d.umount()
+    assert d.status()['mounted'] is False
+
+
+def test_a_deaf_client_does_not_stop_the_others(drives):
+    import socket
+    d = drives().init().mount()
+    deaf = []
+    for _ in range(8):
+        deaf.append(socket.socket(socket.AF_UNIX))
+        deaf[-1].connect(os.path.join(d.home, d.name + '.sock'))
+        deaf[-1].sendall(b'{"verb": "status"}\n{"verb": ')
+    assert d.status()['mounted']
+    for s in deaf:
+        s.close()
+    d.umount()
+
+
+def test_umount_names_what_to_do_when_busy(drives):
+    d = drives().init().mount()
+    path = os.path.join(d.mnt, 'held')
+    with open(path, 'wb') as held:
+        held.write(b'before')
+        held.flush()
+        fails(MOUNTPOINT, lambda: d.run('umount', d.mnt), 'busy', '--lazy')
+        assert d.is_mounted() and read(path) == b'before'
+        d.run('umount', '--lazy', d.mnt)
+        assert not d.is_mounted()
+        held.write(b' and after')
+    until(lambda: not d.pids(), what='the daemon has ended')
+    d.mount()
+    assert read(path) == b'before and after'
+
+
+def test_umount_finds_the_drive_by_name_and_by_odd_paths(drives):
+    d = drives().init()
+    d.mnt = os.path.join(d.dir, 'a b\\ü')
+    os.mkdir(d.mnt)
+    d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+    d.run('umount', '--drive', d.name)
+    assert not os.listdir(d.mnt)
+    d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+    d.run('umount', d.mnt + '/')
+    assert not os.path.ismount(d.mnt)
+    fails(MOUNTPOINT, lambda: d.run('umount', d.mnt), 'no drive is mounted')
+    fails(MOUNTPOINT, lambda: d.run('umount', '--drive', d.name), 'not mounted')
+
+
+def test_umount_clears_away_a_dead_mount(drives):
+    d = drives().init().mount()
+    for pid in d.pids():
+        os.kill(pid, 9)
+    until(lambda: not d.pids(), what='the killed daemon is gone')
+    fails(MOUNTPOINT, d.mount, 'dead mount', 'fildrive umount')
+    d.run('umount', d.mnt)
+    assert not d.is_mounted()
+    d.mount()
+
+
+def test_what_was_written_is_there_when_umount_returns(drives):
+    d = drives().init().mount()
+    for i in range(50):
+        write(os.path.join(d.mnt, f'f{i}'), os.urandom(20000))
+    d.run('umount', d.mnt)
+    d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+    assert len(os.listdir(d.mnt)) == 50
+
+
+@pytest.mark.parametrize('number', [15, 2, 1])
+def test_signals_unmount_in_order(drives, number):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'kept')
+    os.kill(d.pids()[0], number)
+    until(lambda: not d.pids(), what='the daemon has ended')
+    assert not d.is_mounted()
+    assert not os.path.exists(os.path.join(d.home, d.name + '.sock'))
+    d.mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'kept'
+
+
+def test_in_the_foreground_the_log_is_on_stderr(drives):
+    d = drives().init()
+    with subprocess.Popen([binary(), 'mount', '-f', '--drive', d.name,
+                           '--passfile', d.passfile, d.mnt], env=d.env(),
+                          stderr=subprocess.PIPE, text=True) as p:
+        until(d.is_mounted, what='mounted')
+        until(lambda: d.status()['mounted'], what='answers')
+        p.terminate()
+        text = p.communicate(timeout=60)[1]
+    assert p.returncode == 0 and 'unmounted, all changes are on disk' in text
+    assert not d.is_mounted()
+
+
+def test_sync_local_makes_durable(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'durable')
+    d.run('sync', '--drive', d.name, '--local')
+    d.kill9().mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'durable'
+    fails(USAGE, lambda: d.run('sync', '--wait', '--local'))
+    d.umount()
+    fails(MOUNTPOINT, lambda: d.run('sync', '--drive', d.name), 'not mounted')
+
+
+def test_the_mount_helper_takes_what_fstab_has(drives):
+    d = drives().init()
+    helper = os.path.join(d.dir, 'mount.fildrive')
+    os.symlink(binary(), helper)
+    opts = f'rw,noauto,nofail,x-systemd.automount,passfile={d.passfile}'
+
+    def mount(*args):
+        return subprocess.run([helper, *args], env=d.env(), check=False,
+                              stderr=subprocess.DEVNULL).returncode
+    assert mount(d.name, d.mnt, '-o', opts) == 0
+    assert d.is_mounted()
+    assert mount(d.name, d.mnt, '-o', opts) == 32
+    d.umount()
+    assert mount(d.name, d.mnt, '-o', opts + ',r0') == 1
+    assert mount(d.name) == 1
+    assert not d.is_mounted()
+
+
+# config, fsck
+
+
+def test_config_shows_and_sets(drives):
+    d = drives().init()
+
+    def config(*args):
+        return d.run('config', '--drive', d.name, *args).stdout.strip()
+    assert config('copies') == '1'
+    config('cache_size', '2G')
+    assert config('cache_size') == '2G'
+    more = os.path.join(d.dir, 'more')
+    config('store', 'dir://' + more)
+    config('copies', '2')
+    assert config('store').splitlines() == ['dir://' + d.stores[0],
+                                            'dir://' + more]
+    fails(CONFIG, lambda: config('--remove', 'store', 'dir://' + more))
+    fails(CONFIG, lambda: config('copies', '0'), 'copies')
+    fails(CONFIG, lambda: config('cache_size', '1M'), '256M')
+    fails(USAGE, lambda: config('copy'), "'copy'")
+    d.mount()
+
+
+def test_a_config_with_a_typing_error_is_named(drives):
+    d = drives().init()
+    path = os.path.join(d.home, d.name, 'config')
+    write(path, read(path) + b'copys = 2\n')
+    line = read(path).count(b'\n')
+    fails(CONFIG, d.mount, f'line {line}', 'copys')
+    fails(CONFIG, lambda: d.run('status', '--drive', d.name), 'copys')
+
+
+def test_fsck_has_the_exit_codes_of_fsck(drives):
+    d = drives().init()
+    fsck = ['fsck', '--drive', d.name, '--passfile', d.passfile]
+    assert 'clean' in d.run(*fsck).stdout
+    d.mount()
+    write(os.path.join(d.mnt, 'f'), b'x' * 100000)
+    fails(8, lambda: d.run(*fsck), 'in use by process')
+    d.umount()
+    assert 'clean' in d.run(*fsck).stdout
+    write(d.passfile, b'wrong\n')
+    fails(8, lambda: d.run(*fsck), 'passphrase')

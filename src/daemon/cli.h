@@ -56,30 +56,14 @@ struct cli {
 };
 
 /* Rows that several verbs share. */
-#define CLI_DRIVE                                                  \
- {                                                                 \
-  "drive", 0, false, "NAME", "the drive, \"default\" if not given" \
- }
-#define CLI_PASSFILE                                   \
- {                                                     \
-  "passfile", 0, false, "FILE",                        \
-	  "the passphrase is the first line of FILE, " \
-	  "or of standard input for -"                 \
- }
-#define CLI_EXTPASS                                                                 \
- {                                                                                  \
-  "extpass", 0, false, "CMD", "the passphrase is what the shell command CMD prints" \
- }
-#define CLI_JSON                                     \
- {                                                   \
-  "json", 0, false, NULL, "print JSON, for programs" \
- }
-#define CLI_END              \
- {                           \
-  NULL, 0, false, NULL, NULL \
- }
+/* clang-format off */
+#define CLI_DRIVE { "drive", 0, false, "NAME", "the drive, \"default\" if not given" }
+#define CLI_PASSFILE { "passfile", 0, false, "FILE", "passphrase: FILE's first line; - is stdin" }
+#define CLI_EXTPASS { "extpass", 0, false, "CMD", "passphrase: first line that CMD prints" }
+#define CLI_JSON { "json", 0, false, NULL, "print JSON, for programs" }
+#define CLI_END { NULL, 0, false, NULL, NULL }
+/* clang-format on */
 
-/* The options of every verb that opens a drive; see drive.h. */
 #define CLI_DRIVE_DEFAULT "default"
 
 /*

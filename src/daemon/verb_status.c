@@ -75,11 +75,10 @@ static void say_pieces(const char *what, const json_t *o)
 static void say_stores(const json_t *stores)
 {
 	char a[UNITS_TEXT_MAX];
-	const json_t *s;
-	size_t i;
 
-	json_array_foreach(stores, i, s)
-	{
+	for (size_t i = 0; i < json_array_size(stores); i++) {
+		const json_t *s = json_array_get(stores, i);
+
 		exits_out("Store:     %s: %s", text(s, "url"), text(s, "state"));
 		if (json_object_get(s, "pieces")) {
 			units_say_size(num(s, "bytes"), a);
@@ -109,8 +108,7 @@ static void say_commit(const json_t *o)
 static void say(const json_t *o)
 {
 	char a[UNITS_TEXT_MAX];
-	const json_t *e;
-	size_t i;
+	const json_t *errors = json_object_get(o, "errors");
 
 	exits_out("Drive:     %s (%s)\n", text(o, "drive"), text(o, "directory"));
 	if (json_is_true(json_object_get(o, "mounted")))
@@ -133,8 +131,9 @@ static void say(const json_t *o)
 		exits_out("Fetched:   %s since the mount\n", a);
 	}
 	say_commit(json_object_get(o, "last_commit"));
-	json_array_foreach(json_object_get(o, "errors"), i, e)
-		exits_out("Error:     %s\n", json_string_value(e));
+	for (size_t i = 0; i < json_array_size(errors); i++)
+		exits_out("Error:     %s\n",
+			  json_string_value(json_array_get(errors, i)));
 }
 
 /* ---- without a daemon ---- */

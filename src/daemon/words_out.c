@@ -116,7 +116,7 @@ int words_out_terminal(const struct secret *entropy)
 		"without them nobody can bring it back when this machine is lost.\n"
 		"Write them on paper, in this order. They are not shown again.\n\n";
 	static const char after[] =
-		"\nNever type them anywhere but into fildrive recover.\n\n";
+		"\nNever type them anywhere but into fildrive.\n\n";
 	char *words = NULL, *screen = NULL;
 	size_t n;
 	int r = passphrase_room(WORDS_TEXT_MAX, &words);

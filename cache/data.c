@@ -122,12 +122,11 @@ static int read_run(struct cache *c, struct reading *rd, const struct run *run)
 /* Fill dst from memory, and list what is to be opened. */
 static int read_plan(struct cache *c, struct cache_op *op, struct reading *rd)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t at = rd->off / CACHE_BLOCK;
 	uint64_t end = (rd->off + rd->n + CACHE_BLOCK - 1) / CACHE_BLOCK;
 	int r;
 
-	runs_init(&runs);
 	r = extent_find(c, rd->i->ino, at, end - at, &runs);
 	for (size_t k = 0; k < runs.n && r == 0; k++) {
 		r = read_absent(c, op, rd, at, runs.v[k].block);
@@ -173,7 +172,6 @@ int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
 	struct pin pin;
 	int r;
 
-	runs_init(&rd.todo);
 	lock_take(&c->lock);
 	r = get_file(c, ino, &rd.i);
 	if (r == 0 && off < rd.i->size) {
@@ -208,7 +206,7 @@ struct prepared {
 static int old_block(struct cache *c, struct cache_op *op, struct inode *i,
 		     uint64_t block, uint8_t *text, bool *ret_hole)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t at = block * CACHE_BLOCK;
 	int r;
 
@@ -216,7 +214,6 @@ static int old_block(struct cache *c, struct cache_op *op, struct inode *i,
 	memset(text, 0, CACHE_BLOCK);
 	if (at >= i->size)
 		return 0;
-	runs_init(&runs);
 	r = extent_find(c, i->ino, block, 1, &runs);
 	if (r < 0)
 		return r;
@@ -485,7 +482,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 			uint64_t off, struct slice data, unsigned flags)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	struct prepared v[SMALL_MAX];
 	struct direct d;
 	struct inode *i;
@@ -503,7 +500,6 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	r = op_end(c, r);
 	if (r < 0)
 		return r;
-	runs_init(&runs);
 	r = seal_blocks(c, d.first, data.p + d.head.n, d.n_blocks, keep, &runs);
 	if (r < 0)
 		return r;

@@ -14,23 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-void runs_init(struct runs *r)
-{
-	r->v = r->few;
-	r->n = 0;
-	r->cap = ARRAY_LEN(r->few);
-}
-
 void runs_fini(struct runs *r)
 {
 	if (r->v != r->few)
 		free(r->v);
-	r->v = r->few;
-	r->n = 0;
+	r->v = NULL;
+	r->n = r->cap = 0;
 }
 
 int runs_add(struct runs *r, const struct run *one)
 {
+	if (!r->v) {
+		r->v = r->few;
+		r->cap = ARRAY_LEN(r->few);
+	}
 	if (r->n == r->cap) {
 		size_t cap = r->cap * 2;
 		struct run *v = r->v == r->few ? NULL : r->v;
@@ -273,13 +270,11 @@ static struct tally count(const struct inode *i, const struct run *v, size_t n,
 int extent_set(struct cache *c, struct inode *i, uint64_t block, uint64_t n,
 	       const struct run *v, size_t n_v)
 {
-	_cleanup_runs_ struct runs old, new;
+	_cleanup_runs_ struct runs old = { 0 }, new = { 0 };
 	uint64_t end = block + n;
 	struct tally was, is;
 	int r;
 
-	runs_init(&old);
-	runs_init(&new);
 	r = c_sql(c, find_raw(st(c, STMT_extent_overlap), i->ino, block, end, &old));
 	if (r == 0)
 		r = plan(&old, block, end, v, n_v, &new);

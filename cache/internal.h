@@ -211,7 +211,7 @@ struct runs {
 	size_t n, cap;
 	struct run few[32];
 };
-void runs_init(struct runs *r);
+/* Zeroed: empty. */
 void runs_fini(struct runs *r);
 must_check int runs_add(struct runs *r, const struct run *one);
 #define _cleanup_runs_ _cleanup_(runs_fini)

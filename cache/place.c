@@ -289,7 +289,7 @@ static bool still_wanted(struct cache *c, const struct job *j, struct inode **re
 static int next_gap(struct cache *c, const struct inode *i, const struct job *j,
 		    uint64_t *at, uint64_t *ret_n, bool *ret_data)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t first = j->req.off / CACHE_BLOCK;
 	uint64_t end = (MIN(j->req.off + j->req.n, i->link_size) + CACHE_BLOCK - 1) /
 		       CACHE_BLOCK;
@@ -299,7 +299,6 @@ static int next_gap(struct cache *c, const struct inode *i, const struct job *j,
 	*ret_n = 0;
 	if (*at >= end)
 		return 0;
-	runs_init(&runs);
 	r = extent_find(c, i->ino, *at, end - *at, &runs);
 	if (r < 0)
 		return r;
@@ -330,11 +329,10 @@ static bool all_came(const struct job *j)
 static int name_gap(struct cache *c, const struct job *j,
 		    const struct runs *runs, uint64_t at, uint64_t n)
 {
-	_cleanup_runs_ struct runs there;
+	_cleanup_runs_ struct runs there = { 0 };
 	struct inode *i;
 	int r;
 
-	runs_init(&there);
 	if (!still_wanted(c, j, &i) || (at + n - 1) * CACHE_BLOCK >= i->link_size)
 		return -ESTALE;
 	r = extent_find(c, i->ino, at, n, &there);
@@ -351,12 +349,11 @@ static int name_gap(struct cache *c, const struct job *j,
 static int place_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
 		     bool data)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	struct run hole = { .block = at, .n = n };
 	uint64_t keep_slots = c->buf.n + BUFFER_SPARE;
 	int r;
 
-	runs_init(&runs);
 	if (!data) {
 		r = runs_add(&runs, &hole);
 		return r < 0 ? r : name_gap(c, j, &runs, at, n);

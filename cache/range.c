@@ -161,10 +161,9 @@ static int seek(struct cache *c, const struct inode *i, uint64_t from,
 	int r = 0;
 
 	while (at < end && r == 0) {
-		_cleanup_runs_ struct runs runs;
+		_cleanup_runs_ struct runs runs = { 0 };
 		uint64_t to = MIN(end, at + SEEK_WINDOW);
 
-		runs_init(&runs);
 		r = extent_find(c, i->ino, at, to - at, &runs);
 		for (size_t k = 0; k <= runs.n && r == 0; k++) {
 			uint64_t row = k < runs.n ? runs.v[k].block : to;
@@ -222,11 +221,10 @@ int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 static int plan_share(struct cache *c, struct cache_op *op, const struct inode *s,
 		      uint64_t from, uint64_t n, uint64_t to, struct runs *ret)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t at = from;
 	int r;
 
-	runs_init(&runs);
 	r = extent_find(c, s->ino, from, n, &runs);
 	for (size_t k = 0; k <= runs.n && r == 0; k++) {
 		uint64_t row = k < runs.n ? runs.v[k].block : from + n;
@@ -257,14 +255,13 @@ static int share(struct cache *c, struct cache_op *op, uint64_t src,
 		 uint64_t src_off, uint64_t dst, uint64_t dst_off, uint64_t n,
 		 uint64_t *ret_n)
 {
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t to = dst_off / CACHE_BLOCK, n_blocks;
 	struct inode *s, *d;
 	int r = op_begin(c, 0);
 
 	if (r < 0)
 		return r;
-	runs_init(&runs);
 	r = get_file(c, src, &s);
 	if (r == 0)
 		r = get_file(c, dst, &d);

@@ -487,6 +487,8 @@ void seg_ref(struct cache *c, const struct run *r)
 {
 	struct segment *s = by_number(c, r->seg);
 
+	if (!run_fits(s, r))
+		return;
 	lock_take(&c->segs.lock);
 	for (uint64_t k = 0; k < r->n; k++) {
 		uint16_t *ref = &s->refs[r->slot + k];

@@ -96,12 +96,11 @@ static int evict_run(struct cache *c, struct eviction *e, uint64_t ino,
 static int evict_page(struct cache *c, struct eviction *e)
 {
 	struct db_stmt *s = st(c, STMT_extent_scan);
-	_cleanup_runs_ struct runs runs;
+	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t inos[64];
 	size_t n = 0;
 	int r;
 
-	runs_init(&runs);
 	db_bind_u64(s, 1, c->evict_ino);
 	db_bind_u64(s, 2, c->evict_block);
 	while (n < ARRAY_LEN(inos) && (r = c_sql(c, db_step(s))) > 0) {

@@ -1,0 +1,138 @@
+/*
+ * check.c - read everything that is here, and set aside what cannot be read
+ *
+ * The databases' pages are checked by src/db; here every row of extent is opened
+ * slot by slot.  Repair forgets a clean block (it is fetched again) and marks a
+ * dirty one as bad, so that reading it gives EIO at once and writing it mends it.
+ */
+#include "cache/internal.h"
+
+#include <stdio.h>
+
+#define PAGE 32 /* rows under one hold of the lock */
+
+struct checking {
+	struct cache *c;
+	bool repair;
+	void (*found)(void *ctx, const char *sentence);
+	void *ctx;
+	int left;
+};
+
+static void say(struct checking *k, bool mended, const char *what, uint64_t ino,
+		uint64_t block)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "inode %llu, bytes from %llu on: %s%s",
+		       (unsigned long long)ino,
+		       (unsigned long long)block * CACHE_BLOCK, what,
+		       mended ? " (set aside)" : "");
+	if (k->found)
+		k->found(k->ctx, text);
+	if (!mended && k->left < INT32_MAX)
+		k->left++;
+}
+
+static int mend(struct checking *k, uint64_t ino, const struct run *bad)
+{
+	struct run mark = { .block = bad->block,
+			    .n = bad->n,
+			    .seg = RUN_BAD_SEG,
+			    .dgen = bad->dgen };
+	struct inode *i;
+	int r = inode_get(k->c, ino, &i);
+
+	if (r < 0)
+		return r;
+	if (run_is_clean(i, bad) && i->n_link && k->c->p.source)
+		return extent_set(k->c, i, bad->block, bad->n, NULL, 0);
+	return extent_set(k->c, i, bad->block, bad->n, &mark, 1);
+}
+
+static int check_run(struct checking *k, uint64_t ino, const struct run *run)
+{
+	uint8_t text[CACHE_BLOCK];
+	int r = 0;
+
+	if (run->seg == RUN_BAD_SEG) {
+		say(k, false, "lost", ino, run->block);
+		return 0;
+	}
+	for (uint64_t b = 0; b < run->n && run->seg && r == 0; b++) {
+		struct run one = *run;
+
+		if (seg_read(k->c, run, b, 1, text) == 0)
+			continue;
+		one.block += b;
+		one.slot += (uint32_t)b;
+		one.n = 1;
+		if (k->repair)
+			r = mend(k, ino, &one);
+		say(k, k->repair && r == 0, "damaged on the disk", ino, one.block);
+	}
+	return r;
+}
+
+/* The next rows behind (*ino, *block).  1: there are none. */
+static int check_page(struct checking *k, uint64_t *ino, uint64_t *block)
+{
+	struct db_stmt *s = st(k->c, STMT_extent_scan);
+	_cleanup_runs_ struct runs runs = { 0 };
+	uint64_t inos[PAGE];
+	int r = 0;
+
+	db_bind_u64(s, 1, *ino);
+	db_bind_u64(s, 2, *block);
+	while (runs.n < PAGE && (r = c_sql(k->c, db_step(s))) > 0) {
+		struct run run = { .block = db_col_u64(s, 1),
+				   .n = db_col_u64(s, 2),
+				   .seg = (uint32_t)db_col_u64(s, 3),
+				   .slot = (uint32_t)db_col_u64(s, 4),
+				   .sgen = db_col_u64(s, 5),
+				   .dgen = db_col_u64(s, 6) };
+
+		*ino = inos[runs.n] = db_col_u64(s, 0);
+		*block = run.block;
+		r = runs_add(&runs, &run);
+		if (r < 0)
+			break;
+	}
+	db_reset(s);
+	for (size_t n = 0; n < runs.n && r >= 0; n++)
+		r = check_run(k, inos[n], &runs.v[n]);
+	return r < 0 ? r : runs.n < PAGE;
+}
+
+int cache_check(struct cache *c, bool repair,
+		void (*found)(void *ctx, const char *sentence), void *ctx,
+		struct err *reterr)
+{
+	struct checking k = { c, repair && !c->p.read_only, found, ctx, 0 };
+	uint64_t ino = 0, block = 0;
+	struct err e = { 0 };
+	int r = cache_sync(c);
+
+	if (r < 0 && !c->p.read_only)
+		return err_set(reterr, r, "the drive cannot be written: %s",
+			       err_str(r));
+	lock_take(&c->lock);
+	r = db_check(c->db, &e);
+	lock_drop(&c->lock);
+	if (r < 0) {
+		if (found)
+			found(ctx, e.text);
+		k.left++;
+	}
+	do {
+		lock_take(&c->lock);
+		r = check_page(&k, &ino, &block);
+		lock_drop(&c->lock);
+	} while (r == 0);
+	if (r == 1 && k.repair)
+		r = cache_sync(c);
+	if (r < 0)
+		return err_set(reterr, r, "the check could not go on: %s",
+			       err_str(r));
+	return k.left;
+}

@@ -1,0 +1,282 @@
+/* test_cache_dag.c - properties of snapshots, adoption, eviction and fetches */
+#include "fakedag.h"
+
+#include <stdio.h>
+
+#define SIZE (1200u * 1024)
+
+static uint8_t a[SIZE], b[SIZE];
+
+struct world {
+	struct drive d;
+	struct fakedag *f;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	drive_new(&w->d);
+	w->f = fakedag_new();
+	w->d.p.source = fakedag_source(w->f);
+	drive_open(&w->d);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	drive_free(&w->d);
+	fakedag_free(w->f);
+	free(w);
+	return 0;
+}
+
+static struct cache_stats stats(struct drive *d)
+{
+	struct cache_stats s;
+
+	cache_stats(d->c, &s);
+	return s;
+}
+
+static void read_back(struct drive *d, uint64_t ino, size_t n, const uint8_t *want)
+{
+	struct cache_op op = { 0 };
+	size_t got = 0;
+	int r;
+
+	while ((r = cache_read(d->c, &op, ino, 0, b, SIZE, &got)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(got, n);
+	assert_memory_equal(b, want, n);
+}
+
+static void adopted_data_is_clean_and_evicted_data_comes_back(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE - 100);
+	assert_true(stats(d).dirty_bytes >= SIZE - 100);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	assert_int_equal(stats(d).clean_bytes, align_up(SIZE - 100, 4096));
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(stats(d).dirty_inodes, 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 0);
+	assert_int_equal(attr(d, ino).blocks, align_up(SIZE - 100, 4096) / 512);
+	forget(d, ino);
+	drive_again(d);
+	assert_int_equal(stats(d).used_bytes, 0);
+	read_back(d, ino, SIZE - 100, a);
+	assert_int_equal(stats(d).clean_bytes, align_up(SIZE - 100, 4096));
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	read_back(d, ino, SIZE - 100, a);
+	assert_int_equal(fakedag_starts(w->f), 2);
+}
+
+static void dirty_data_is_never_evicted(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	onboard(d, w->f, NULL, NULL);
+	pattern(a + 40960, 8192, 40960, 2);
+	put(d, ino, 40960, a + 40960, 8192);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).dirty_bytes, 8192);
+	assert_int_equal(stats(d).used_bytes, 8192);
+	read_back(d, ino, SIZE, a);
+}
+
+struct change {
+	struct drive *d;
+	uint64_t ino;
+};
+
+static void change(void *ctx)
+{
+	struct change *x = ctx;
+
+	pattern(a + 8192, 5000, 8192, 7);
+	put(x->d, x->ino, 8192, a + 8192, 5000);
+	cut_to(x->d, x->ino, 500000);
+	memset(a + 500000, 0, SIZE - 500000);
+	put(x->d, x->ino, 700000, "z", 1);
+	a[700000] = 'z';
+	assert_int_equal(cache_sync(x->d->c), 0);
+}
+
+static void changes_after_the_snapshot_stay_dirty_when_it_is_adopted(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct change x = { d, ino };
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	onboard(d, w->f, change, &x);
+	assert_true(stats(d).dirty_bytes > 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	read_back(d, ino, 700001, a);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 0);
+	drive_again(d);
+	read_back(d, ino, 700001, a);
+}
+
+static void a_directory_of_the_dag_is_loaded_when_first_looked_up(void **state)
+{
+	struct world *w = *state;
+	struct drive d = { 0 };
+	struct cache_attr root = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 },
+			  at;
+	struct cache_op op = { 0 };
+	struct err e = { 0 };
+	uint8_t link[8];
+
+	pattern(a, 5000, 0, 3);
+	fakedag_dir(w->f, 500, 100, a, 5000, link);
+	assert_int_equal(recorder_new(&d.rec), 0);
+	assert_int_equal(secret_new_random(&d.key), 0);
+	d.p = w->d.p;
+	d.p.io = recorder_io(d.rec);
+	d.p.key = d.key;
+	assert_int_equal(cache_format_from(&d.p, &root, slice(link, 8), 50, &e), 0);
+	drive_open(&d);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
+			 -EINPROGRESS);
+	assert_int_equal(op.miss.kind, CACHE_MISS_DIR);
+	fakedag_fail(w->f, EREMOTEIO);
+	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
+	fakedag_fail(w->f, 0);
+	/* remembered, and asked again by nobody but time */
+	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
+	drive_again(&d);
+	assert_int_equal(fetch_wait(&d, &op, 0), 0);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at), 0);
+	assert_int_equal(at.ino, 107);
+	assert_int_equal(at.size, 5000);
+	read_back(&d, 107, 5000, a);
+	assert_int_equal(look(&d, 1, "e500"), 0);
+	assert_int_equal(stats(&d).dirty_inodes, 0);
+	assert_true(mk(&d, 1, "new", S_IFREG | 0644) >= 600);
+	drive_again(&d);
+	assert_int_equal(look(&d, 1, "e499"), 599);
+	drive_free(&d);
+}
+
+static void a_fetch_has_a_deadline_and_can_be_called_off(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct cache_op op = { 0 };
+	size_t n;
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	fakedag_hold(w->f, true);
+	assert_int_equal(try_get(d, ino, 0, b, 10, &n), -EINPROGRESS);
+	assert_int_equal(cache_read(d->c, &op, ino, 0, b, 10, &n), -EINPROGRESS);
+	assert_int_equal(fetch_wait(d, &op, 20), -ETIMEDOUT);
+	fakedag_hold(w->f, false);
+	read_back(d, ino, SIZE, a);
+}
+
+static void a_full_cache_slows_writers_then_refuses_and_frees_on_rm(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	uint64_t ino, n = 0;
+	int r = 0;
+
+	drive_close(d);
+	d->p.max_bytes = 4u << 20;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	pattern(a, SIZE, 0, 1);
+	while (n < 100) {
+		r = cache_write(d->c, &op, ino, n * 65536, slice(a, 65536), 0);
+		if (r == -EINPROGRESS) {
+			assert_int_equal(op.miss.kind, CACHE_MISS_ROOM);
+			r = fetch_wait(d, &op, 0);
+		} else if (r == 0) {
+			n++;
+		}
+		if (r < 0)
+			break;
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_true(n >= 60 && n <= 64);
+	rm(d, 1, "f");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	ino = mk(d, 1, "g", S_IFREG | 0644);
+	put(d, ino, 0, a, 65536);
+	read_back(d, ino, 65536, a);
+}
+
+static void clean_data_makes_room_for_writers(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	uint64_t inos[20];
+	char name[16];
+
+	drive_close(d);
+	d->p.max_bytes = 4u << 20;
+	d->p.full_timeout_ms = 5000;
+	drive_open(d);
+	pattern(a, SIZE, 0, 1);
+	for (int k = 0; k < 20; k++) {
+		int r;
+
+		(void)snprintf(name, sizeof(name), "f%d", k);
+		inos[k] = mk(d, 1, name, S_IFREG | 0644);
+		while ((r = cache_write(d->c, &op, inos[k], 0,
+					slice(a, 1u << 20), 0)) == -EINPROGRESS)
+			assert_int_equal(fetch_wait(d, &op, 0), 0);
+		assert_int_equal(r, 0);
+		onboard(d, w->f, NULL, NULL);
+	}
+	assert_true(stats(d).used_bytes <= 4u << 20);
+	for (int k = 0; k < 20; k++)
+		read_back(d, inos[k], 1u << 20, a);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(adopted_data_is_clean_and_evicted_data_comes_back),
+		T(dirty_data_is_never_evicted),
+		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
+		T(a_directory_of_the_dag_is_loaded_when_first_looked_up),
+		T(a_fetch_has_a_deadline_and_can_be_called_off),
+		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
+		T(clean_data_makes_room_for_writers),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIRECT_MIN 16 /* whole blocks from which a write is sealed at once */
-#define SMALL_MAX  (DIRECT_MIN + 2)
+#define DIRECT_MIN     16 /* whole blocks from which a write is sealed at once */
+#define WRITE_HAS_ROOM (1u << 31) /* of cache_write's flags: has its slots */
+#define SMALL_MAX      (DIRECT_MIN + 2)
 
 static int get_file(struct cache *c, uint64_t ino, struct inode **ret)
 {
@@ -354,7 +355,7 @@ static int write_start(struct cache *c, struct cache_op *op, uint64_t ino,
 		*off = (*ret)->size;
 	if (r == 0 && (*off > CACHE_FILE_MAX || n > CACHE_FILE_MAX - *off))
 		r = -EFBIG;
-	if (r == 0)
+	if (r == 0 && !(flags & WRITE_HAS_ROOM))
 		r = space_ask(c, op, ino, n);
 	if (r == 0 && (flags & CACHE_WRITE_KILL_SUID))
 		r = xattr_kill_caps(c, *ret);
@@ -503,7 +504,7 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	r = seal_blocks(c, d.first, data.p + d.head.n, d.n_blocks, keep, &runs);
 	if (r < 0)
 		return r;
-	r = write_named(c, op, ino, &d, &runs, flags);
+	r = write_named(c, op, ino, &d, &runs, flags | WRITE_HAS_ROOM);
 	if (r < 0)
 		discard_all(c, &runs);
 	return r;

@@ -78,8 +78,9 @@ static inline uint64_t align_down(uint64_t v, uint64_t a)
 /* Copy human text, cut to fit; always terminated. */
 static inline void text_copy(char *dst, size_t size, const char *src)
 {
-	size_t n = strnlen(src, size - 1);
+	size_t n = strlen(src);
 
+	n = MIN(n, size - 1);
 	memcpy(dst, src, n);
 	dst[n] = '\0';
 }

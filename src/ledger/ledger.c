@@ -195,7 +195,7 @@ int ledger_set(struct ledger *l, enum ledger_key k, struct slice v)
 
 int ledger_get_u64(struct ledger *l, enum ledger_key k, uint64_t *ret)
 {
-	_cleanup_buf_ struct buf b;
+	_cleanup_buf_ struct buf b = { 0 };
 	struct cursor c;
 	int r;
 

@@ -21,6 +21,7 @@ struct shipper {
 	unsigned failures;        /* lock: o->lock; in a row */
 	struct provider_req *req; /* lock: o->lock; under way */
 	uint64_t busy_piece;      /* lock: o->lock; 0: none */
+	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
 };
 

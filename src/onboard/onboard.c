@@ -14,8 +14,7 @@
 #include "onboard/internal.h"
 #include "provider/provider.h"
 
-#define IDLE_S       30
-#define MAX_AGE_S    600
+#define MAX_AGE_MS   600000
 #define DIRTY_BYTES  (256ull << 20)
 #define OUTBOX_MAX   (2ull << 30)
 #define PIECE_TARGET (256ull << 20)
@@ -47,9 +46,8 @@ static bool is_due(struct onboard *o, uint64_t now)
 	dirtied = o->dirtied_ms;
 	o->stats.phase = ONBOARD_WAITING;
 	lock_drop(&o->lock);
-	return now - dirtied >= 1000ull * o->p.idle_s ||
-	       (cs.dirty_since_ms &&
-		now - cs.dirty_since_ms >= 1000ull * o->p.max_age_s) ||
+	return now - dirtied >= o->p.idle_ms ||
+	       (cs.dirty_since_ms && now - cs.dirty_since_ms >= o->p.max_age_ms) ||
 	       cs.dirty_bytes >= o->p.dirty_bytes;
 }
 
@@ -204,6 +202,12 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret)
 	cache_stats(o->p.cache, &cs);
 	lock_take(&o->lock);
 	*ret = o->stats;
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		if (!o->shippers[i].busy_piece)
+			continue;
+		ret->uploading_pieces++;
+		ret->uploading_bytes += o->shippers[i].busy_bytes;
+	}
 	lock_drop(&o->lock);
 	if (ledger_sums(o->p.ledger, &sums) == 0) {
 		ret->ship_total = sums.outbox_bytes * o->p.copies;
@@ -397,8 +401,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p = *p;
 	lock_init(&o->lock);
 	cond_init(&o->cond);
-	o->p.idle_s = p->idle_s ? p->idle_s : IDLE_S;
-	o->p.max_age_s = p->max_age_s ? p->max_age_s : MAX_AGE_S;
+	o->p.max_age_ms = p->max_age_ms ? p->max_age_ms : MAX_AGE_MS;
 	o->p.dirty_bytes = p->dirty_bytes ? p->dirty_bytes : DIRTY_BYTES;
 	o->p.outbox_max = p->outbox_max ? p->outbox_max : OUTBOX_MAX;
 	o->p.piece_target = p->piece_target ? p->piece_target : PIECE_TARGET;

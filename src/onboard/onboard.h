@@ -35,7 +35,6 @@ struct ledger;
 struct link;
 struct onboard;
 struct provider;
-struct secret;
 struct work;
 
 #define ONBOARD_STORES_MAX 16
@@ -69,8 +68,8 @@ struct onboard_params {
 	const char *device; /* for people; borrowed */
 
 	/* When to commit by itself; whichever comes first, once dirty. */
-	unsigned idle_s;       /* no change for so long; 0: 30 */
-	unsigned max_age_s;    /* the oldest change is so old; 0: 600 */
+	unsigned idle_ms;      /* no change for so long */
+	unsigned max_age_ms;   /* the oldest change is so old; 0: 600 s */
 	uint64_t dirty_bytes;  /* 0: 256 MiB */
 	bool manual;           /* only when asked */
 	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
@@ -121,7 +120,8 @@ struct onboard_stats {
 	uint64_t built;                 /* newest commit in the outbox */
 	uint64_t pack_done, pack_total; /* bytes of the run under way */
 	uint64_t ship_done, ship_total; /* bytes of the outbox, by copies */
-	uint64_t sealed_bytes, deduped_bytes; /* since start */
+	uint64_t uploading_pieces, uploading_bytes; /* at a store right now */
+	uint64_t sealed_bytes, deduped_bytes;       /* since start */
 	char why[384]; /* what stands in the way; empty: nothing */
 };
 void onboard_stats(struct onboard *o, struct onboard_stats *ret);
@@ -136,10 +136,5 @@ must_check int onboard_verify(struct onboard *o, unsigned percent,
 			      void (*progress)(void *ctx, uint64_t done,
 					       uint64_t total),
 			      void *ctx, struct err *reterr);
-
-/* What a new drive writes into its ledger before the first commit. */
-must_check int onboard_init_ledger(struct ledger *l, const struct keys *k,
-				   const struct secret *convergence,
-				   uint32_t epoch, uint32_t writer);
 
 #endif

@@ -10,9 +10,9 @@
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "dag/piece_writer.h"
+#include "ledger/convergence.h"
 #include "ledger/ledger.h"
 #include "net/work.h"
-#include "onboard/secret.h"
 #include "provider/provider.h"
 
 #define LEAVES_AHEAD   8 /* leaves under way: 8 MiB, and as much sealed */
@@ -91,7 +91,7 @@ int pack_new(struct onboard *o, struct pack **ret)
 	buf_init(&p->block, SEAL_BLOCK_MAX);
 	for (size_t i = 0; i < LEAVES_AHEAD; i++)
 		buf_init(&p->leaves[i].block, SEAL_BLOCK_MAX);
-	r = onboard_convergence(o->p.ledger, o->p.keys, &p->convergence, NULL);
+	r = ledger_convergence(o->p.ledger, o->p.keys, &p->convergence, NULL);
 	if (r < 0) {
 		pack_free(p);
 		return r;
@@ -187,7 +187,7 @@ static uint64_t size_max(const struct onboard *o)
 	uint64_t max = PIECE_SIZE_MAX;
 
 	for (size_t i = 0; i < o->p.n_stores; i++)
-		max = MIN(max, o->p.stores[i].provider->size_max);
+		max = MIN(max, o->shippers[i].store.provider->size_max);
 	return max;
 }
 
@@ -196,7 +196,7 @@ static uint64_t size_min(const struct onboard *o)
 	uint64_t min = PIECE_SIZE_MIN;
 
 	for (size_t i = 0; i < o->p.n_stores; i++)
-		min = MAX(min, o->p.stores[i].provider->size_min);
+		min = MAX(min, o->shippers[i].store.provider->size_min);
 	return min;
 }
 

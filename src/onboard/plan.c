@@ -83,7 +83,7 @@ int result_add(struct run *r, uint64_t ino, uint64_t size, const struct link *l)
 {
 	size_t cap = r->cap_results ? 2 * r->cap_results : 64;
 	struct result *v = r->results;
-	_cleanup_buf_ struct buf b;
+	_cleanup_buf_ struct buf b = { 0 };
 	int rc;
 
 	buf_init(&b, LINK_ENCODED_MAX);

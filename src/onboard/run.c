@@ -24,10 +24,10 @@
 #include "dag/commit.h"
 #include "dag/dir.h"
 #include "dag/profile.h"
+#include "ledger/convergence.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
 #include "onboard/retain.h"
-#include "onboard/secret.h"
 
 #define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
 #define INO_AHEAD     (1u << 20) /* numbers reserved by each commit */
@@ -113,7 +113,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 			    .codec = LINK_RAW,
 			    .n_inline = p->cid.n };
 	const struct attr a = { .mode = 0100400, .size = p->cid.n };
-	_cleanup_buf_ struct buf attr;
+	_cleanup_buf_ struct buf attr = { 0 };
 	char name[HEX_NAME_SIZE];
 	int r;
 
@@ -216,7 +216,7 @@ static int on_head_time(void *ctx, const struct ledger_head *h)
 static int on_head(void *ctx, const struct ledger_head *h)
 {
 	struct retained *v = ctx;
-	_cleanup_buf_ struct buf attr, set, table;
+	_cleanup_buf_ struct buf attr = { 0 }, set = { 0 }, table = { 0 };
 	struct attr_xattr x[3];
 	struct head_info info;
 	char name[HEX_NAME_SIZE];
@@ -367,14 +367,14 @@ static int record_write(struct run *r, const struct parent *parent,
 					 .piece = parent->piece,
 					 .cid = parent->cid };
 	_cleanup_secret_ struct secret *convergence = NULL;
-	_cleanup_buf_ struct buf sealed;
+	_cleanup_buf_ struct buf sealed = { 0 };
 	uint64_t ordinal;
 	int rc;
 
 	buf_init(&sealed, COMMIT_RECORD_MAX);
 	memcpy(previous.commit, parent->hash, sizeof(previous.commit));
-	rc = onboard_convergence(o->p.ledger, o->p.keys, &convergence,
-				 &rec->info.epoch);
+	rc = ledger_convergence(o->p.ledger, o->p.keys, &convergence,
+				&rec->info.epoch);
 	if (rc == 0)
 		rc = commit_seal(&rec->info, convergence, o->p.keys, &sealed,
 				 rec->digest);
@@ -406,7 +406,7 @@ static int ledger_write(struct run *r, const struct record *rec)
 		calloc(info->n_pieces + 1, sizeof(*ordinals));
 	_cleanup_free_ struct ledger_adopt *adopt =
 		calloc(r->n_results + 1, sizeof(*adopt));
-	_cleanup_buf_ struct buf body;
+	_cleanup_buf_ struct buf body = { 0 };
 	int rc;
 
 	buf_init(&body, HEAD_BODY_MAX);

@@ -376,6 +376,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 
 	lock_take(&s->o->lock);
 	s->busy_piece = n->piece.ordinal;
+	s->busy_bytes = n->piece.size;
 	lock_drop(&s->o->lock);
 	if (n->state != LEDGER_STORED)
 		r = step_put(s, n, e);

@@ -121,7 +121,7 @@ static struct attr_time from_timespec(struct timespec t)
 /* What the directory (or the inode table, or the commit) says of an inode. */
 static int attr_full(struct run *r, const struct cache_attr *ca, struct buf *ret)
 {
-	_cleanup_buf_ struct buf set;
+	_cleanup_buf_ struct buf set = { 0 };
 	struct attr a = {
 		.ino = ca->ino,
 		.mode = ca->mode,
@@ -170,7 +170,7 @@ static int on_child(void *ctx, struct slice name, const struct cache_snap_inode 
 					     .codec = LINK_RAW };
 	struct dir_run *d = ctx;
 	struct cache_attr ca = child->attr;
-	_cleanup_buf_ struct buf attr;
+	_cleanup_buf_ struct buf attr = { 0 };
 	struct link l;
 	int rc;
 
@@ -249,7 +249,7 @@ int tree_dirs(struct run *r)
 static int symlink_build(struct run *r, uint64_t ino)
 {
 	uint8_t target[CACHE_LINK_MAX + 1];
-	_cleanup_buf_ struct buf node;
+	_cleanup_buf_ struct buf node = { 0 };
 	struct link l;
 	size_t n;
 	int rc;
@@ -299,7 +299,7 @@ static int on_lost(void *ctx, uint64_t ino)
 
 static int table_row(struct table *t, uint64_t ino)
 {
-	_cleanup_buf_ struct buf attr;
+	_cleanup_buf_ struct buf attr = { 0 };
 	struct cache_snap_inode i;
 	char name[INODE_NAME_SIZE];
 	struct cache_attr ca;

@@ -18,7 +18,7 @@ int head_read(struct provider *p, const struct keys *k, uint64_t h,
 	      struct piece_cid *ret, struct err *reterr)
 {
 	struct provider_req req = { .verb = PROVIDER_HEAD };
-	_cleanup_buf_ struct buf sealed, body;
+	_cleanup_buf_ struct buf sealed = { 0 }, body = { 0 };
 	struct commp_sum sum;
 	int r;
 
@@ -47,7 +47,7 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 	       const struct piece_cid *cid, struct err *reterr)
 {
 	struct provider_req req = { .verb = PROVIDER_CLAIM };
-	_cleanup_buf_ struct buf sealed;
+	_cleanup_buf_ struct buf sealed = { 0 };
 	struct piece_cid there;
 	int r;
 

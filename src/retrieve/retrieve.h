@@ -51,7 +51,13 @@ struct retrieve_params {
 };
 
 must_check int retrieve_new(const struct retrieve_params *p, struct retrieve **ret);
-void retrieve_free(struct retrieve *r); /* cancels what is under way */
+
+/*
+ * Ends every request with -ECANCELED and the threads with it; what is started
+ * afterwards is refused.  The source stays valid until retrieve_free().
+ */
+void retrieve_stop(struct retrieve *r);
+void retrieve_free(struct retrieve *r); /* stops first; NULL is fine */
 
 /* What the cache is opened with. */
 struct source *retrieve_source(struct retrieve *r);

@@ -97,7 +97,7 @@ static int entry(void *ctx, const struct dir_item *item)
 {
 	struct job *j = ctx;
 	_cleanup_free_ struct source_xattr *xattrs = NULL;
-	_cleanup_buf_ struct buf set, link;
+	_cleanup_buf_ struct buf set = { 0 }, link = { 0 };
 	struct cache_attr ca;
 	struct source_entry e;
 	struct attr a;
@@ -148,7 +148,7 @@ static int read_symlink(struct job *j, struct slice body)
 
 static int job_read(struct job *j, struct err *e)
 {
-	_cleanup_buf_ struct buf body;
+	_cleanup_buf_ struct buf body = { 0 };
 	int r;
 
 	/* A symlink is one node; what is not one says so. */
@@ -167,7 +167,7 @@ static int job_read(struct job *j, struct err *e)
 
 static int job_inode(struct job *j, struct err *e)
 {
-	_cleanup_buf_ struct buf body;
+	_cleanup_buf_ struct buf body = { 0 };
 	char name[INODE_NAME_SIZE];
 	struct dir_item item;
 	struct link table;
@@ -398,7 +398,7 @@ static void pieces_note(struct pieces *p, const struct link *l)
 /* Pieces of the root block and, where its node is here, of its children. */
 static void pieces_of(struct retrieve *r, const struct link *l, struct pieces *ret)
 {
-	_cleanup_buf_ struct buf body;
+	_cleanup_buf_ struct buf body = { 0 };
 	struct file_node node;
 	struct file_child c;
 	struct file_iter it;
@@ -508,10 +508,8 @@ int retrieve_new(const struct retrieve_params *p, struct retrieve **ret)
 	return 0;
 }
 
-void retrieve_free(struct retrieve *r)
+void retrieve_stop(struct retrieve *r)
 {
-	if (!r)
-		return;
 	lock_take(&r->lock);
 	r->stopping = true;
 	list_foreach(p, &r->jobs)
@@ -522,6 +520,14 @@ void retrieve_free(struct retrieve *r)
 	lock_drop(&r->lock);
 	for (unsigned i = 0; i < r->n_threads; i++)
 		(void)pthread_join(r->threads[i], NULL); /* ours */
+	r->n_threads = 0;
+}
+
+void retrieve_free(struct retrieve *r)
+{
+	if (!r)
+		return;
+	retrieve_stop(r);
 	cond_fini(&r->cond);
 	lock_fini(&r->lock);
 	free(r);

@@ -1,6 +1,423 @@
+/*
+ * engine.c - the stores of a drive: ledger, providers, retrieval, onboarding
+ *
+ * open:  ledger ─► stores ─► retrieve (the cache's source)
+ * start: onboard, on the open cache
+ * stop:  onboard, then retrieve; their threads are gone, the source stays
+ * close: retrieve, providers, ledger
+ */
 #include "daemon/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "crypto/keys.h"
+#include "daemon/drive.h"
+#include "ledger/head_info.h"
+#include "ledger/ledger.h"
+#include "net/loop.h"
+#include "net/work.h"
+#include "onboard/onboard.h"
+#include "provider/provider.h"
+#include "retrieve/retrieve.h"
+
+#define SYNC_TICK_MS 50
+
+struct engine {
+	const struct drive *drive;
+	struct loop *loop;
+	struct work *work;
+	struct ledger *ledger;
+	struct provider *providers[CONFIG_STORES_MAX];
+	uint64_t ids[CONFIG_STORES_MAX];
+	size_t n_stores;
+	struct retrieve *retrieve;
+	struct onboard *onboard;
+	char device[65];
+
+	/* loop thread */
+	struct list syncs; /* struct engine_sync */
+	struct loop_timer *timer;
+	struct loop_task task;
+
+	/* to the main thread */
+	struct lock lock;
+	struct cond cond;
+	bool flushed; /* lock: lock */
+};
+
+struct sync_state {
+	uint64_t ticket;
+	bool cancelled;
+};
+
+/* ---- open and close ---- */
+
+static int open_stores(struct engine *e, struct err *reterr)
+{
+	const struct config *c = &e->drive->config;
+	const char *urls[CONFIG_STORES_MAX];
+	struct ledger_store *row;
+	int r;
+
+	row = malloc(sizeof(*row));
+	if (!row)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_stores; i++)
+		urls[i] = c->stores[i];
+	r = ledger_stores_set(e->ledger, urls, c->n_stores, e->ids);
+	for (size_t i = 0; i < c->n_stores && r == 0; i++) {
+		struct provider_params p = { .url = urls[i], .loop = e->loop };
+
+		r = ledger_store_get(e->ledger, e->ids[i], row);
+		if (r < 0)
+			break;
+		p.id = row->has_ident ? row->ident : NULL;
+		p.create = !row->has_ident;
+		r = provider_new(&p, &e->providers[i], reterr);
+		if (r == 0)
+			e->n_stores++;
+	}
+	free(row);
+	return r;
+}
+
+static int on_newest(void *ctx, const struct ledger_head *h)
+{
+	struct head_info info;
+	int r;
+
+	r = head_info_decode(h->body, &info);
+	if (r == 0)
+		*(struct link *)ctx = info.inode_table;
+	return r;
+}
+
+static int open_retrieve(struct engine *e)
+{
+	struct retrieve_store stores[CONFIG_STORES_MAX];
+	struct link table = { .kind = LINK_NONE };
+	uint64_t seq = 0;
+	int r;
+
+	for (size_t i = 0; i < e->n_stores; i++)
+		stores[i] = (struct retrieve_store){ e->ids[i], e->providers[i] };
+	struct retrieve_params p = {
+		.ledger = e->ledger,
+		.io = e->drive->io,
+		.stores = stores,
+		.n_stores = e->n_stores,
+		.give_up_ms = (unsigned)e->drive->config.fetch_timeout,
+	};
+
+	r = retrieve_new(&p, &e->retrieve);
+	if (r == 0)
+		r = ledger_newest_head(e->ledger, &seq);
+	if (r == 0 && seq)
+		r = ledger_head_get(e->ledger, seq, on_newest, &table);
+	if (r == 0)
+		retrieve_set_inode_table(e->retrieve, &table);
+	return r;
+}
+
+static void engine_close(struct engine *e)
+{
+	onboard_free(e->onboard);
+	retrieve_free(e->retrieve);
+	for (size_t i = 0; i < e->n_stores; i++)
+		provider_free(e->providers[i]);
+	work_free(e->work);
+	ledger_close(e->ledger);
+	cond_fini(&e->cond);
+	lock_fini(&e->lock);
+	free(e);
+}
+
+static void sync_tick(void *ctx);
+
+static int engine_open(const struct drive *drive, struct loop *loop,
+		       struct engine **ret, struct err *reterr)
+{
+	struct ledger_params lp = {
+		.io = drive->io,
+		.key = keys_secret(drive->keys, KEYS_DB),
+	};
+	struct engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	memcpy(lp.drive_id, keys_drive_id(drive->keys), sizeof(lp.drive_id));
+	e->drive = drive;
+	e->loop = loop;
+	list_init(&e->syncs);
+	lock_init(&e->lock);
+	cond_init(&e->cond);
+	r = work_new(loop, 0, &e->work);
+	if (r == 0)
+		r = loop_timer_new(loop, sync_tick, e, &e->timer);
+	if (r == 0)
+		r = ledger_open(&lp, &e->ledger, reterr);
+	if (r == 0)
+		r = open_stores(e, reterr);
+	if (r == 0)
+		r = open_retrieve(e);
+	if (r < 0) {
+		engine_close(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+static struct source *engine_source(struct engine *e)
+{
+	return retrieve_source(e->retrieve);
+}
+
+/* ---- onboarding ---- */
+
+static int node_body(void *ctx, const struct link *l, struct buf *ret,
+		     struct err *reterr)
+{
+	return retrieve_body(ctx, l, ret, reterr);
+}
+
+static int node_list(void *ctx, const struct link *dir,
+		     int (*cb)(void *ctx, const struct dir_item *item),
+		     void *cb_ctx, struct err *reterr)
+{
+	return retrieve_list(ctx, dir, cb, cb_ctx, reterr);
+}
+
+static int engine_start(struct engine *e, struct cache *cache, struct err *reterr)
+{
+	const struct config *c = &e->drive->config;
+	struct onboard_store stores[CONFIG_STORES_MAX];
+	struct onboard_params p = {
+		.cache = cache,
+		.ledger = e->ledger,
+		.io = e->drive->io,
+		.keys = e->drive->keys,
+		.work = e->work,
+		.nodes = { node_body, node_list, e->retrieve },
+		.stores = stores,
+		.n_stores = e->n_stores,
+		.copies = (unsigned)c->copies,
+		.compress_all = c->compress == CONFIG_COMPRESS_ALL,
+		.idle_ms = (unsigned)c->onboard_idle,
+		.max_age_ms = (unsigned)c->onboard_age,
+		.dirty_bytes = c->onboard_bytes,
+	};
+	int r;
+
+	if (gethostname(e->device, sizeof(e->device)) < 0)
+		text_copy(e->device, sizeof(e->device), "unnamed");
+	e->device[sizeof(e->device) - 1] = '\0';
+	p.device = e->device;
+	for (size_t i = 0; i < e->n_stores; i++)
+		stores[i] = (struct onboard_store){ e->ids[i], e->providers[i] };
+	r = onboard_new(&p, &e->onboard, reterr);
+	return r < 0 ? r : onboard_start(e->onboard);
+}
+
+static void engine_dirtied(struct engine *e)
+{
+	if (e->onboard)
+		onboard_dirtied(e->onboard);
+}
+
+static void engine_kick(struct engine *e)
+{
+	(void)onboard_request(e->onboard); /* nobody waits for it */
+}
+
+/* ---- status ---- */
+
+static void status_store(struct engine *e, size_t i, struct engine_store *ret)
+{
+	struct ledger_store *row = malloc(sizeof(*row));
+	const char *state = "not asked yet";
+
+	text_copy(ret->url, sizeof(ret->url), e->drive->config.stores[i]);
+	if (row && ledger_store_get(e->ledger, e->ids[i], row) == 0) {
+		if (row->error[0])
+			state = "away";
+		else if (row->seen)
+			state = "ok";
+		text_copy(ret->error, sizeof(ret->error), row->error);
+	}
+	text_copy(ret->state, sizeof(ret->state), state);
+	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
+		text_copy(ret->error, sizeof(ret->error),
+			  "the ledger cannot be read");
+	free(row);
+}
+
+static void status_error(struct engine_status *s, const char *text)
+{
+	if (!text[0] || s->n_errors == ENGINE_ERRORS_MAX)
+		return;
+	for (size_t i = 0; i < s->n_errors; i++)
+		if (strcmp(s->errors[i], text) == 0)
+			return;
+	text_copy(s->errors[s->n_errors++], ENGINE_TEXT_MAX, text);
+}
+
+static void engine_status(struct engine *e, struct engine_status *ret)
+{
+	struct ledger_sums sums = { 0 };
+	struct retrieve_stats rs;
+	struct onboard_stats os = { .phase = ONBOARD_IDLE };
+
+	retrieve_stats(e->retrieve, &rs);
+	if (e->onboard)
+		onboard_stats(e->onboard, &os);
+	ret->fetched_bytes = rs.bytes_fetched;
+	ret->commit_sequence = os.sequence;
+	ret->commit_time = (int64_t)os.sequence_time;
+	ret->fenced = os.phase == ONBOARD_STOPPED;
+	if (ledger_sums(e->ledger, &sums) == 0) {
+		ret->queued_pieces = sums.queued_pieces;
+		ret->queued_bytes = sums.queued_bytes;
+	}
+	ret->uploading_pieces = os.uploading_pieces;
+	ret->uploading_bytes = os.uploading_bytes;
+	ret->n_stores = e->n_stores;
+	for (size_t i = 0; i < e->n_stores; i++) {
+		status_store(e, i, &ret->stores[i]);
+		status_error(ret, ret->stores[i].error);
+	}
+	if (!ret->fenced)
+		status_error(ret, os.why);
+	status_error(ret, rs.error);
+}
+
+/* ---- sync ---- */
+
+static void sync_end(struct engine *e, struct engine_sync *s, int status,
+		     const char *reason)
+{
+	list_del(&s->node);
+	free(s->impl);
+	s->impl = NULL;
+	if (list_empty(&e->syncs))
+		loop_timer_stop(e->timer);
+	s->done(s, status, reason);
+}
+
+static void sync_progress(struct engine *e, struct engine_sync *s)
+{
+	struct onboard_stats os;
+
+	onboard_stats(e->onboard, &os);
+	switch (os.phase) {
+	case ONBOARD_PACKING:
+		s->progress(s, "sealing", os.pack_done, os.pack_total);
+		break;
+	case ONBOARD_PAUSED:
+		s->progress(s, "waiting for room in the outbox", 0, 0);
+		break;
+	case ONBOARD_SHIPPING:
+		s->progress(s, "uploading", os.ship_done, os.ship_total);
+		break;
+	case ONBOARD_IDLE:
+	case ONBOARD_WAITING:
+	case ONBOARD_STOPPED: s->progress(s, "publishing", 0, 0); break;
+	}
+}
+
+static void sync_tick(void *ctx)
+{
+	struct engine *e = ctx;
+
+	list_foreach_safe(p, &e->syncs) {
+		struct engine_sync *s = container_of(p, struct engine_sync, node);
+		struct sync_state *st = s->impl;
+		struct err why = { "" };
+		int r;
+
+		r = st->cancelled ? -ECANCELED :
+				    onboard_poll(e->onboard, st->ticket, &why);
+		if (r == -EINPROGRESS)
+			sync_progress(e, s);
+		else
+			sync_end(e, s, r, why.text[0] ? why.text : NULL);
+	}
+}
+
+static int engine_sync(struct engine *e, struct engine_sync *s)
+{
+	struct sync_state *st = calloc(1, sizeof(*st));
+
+	if (!st)
+		return -ENOMEM;
+	st->ticket = onboard_request(e->onboard);
+	s->impl = st;
+	if (list_empty(&e->syncs))
+		loop_timer_start(e->timer, SYNC_TICK_MS, SYNC_TICK_MS);
+	list_push(&e->syncs, &s->node);
+	return 0;
+}
+
+static void engine_sync_cancel(struct engine *e, struct engine_sync *s)
+{
+	struct sync_state *st = s->impl;
+
+	(void)e;
+	if (st)
+		st->cancelled = true; /* the next tick says so */
+}
+
+/* ---- stop ---- */
+
+static void flush_syncs(struct loop_task *t)
+{
+	struct engine *e = container_of(t, struct engine, task);
+
+	while (!list_empty(&e->syncs))
+		sync_end(e, list_first(&e->syncs, struct engine_sync, node),
+			 -ECANCELED, "the drive is being unmounted");
+	loop_timer_stop(e->timer);
+	loop_timer_free(e->timer);
+	e->timer = NULL;
+	lock_take(&e->lock);
+	e->flushed = true;
+	cond_wake_all(&e->cond);
+	lock_drop(&e->lock);
+}
+
+static void engine_stop(struct engine *e)
+{
+	e->task.run = flush_syncs;
+	loop_post(e->loop, &e->task);
+	lock_take(&e->lock);
+	while (!e->flushed)
+		cond_wait(&e->cond, &e->lock);
+	lock_drop(&e->lock);
+	onboard_free(e->onboard);
+	e->onboard = NULL;
+	retrieve_stop(e->retrieve);
+}
+
+static const struct engine_ops engine_stores = {
+	.open = engine_open,
+	.source = engine_source,
+	.start = engine_start,
+	.dirtied = engine_dirtied,
+	.status = engine_status,
+	.kick = engine_kick,
+	.sync = engine_sync,
+	.sync_cancel = engine_sync_cancel,
+	.stop = engine_stop,
+	.close = engine_close,
+};
 
 const struct engine_ops *engine_default(void)
 {
-	return NULL;
+	return &engine_stores;
 }

@@ -11,6 +11,7 @@
 #include "daemon/units.h"
 #include "daemon/verbs.h"
 #include "daemon/words_out.h"
+#include "ledger/convergence.h"
 
 static const struct cli_option options[] = {
 	CLI_DRIVE,
@@ -58,14 +59,19 @@ static int config_of(const struct cli *cli, struct config *c, struct err *why)
 	return stores_check(c, dir, why);
 }
 
+/* Empty local databases, and the secrets that the first commit will carry. */
 static int format(void *ctx, const struct cache_params *p, struct keys *keys,
 		  struct err *reterr)
 {
 	struct cache_root root = { .uid = geteuid(), .gid = getegid(), .mode = 0755 };
+	_cleanup_secret_ struct secret *convergence = NULL;
+	int r;
 
 	(void)ctx;
-	(void)keys;
-	return cache_format(p, &root, reterr);
+	r = cache_format(p, &root, reterr);
+	if (r == 0)
+		r = secret_new_random(&convergence);
+	return r < 0 ? r : ledger_format(p->io, keys, convergence, 1, reterr);
 }
 
 /* After everything that can be wrong has been looked at. */

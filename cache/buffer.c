@@ -239,7 +239,8 @@ static int name_run(struct cache *c, struct bblock **b, size_t n, struct run run
 	r = extent_set(c, i, run.block, n, &run, 1);
 	if (r < 0)
 		return r;
-	inode_change(c, i); /* its count of blocks */
+	i->dgen = c->gen;   /* an edit that failed leaves a block behind */
+	inode_change(c, i); /* its count of blocks, too */
 	for (size_t k = 0; k < n; k++) {
 		b[k]->busy = false;
 		buffer_drop_one(c, i, b[k]);

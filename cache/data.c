@@ -200,7 +200,8 @@ int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
 struct prepared {
 	struct bblock *b;
 	uint64_t block;
-	bool blank; /* new, and nothing in it yet */
+	bool fresh; /* was not in the buffer */
+	bool blank; /* and nothing is in it yet */
 };
 
 /* The block as it is now, in `text`. */
@@ -247,7 +248,7 @@ static int prepare(struct cache *c, struct cache_op *op, struct inode *i,
 
 	ret->b = buffer_find(c, i->ino, block);
 	ret->block = block;
-	ret->blank = false;
+	ret->blank = ret->fresh = false;
 	if (!ret->b && old) {
 		r = old_block(c, op, i, block, text, &hole);
 		if (r < 0)
@@ -256,6 +257,7 @@ static int prepare(struct cache *c, struct cache_op *op, struct inode *i,
 	r = buffer_get(c, i, block, spare, &ret->b, &is_new);
 	if (r < 0)
 		return r;
+	ret->fresh = is_new;
 	if (is_new && old)
 		memcpy(ret->b->p, text, CACHE_BLOCK);
 	else if (is_new)
@@ -266,7 +268,7 @@ static int prepare(struct cache *c, struct cache_op *op, struct inode *i,
 static void unprepare(struct cache *c, struct inode *i, struct prepared *v, size_t n)
 {
 	for (size_t k = 0; k < n; k++) {
-		if (v[k].blank)
+		if (v[k].fresh)
 			buffer_drop_one(c, i, v[k].b);
 	}
 }

@@ -294,7 +294,7 @@ static int name_batch(struct cache *c, struct flush *f, int r)
 	return r;
 }
 
-static int flush(struct cache *c, bool unlocked)
+static int flush(struct cache *c, bool unlocked) NO_LOCK_CHECK
 {
 	struct flush *f;
 	int r;

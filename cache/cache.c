@@ -29,7 +29,7 @@ static int reserve(struct cache *c, unsigned flags)
 	return db_reserve(c->db, pages + (flags & OP_FREES ? 0 : 1024));
 }
 
-int op_begin(struct cache *c, unsigned flags)
+int op_begin(struct cache *c, unsigned flags) NO_LOCK_CHECK
 {
 	uint64_t dirty;
 	int r = 0;
@@ -53,7 +53,7 @@ int op_begin(struct cache *c, unsigned flags)
 	return r;
 }
 
-int op_end(struct cache *c, int r)
+int op_end(struct cache *c, int r) NO_LOCK_CHECK
 {
 	bool tell = c->tell_dirtied;
 

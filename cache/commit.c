@@ -71,7 +71,7 @@ static int write_state(struct cache *c, bool new_gen)
 }
 
 /* Steps 3 and 4: everything in memory into the transaction. */
-static int settle(struct cache *c, bool new_gen)
+static int settle(struct cache *c, bool new_gen) NO_LOCK_CHECK
 {
 	int r;
 
@@ -137,7 +137,7 @@ static int commit(struct cache *c, bool new_gen, bool *ret_checkpoint)
 	return r;
 }
 
-int commit_now(struct cache *c, bool new_gen)
+int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 {
 	bool checkpoint = false;
 	int r = 0;

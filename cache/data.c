@@ -325,7 +325,7 @@ static void written(struct cache *c, struct inode *i, uint64_t end, unsigned fla
 }
 
 /* Keep the buffer within its bound; drops the lock meanwhile. */
-static int buffer_bound(struct cache *c)
+static int buffer_bound(struct cache *c) NO_LOCK_CHECK
 {
 	int r;
 

@@ -321,7 +321,7 @@ void cache_fetch_cancel(struct cache *c, struct cache_fetch *w)
 
 /* ---- the thread ---- */
 
-static void call_back(struct fetch_state *f)
+static void call_back(struct fetch_state *f) REQUIRES(f->lock)
 {
 	while (!list_empty(&f->done)) {
 		struct cache_fetch *w =
@@ -342,7 +342,7 @@ static void end_all(struct fetch_state *f, struct list *waiters, int status)
 }
 
 /* Start what is new, cancel what nobody wants, place what has come. */
-static bool work_on_jobs(struct cache *c, struct fetch_state *f)
+static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
 	list_foreach_safe(p, &f->jobs) {
 		struct job *j = container_of(p, struct job, node);
@@ -408,6 +408,7 @@ static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 
 /* Writers that pause, or wait for room.  Takes the operation lock. */
 static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
+	REQUIRES(f->lock)
 {
 	bool room = false, late = false, looked = false;
 
@@ -437,7 +438,7 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 	}
 }
 
-static void queue_readahead(struct cache *c, struct fetch_state *f)
+static void queue_readahead(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
 	while (f->n_ahead > 0) {
 		struct cache_miss m = f->ahead[--f->n_ahead];

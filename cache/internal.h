@@ -12,6 +12,10 @@
  * statement or a savepoint) and then changes what is in memory, which cannot
  * fail.  So a failed operation has changed nothing.
  *
+ * clang checks the locks inside of one function.  It cannot see through op_begin()
+ * and op_end(), which take and drop c->lock for others, so what drops the lock in
+ * between says NO_LOCK_CHECK.
+ *
  * Who reads slots without the lock holds a struct pin: slots that a commit frees
  * are reused only when that commit is durable and no pin is as old as it.
  */

@@ -347,7 +347,7 @@ static int name_gap(struct cache *c, const struct job *j,
 
 /* Seal and name one gap; the lock is held before and after. */
 static int place_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
-		     bool data)
+		     bool data) NO_LOCK_CHECK
 {
 	_cleanup_runs_ struct runs runs = { 0 };
 	struct run hole = { .block = at, .n = n };

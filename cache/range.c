@@ -253,7 +253,7 @@ static int plan_share(struct cache *c, struct cache_op *op, const struct inode *
 
 static int share(struct cache *c, struct cache_op *op, uint64_t src,
 		 uint64_t src_off, uint64_t dst, uint64_t dst_off, uint64_t n,
-		 uint64_t *ret_n)
+		 uint64_t *ret_n) NO_LOCK_CHECK
 {
 	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t to = dst_off / CACHE_BLOCK, n_blocks;

@@ -424,7 +424,7 @@ int seg_alloc(struct cache *c, uint32_t n, uint64_t keep, struct run *ret)
 	uint32_t slot, got;
 	int r;
 
-	lock_take(&g->lock);
+	lock_take(&c->segs.lock);
 	r = make_room(c, n + keep);
 	while (r == 0) {
 		if (g->cur && take_run(g->cur, n, &slot, &got))
@@ -443,7 +443,7 @@ int seg_alloc(struct cache *c, uint32_t n, uint64_t keep, struct run *ret)
 		ret->n = got;
 		ret->sgen = g->sgen;
 	}
-	lock_drop(&g->lock);
+	lock_drop(&c->segs.lock);
 	return r;
 }
 
@@ -780,7 +780,7 @@ void seg_release(struct cache *c)
 {
 	struct segs *g = &c->segs;
 
-	lock_take(&g->lock);
+	lock_take(&c->segs.lock);
 	while (g->first) {
 		struct freed *f = g->first;
 
@@ -794,5 +794,5 @@ void seg_release(struct cache *c)
 			release_run(c, &f->v[i]);
 		free(f);
 	}
-	lock_drop(&g->lock);
+	lock_drop(&c->segs.lock);
 }

@@ -418,8 +418,10 @@ static int place_bytes(struct cache *c, struct job *j)
 		if (r < 0 && r != -ESTALE) /* no room: the reader streams */
 			break;
 	}
+	if (c->snap)
+		whole = false; /* it may want what the live file loses next */
 	op_end(c, 0);
-	if ((!whole || c->snap) && !j->req.readahead)
+	if (!whole && !j->req.readahead)
 		keep(c, j);
 	return 0;
 }

@@ -234,6 +234,25 @@ int mount_attach(const char *path, const struct opts *o, int *ret_fd,
 	return r < 0 ? err_set(reterr, r, "mount %s: %s", path, err_str(r)) : 0;
 }
 
+void mount_read_ahead(const char *path, unsigned kib)
+{
+	_cleanup_close_ int fd = -1;
+	char name[64], value[16];
+	struct statx st;
+	int n;
+
+	/* DONT_SYNC: the attributes themselves do not matter. */
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &st) < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		       st.stx_dev_major, st.stx_dev_minor);
+	fd = open(name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	n = snprintf(value, sizeof(value), "%u", kib);
+	best_effort(write(fd, value, (size_t)n)); /* slower, not wrong */
+}
+
 bool mount_gone(int fd)
 {
 	struct pollfd p = { .fd = fd };

@@ -24,7 +24,13 @@ struct opts;
 must_check int mount_attach(const char *path, const struct opts *o, int *ret_fd,
 			    struct err *reterr);
 
-/* Is the mount of this device gone?  */
+/*
+ * Let the kernel read ahead so far, best effort: INIT can only lower its 128 KiB,
+ * and only root may raise them.  Call after INIT; sends no request to the mount.
+ */
+void mount_read_ahead(const char *path, unsigned kib);
+
+/* Is the mount of this device gone? */
 bool mount_gone(int fd);
 
 /* Unmount; lazily if it is busy.  -errno if it could not be done. */

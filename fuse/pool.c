@@ -13,7 +13,7 @@
 #include "fuse/op.h"
 
 #define SPIN_MIN_NS    20000u
-#define SPIN_MAX_NS    500000u
+#define SPIN_MAX_NS    60000u
 #define STANDBY_MS     1u
 #define STANDBY_ROUNDS 50u /* of nothing to do, before it sleeps for good */
 #define SHARE_ALL_CPUS 2   /* with more cores every backlog is shared */

@@ -4,8 +4,9 @@
  * The price of a FUSE operation is waking threads, not the work.  So one thread
  * at a time, the leader, reads requests and serves them itself, one after the
  * other, and no other thread wakes for them.  Before it sleeps it looks again
- * and again for a short time (20 to 500 us, by how long the next request took
- * to come lately), because who got an answer often asks again at once.
+ * and again for a short time (20 to 60 us, by how long the next request took to
+ * come lately), because who got an answer often asks again at once.  Longer
+ * spins lost: on two cores they take from the caller what they save.
  *
  * Others are needed when a request takes long:
  *   - serving something heavy while more waits in the device, the leader hands

@@ -123,6 +123,7 @@ static void serve(void *ctx, struct pool_worker *w, uint8_t *p, size_t n)
 	if (fuse_session_exited(s->se)) {
 		pool_stop(pool_of(w), -EPROTO);
 	} else if (s->wire.answered && !atomic_exchange(&s->ready, true)) {
+		mount_read_ahead(s->mountpoint, READ_AHEAD >> 10);
 		if (s->p.ready)
 			s->p.ready(s->p.ctx);
 	}

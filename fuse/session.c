@@ -64,6 +64,8 @@ static void ll_init(void *userdata, struct fuse_conn_info *c)
 	/* Nobody else changes the drive: pages stay good when mtime moves. */
 	want(c, FUSE_CAP_AUTO_INVAL_DATA, false);
 	want(c, FUSE_CAP_EXPLICIT_INVAL_DATA, true);
+	/* With it a read through O_DIRECT waits where no signal reaches it. */
+	want(c, FUSE_CAP_ASYNC_DIO, false);
 	/* O_TRUNC comes as setattr, see ll_open(). */
 	want(c, FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV, false);
 	want(c, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,

@@ -614,6 +614,7 @@ static void a_waiting_read_can_be_killed(void **state)
 {
 	struct fixture *f = *state;
 	char path[64];
+	uint64_t start;
 	int status;
 	pid_t pid;
 
@@ -624,8 +625,10 @@ static void a_waiting_read_can_be_killed(void **state)
 	if (pid == 0)
 		_exit(read_cold(path));
 	wait_for_fetches(f->c, 1);
+	start = monotonic_ms();
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(monotonic_ms() - start < f->timeout_ms / 2);
 	assert_true(WIFSIGNALED(status));
 	wait_for_fetches(f->c, 0);
 }

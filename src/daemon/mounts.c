@@ -65,7 +65,7 @@ static bool parse(char *line, char **mountpoint, char **drive)
 	return true;
 }
 
-int mounts_find(const char *mountpoint, const char *drive, struct mounts_entry *ret)
+int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 {
 	_cleanup_(mounts_entry_fini) struct mounts_entry found = { NULL, NULL };
 	_cleanup_free_ char *line = NULL;
@@ -78,8 +78,7 @@ int mounts_find(const char *mountpoint, const char *drive, struct mounts_entry *
 	while (r == 0 && getline(&line, &room, f) > 0) {
 		char *at, *name;
 
-		if (!parse(line, &at, &name) ||
-		    (mountpoint ? strcmp(at, mountpoint) : strcmp(name, drive)) != 0)
+		if (!parse(line, &at, &name) || strcmp(at, mountpoint) != 0)
 			continue;
 		mounts_entry_fini(&found); /* later lines are mounted on top */
 		found.mountpoint = strdup(at);

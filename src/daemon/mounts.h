@@ -20,12 +20,10 @@ struct mounts_entry {
 void mounts_entry_fini(struct mounts_entry *e);
 
 /*
- * The topmost mount of a drive at `mountpoint`, or, if that is NULL, of the
- * drive named `drive`.  Never touches the mountpoint, which may be dead.
- * -ENOENT: there is none.
+ * The topmost mount of a drive at `mountpoint`.  Never touches the mountpoint,
+ * which may be dead.  -ENOENT: there is none.
  */
-must_check int mounts_find(const char *mountpoint, const char *drive,
-			   struct mounts_entry *ret);
+must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
 
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);

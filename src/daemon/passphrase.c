@@ -191,10 +191,11 @@ static int ask(int tty, const char *prompt, struct passphrase *p, struct err *re
 	quiet = was;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	quiet.c_lflag |= ICANON | ECHONL;
-	(void)dprintf(tty, "%s: ", prompt); /* the read tells */
+	/* Silent first: who answers a prompt at once must not be echoed. */
 	if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0)
 		return err_set(reterr, -ENOKEY,
 			       "cannot silence the terminal: %s", err_str(errno));
+	(void)dprintf(tty, "%s: ", prompt); /* the read tells */
 	r = read_line(tty, p, reterr);
 	(void)tcsetattr(tty, TCSAFLUSH, &was); /* best effort */
 	return r;

@@ -214,7 +214,7 @@ static int check_mountpoint(const char *path, char **ret)
 	if (r < 0)
 		return exits_say(EXITS_MOUNTPOINT, "mountpoint %s: %s", path,
 				 err_str(r));
-	if (mounts_find(*ret, NULL, &there) == 0) {
+	if (mounts_find(*ret, &there) == 0) {
 		if (stat(*ret, &st) < 0 && errno == ENOTCONN)
 			return exits_say(EXITS_MOUNTPOINT,
 					 "%s has a dead mount on it; fildrive umount %s removes it",

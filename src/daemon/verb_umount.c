@@ -6,6 +6,7 @@
  * unmount, which ends the daemon.  A mount whose daemon does not listen to us
  * (dead, or another user's) is unmounted all the same.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@
 #include "daemon/mounts.h"
 #include "daemon/verbs.h"
 
+#define UNLOCK_MS 10000
+
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "lazy", 'z', false, NULL,
@@ -23,52 +26,68 @@ static const struct cli_option options[] = {
 	CLI_END,
 };
 
+static int ask_status(struct client_conn *c, json_t **ret)
+{
+	return client_call(c, json_pack("{s:s}", "verb", "status"),
+			   CLIENT_WAIT_MS, NULL, NULL, ret, NULL);
+}
+
+/* The daemon behind our socket, if it is the one of this mount; else 0. */
+static long pid_of_daemon(struct client_conn *c, const char *mountpoint)
+{
+	_cleanup_json_ json_t *status = NULL;
+	const char *at;
+
+	if (ask_status(c, &status) < 0)
+		return 0;
+	at = json_string_value(json_object_get(status, "mountpoint"));
+	if (!at || strcmp(at, mountpoint) != 0)
+		return 0;
+	return (long)json_integer_value(json_object_get(status, "pid"));
+}
+
+/*
+ * By its mountpoint, or through its own daemon: names alone are not unique, other
+ * users and homes may have a drive of the same name.
+ */
 static int find(const struct cli *cli, struct mounts_entry *ret)
 {
+	_cleanup_client_ struct client_conn *c = NULL;
+	_cleanup_json_ json_t *status = NULL;
 	_cleanup_free_ char *at = NULL;
-	const char *drive = cli_get(cli, "drive");
+	const char *name = verbs_drive(cli), *where;
 	int r;
 
 	if (cli->n_args) {
 		r = mounts_absolute(cli->args[0], &at);
 		if (r == 0)
-			r = mounts_find(at, NULL, ret);
+			r = mounts_find(at, ret);
 		if (r < 0)
 			return exits_say(EXITS_MOUNTPOINT,
 					 "no drive is mounted at %s", cli->args[0]);
 		return 0;
 	}
-	if (!drive)
-		drive = CLI_DRIVE_DEFAULT;
-	r = mounts_find(NULL, drive, ret);
-	if (r < 0)
-		return exits_say(EXITS_MOUNTPOINT, "drive '%s' is not mounted",
-				 drive);
-	return 0;
-}
-
-/* Is the daemon behind our socket the one of this mount? */
-static bool is_its_daemon(struct client_conn *c, const char *mountpoint)
-{
-	_cleanup_json_ json_t *status = NULL;
-	const char *at;
-
-	if (client_call(c, json_pack("{s:s}", "verb", "status"), CLIENT_WAIT_MS,
-			NULL, NULL, &status, NULL) < 0)
-		return false;
-	at = json_string_value(json_object_get(status, "mountpoint"));
-	return at && strcmp(at, mountpoint) == 0;
+	if (client_connect(name, &c, NULL) < 0 || ask_status(c, &status) < 0)
+		return exits_say(EXITS_MOUNTPOINT,
+				 "drive '%s' is not mounted (a dead mount is named by its mountpoint)",
+				 name);
+	where = json_string_value(json_object_get(status, "mountpoint"));
+	ret->mountpoint = where ? strdup(where) : NULL;
+	ret->drive = strdup(name);
+	return ret->mountpoint && ret->drive ? 0 :
+					       exits_err(-ENOMEM, NULL, "umount");
 }
 
 /* Registered for the end, so that the answer cannot be missed. */
-static struct client_conn *enlist(const struct mounts_entry *m)
+static struct client_conn *enlist(const struct mounts_entry *m, long *ret_pid)
 {
 	_cleanup_client_ struct client_conn *c = NULL;
 	_cleanup_json_ json_t *line = NULL;
 
-	if (client_connect(m->drive, &c, NULL) < 0 ||
-	    !is_its_daemon(c, m->mountpoint) ||
-	    client_send(c, json_pack("{s:s}", "verb", "umount")) < 0 ||
+	if (client_connect(m->drive, &c, NULL) < 0)
+		return NULL;
+	*ret_pid = pid_of_daemon(c, m->mountpoint);
+	if (!*ret_pid || client_send(c, json_pack("{s:s}", "verb", "umount")) < 0 ||
 	    client_recv(c, CLIENT_WAIT_MS, &line) < 0)
 		return NULL;
 	return steal(&c);
@@ -96,22 +115,38 @@ static int wait_for_end(struct client_conn *c)
 	}
 }
 
+/* The last words come a moment before the end, which is when the lock goes. */
+static void wait_for_unlock(const char *name, long pid)
+{
+	_cleanup_drive_ struct drive *d = NULL;
+
+	if (drive_open(name, &d, NULL) < 0)
+		return; /* all was said already */
+	for (int ms = 0; ms < UNLOCK_MS && drive_lock_holder(d) == pid; ms++)
+		(void)poll(NULL, 0, 1); /* a pause */
+}
+
 static int run(const struct cli *cli)
 {
 	_cleanup_(mounts_entry_fini) struct mounts_entry m = { NULL, NULL };
 	_cleanup_client_ struct client_conn *c = NULL;
 	bool lazy = cli_flag(cli, "lazy");
+	long pid = 0;
 	struct err why = { "" };
 	int r = find(cli, &m);
 
 	if (r)
 		return r;
-	c = enlist(&m);
+	c = enlist(&m, &pid);
 	r = mounts_unmount(m.mountpoint, lazy, &why);
 	if (r < 0)
 		return exits_say(EXITS_MOUNTPOINT, "%s",
 				 why.text[0] ? why.text : err_str(r));
-	return c && !lazy ? wait_for_end(c) : EXITS_OK;
+	if (!c || lazy)
+		return EXITS_OK;
+	r = wait_for_end(c);
+	wait_for_unlock(m.drive, pid);
+	return r;
 }
 
 const struct cli_verb verb_umount = {

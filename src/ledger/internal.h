@@ -11,13 +11,21 @@ enum {
 	LEDGER_STMTS(DB_STMT_ENUM) N_STMTS
 };
 
+/* The node cache, counted. */
+struct nodes {
+	uint64_t bytes, n;
+	uint64_t used; /* the last use */
+};
+
 struct ledger {
 	struct lock lock;
 	struct db *db; /* lock: lock; so are all below */
 	struct db_stmt *st[N_STMTS];
-	uint64_t node_bytes, node_used;
+	struct nodes nodes; /* of the open transaction, if there is one */
+	struct nodes durable; /* of the last commit: what a rollback goes back to */
 	bool nodes_open; /* a transaction of node_put()s that nobody waits for */
 	unsigned n_nodes_open;
+	uint64_t nodes_open_bytes;
 };
 
 /*
@@ -26,6 +34,16 @@ struct ledger {
  */
 must_check int ledger_begin(struct ledger *l) ACQUIRES(&l->lock);
 must_check int ledger_end(struct ledger *l, int r) RELEASES(&l->lock);
+
+/* db_run() of a change of one row; -ENOENT if there is no such row. */
+must_check int ledger_run_one(struct ledger *l, struct db_stmt *s);
+
+/*
+ * The row of `s` (its parameter 1 is bound here) that follows ordinal `after`,
+ * 0 for the first: 1, 0 or -errno, as ledger_row().  SQLite sorts our ordinals
+ * as signed numbers, so those of writers from 0x800000 on come first there.
+ */
+must_check int ledger_next(struct db_stmt *s, uint64_t after);
 
 /* Reads: the lock alone, around statements that are reset before the drop. */
 void ledger_read(struct ledger *l) ACQUIRES(&l->lock);

@@ -22,7 +22,9 @@ int ledger_begin(struct ledger *l)
 	lock_take(&l->lock);
 	if (l->nodes_open) { /* rides along with the next change */
 		l->nodes_open = false;
-		return 0;
+		if (db_in_transaction(l->db))
+			return 0;
+		l->nodes = l->durable; /* a failing read ended it */
 	}
 	r = db_begin(l->db);
 	if (r < 0)
@@ -33,6 +35,7 @@ int ledger_begin(struct ledger *l)
 int ledger_end(struct ledger *l, int r)
 {
 	l->n_nodes_open = 0;
+	l->nodes_open_bytes = 0;
 	if (r >= 0) {
 		int rc = db_commit(l->db);
 
@@ -40,6 +43,10 @@ int ledger_end(struct ledger *l, int r)
 	} else {
 		db_rollback(l->db);
 	}
+	if (r >= 0)
+		l->durable = l->nodes;
+	else
+		l->nodes = l->durable;
 	if (db_wal_size(l->db) > LEDGER_WAL_CHECKPOINT)
 		best_effort(db_checkpoint(l->db, DB_CHECKPOINT_RESTART)); /* the
 						next one tries again */
@@ -62,7 +69,64 @@ int ledger_row(struct db_stmt *s)
 	return db_step(s);
 }
 
+int ledger_run_one(struct ledger *l, struct db_stmt *s)
+{
+	int r = db_run(s);
+
+	return r < 0 || db_changes(l->db) == 1 ? r : -ENOENT;
+}
+
+#define ORDINAL_FIRST_NEGATIVE (1ull << 63)
+
+int ledger_next(struct db_stmt *s, uint64_t after)
+{
+	int r;
+
+	db_bind_u64(s, 1, after);
+	r = ledger_row(s);
+	if (r == 0 && after < ORDINAL_FIRST_NEGATIVE) {
+		after = ORDINAL_FIRST_NEGATIVE; /* no ordinal itself */
+		db_bind_u64(s, 1, after);
+		r = ledger_row(s);
+	}
+	if (r == 1 && db_col_u64(s, 0) < after) { /* round, to the start */
+		db_reset(s);
+		return 0;
+	}
+	return r;
+}
+
 static int drop_unfinished(struct ledger *l);
+
+/* The tables and the version, in one transaction: whole, or not there. */
+static int ledger_create(struct ledger *l)
+{
+	_cleanup_db_stmt_ struct db_stmt *s = NULL;
+	uint8_t version[8];
+	int r;
+
+	r = db_prepare(l->db, LEDGER_SQL_MADE, &s);
+	if (r == 0)
+		r = db_step(s);
+	if (r != 0)
+		return r < 0 ? r : 0; /* it is there */
+	r = db_begin(l->db);
+	if (r < 0)
+		return r;
+	r = db_exec(l->db, ledger_schema);
+	if (r < 0)
+		return r; /* closing rolls it back */
+	db_stmt_free(s);
+	s = NULL;
+	r = db_prepare(l->db, ledger_sql[STMT_state_set], &s);
+	if (r < 0)
+		return r;
+	put_le64(version, LEDGER_FORMAT);
+	db_bind_u64(s, 1, LEDGER_VERSION);
+	db_bind_blob(s, 2, slice(version, sizeof(version)));
+	r = db_run(s);
+	return r < 0 ? r : db_commit(l->db);
+}
 
 static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 			struct err *reterr)
@@ -71,19 +135,13 @@ static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 	int r;
 
 	if (p->create) {
-		r = db_begin(l->db);
-		if (r == 0)
-			r = db_exec(l->db, ledger_schema);
-		if (r == 0)
-			r = db_commit(l->db);
+		r = ledger_create(l);
 		if (r < 0)
 			return r;
 	}
 	r = db_prepare_all(l->db, ledger_sql, N_STMTS, l->st);
 	if (r < 0)
 		return r;
-	if (p->create)
-		return ledger_set_u64(l, LEDGER_VERSION, LEDGER_FORMAT);
 	r = ledger_get_u64(l, LEDGER_VERSION, &version);
 	if (r < 0)
 		return r;
@@ -94,8 +152,12 @@ static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 	r = ledger_row(l->st[STMT_node_size]);
 	if (r < 0)
 		return r;
-	l->node_bytes = db_col_u64(l->st[STMT_node_size], 0);
-	l->node_used = db_col_u64(l->st[STMT_node_size], 1);
+	l->nodes = (struct nodes){
+		.bytes = db_col_u64(l->st[STMT_node_size], 0),
+		.used = db_col_u64(l->st[STMT_node_size], 1),
+		.n = db_col_u64(l->st[STMT_node_size], 2),
+	};
+	l->durable = l->nodes;
 	db_reset(l->st[STMT_node_size]);
 	return drop_unfinished(l);
 }
@@ -146,9 +208,8 @@ static int drop_unfinished(struct ledger *l)
 	if (r < 0)
 		return r;
 	for (;;) {
-		db_bind_u64(s, 1, at);
 		db_bind_u64(s, 2, LEDGER_BUILDING);
-		r = db_step(s);
+		r = ledger_next(s, at);
 		if (r <= 0)
 			break;
 		at = db_col_u64(s, 0);

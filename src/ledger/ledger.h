@@ -28,7 +28,8 @@
  * A head (commit h):  BUILT ──► CLAIMED, or SUPERSEDED by another device.
  *
  * Threading: any thread but the loop (they wait for the disk); one lock inside.
- * Callbacks run under that lock: they copy and return, and call nothing here.
+ * Callbacks run under that lock (but those of ledger_pieces()): they copy and
+ * return, and call nothing here.
  * Errors: those of db.h.
  */
 #ifndef LEDGER_LEDGER_H
@@ -83,7 +84,7 @@ struct ledger_params {
 	struct io *io;
 	const struct secret *key;
 	uint8_t drive_id[16];
-	bool create;
+	bool create; /* make it if it is absent */
 };
 
 must_check int ledger_open(const struct ledger_params *p, struct ledger **ret,
@@ -175,11 +176,15 @@ must_check int ledger_piece_learn(struct ledger *l, const struct ledger_piece *p
 must_check int ledger_piece_drop(struct ledger *l, uint64_t ordinal);
 must_check int ledger_piece_get(struct ledger *l, uint64_t ordinal,
 				struct ledger_piece *ret); /* -ENOENT */
+/* -ENOENT, as ledger_piece_listed() and ledger_head_set(). */
 must_check int ledger_piece_set(struct ledger *l, uint64_t ordinal,
 				enum ledger_piece_state state, bool outbox);
 must_check int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq);
 
-/* In order of ordinals; state 0: all. */
+/*
+ * In order of ordinals; state 0: all.  The lock is not held in `cb`, which may
+ * call here.
+ */
 must_check int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 			     int (*cb)(void *ctx, const struct ledger_piece *p),
 			     void *ctx);
@@ -201,7 +206,10 @@ must_check int ledger_block_find(struct ledger *l,
 must_check int ledger_node_get(struct ledger *l,
 			       const uint8_t digest[static LINK_DIGEST_SIZE],
 			       struct buf *ret); /* -ENOENT */
-/* Not durable by itself, dropped when old: a cache. */
+/*
+ * Not durable by itself; those that were used longest ago make room: a cache.
+ * -EMSGSIZE over PIECE_BLOCK_MAX.
+ */
 must_check int ledger_node_put(struct ledger *l,
 			       const uint8_t digest[static LINK_DIGEST_SIZE],
 			       struct slice body);

@@ -8,7 +8,9 @@
 #include "base/cursor.h"
 #include "ledger/internal.h"
 
-#define NODES_A_COMMIT 256 /* node_put()s that one transaction gathers */
+#define NODES_A_COMMIT 256 /* node_put()s that a transaction gathers */
+#define NODES_BYTES_COMMIT \
+ (4u << 20) /* likewise: they are in memory till then */
 
 static int next_counter(struct ledger *l, enum ledger_key k, uint64_t *ret)
 {
@@ -25,8 +27,12 @@ static int next_counter(struct ledger *l, enum ledger_key k, uint64_t *ret)
 		v = db_col_blob(s, 0);
 		if (v.n == sizeof(t))
 			memcpy(t, v.p, sizeof(t));
+		else
+			r = -EUCLEAN; /* to start anew gives an ordinal twice */
 	}
 	db_reset(s);
+	if (r < 0)
+		return r;
 	*ret = get_le64(t) + 1;
 	put_le64(t, *ret);
 	s = l->st[STMT_state_set];
@@ -91,7 +97,7 @@ static int block_add(struct ledger *l, uint64_t ordinal,
 	r = db_run(s);
 	if (r < 0 || db_changes(l->db) > 0)
 		return r;
-	/* Known already: the new place counts if the old piece is going. */
+	/* Known already: the new place counts if the old piece is going or gone. */
 	s = l->st[STMT_block_replace];
 	db_bind_blob(s, 1, digest);
 	db_bind_u64(s, 2, ordinal);
@@ -218,7 +224,7 @@ int ledger_piece_set(struct ledger *l, uint64_t ordinal,
 	db_bind_u64(s, 1, ordinal);
 	db_bind_u64(s, 2, state);
 	db_bind_u64(s, 3, outbox);
-	return ledger_end(l, db_run(s));
+	return ledger_end(l, ledger_run_one(l, s));
 }
 
 int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq)
@@ -231,7 +237,7 @@ int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq)
 		return r;
 	db_bind_u64(s, 1, ordinal);
 	db_bind_u64(s, 2, seq);
-	return ledger_end(l, db_run(s));
+	return ledger_end(l, ledger_run_one(l, s));
 }
 
 int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
@@ -244,10 +250,9 @@ int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 	/* A row a turn: the lock is not held over the whole list. */
 	for (;;) {
 		ledger_read(l);
-		db_bind_u64(s, 1, p.ordinal);
 		if (state)
 			db_bind_u64(s, 2, state);
-		r = ledger_row(s);
+		r = ledger_next(s, p.ordinal);
 		if (r == 1)
 			piece_row(s, &p);
 		db_reset(s);
@@ -296,40 +301,87 @@ void ledger_outbox_name(uint64_t ordinal, char ret[static LEDGER_OUTBOX_NAME_MAX
 
 /* ---- nodes ---- */
 
+/*
+ * Leave the transaction open, or commit it once it has gathered enough: a cache
+ * need not be durable at once.
+ */
+static int nodes_end(struct ledger *l, int r, uint64_t more) RELEASES(&l->lock);
+
+static int nodes_end(struct ledger *l, int r, uint64_t more)
+{
+	l->n_nodes_open++;
+	l->nodes_open_bytes += more;
+	if (r < 0 || l->n_nodes_open >= NODES_A_COMMIT ||
+	    l->nodes_open_bytes >= NODES_BYTES_COMMIT)
+		return ledger_end(l, r);
+	l->nodes_open = true;
+	lock_drop(&l->lock);
+	return 0;
+}
+
+static int node_use(struct ledger *l, struct slice digest)
+{
+	struct db_stmt *s = l->st[STMT_node_use];
+
+	db_bind_blob(s, 1, digest);
+	db_bind_u64(s, 2, ++l->nodes.used);
+	return db_run(s);
+}
+
+/* A read costs a write only for nodes that drifted to the older half. */
+static void node_touch(struct ledger *l, struct slice digest)
+{
+	int r;
+
+	if (ledger_begin(l) < 0)
+		return; /* its age is all that is lost */
+	r = node_use(l, digest);
+	best_effort(nodes_end(l, r, 0)); /* likewise */
+}
+
 int ledger_node_get(struct ledger *l,
 		    const uint8_t digest[static LINK_DIGEST_SIZE], struct buf *ret)
 {
+	struct slice d = slice(digest, LINK_DIGEST_SIZE);
 	struct db_stmt *s = l->st[STMT_node_get];
+	bool old = false;
 	int r;
 
 	ledger_read(l);
-	db_bind_blob(s, 1, slice(digest, LINK_DIGEST_SIZE));
+	db_bind_blob(s, 1, d);
 	r = ledger_row(s);
-	if (r == 1)
+	if (r == 1) {
 		r = buf_append(ret, db_col_blob(s, 0));
-	else if (r == 0)
+		old = l->nodes.used - db_col_u64(s, 1) > l->nodes.n / 2;
+	} else if (r == 0) {
 		r = -ENOENT;
+	}
 	db_reset(s);
 	ledger_done(l);
+	if (r == 0 && old)
+		node_touch(l, d);
 	return r;
 }
 
-/* Make room for `more` bytes by forgetting what was put longest ago. */
+/* Make room for `more` bytes by forgetting what was used longest ago. */
 static int nodes_trim(struct ledger *l, uint64_t more)
 {
 	struct db_stmt *s = l->st[STMT_node_oldest];
 	uint8_t digest[LINK_DIGEST_SIZE];
+	struct slice d;
 	uint64_t n;
 	int r;
 
-	while (l->node_bytes + more > LEDGER_NODES_MAX) {
+	while (l->nodes.bytes + more > LEDGER_NODES_MAX) {
 		r = ledger_row(s);
-		if (r <= 0) {
-			l->node_bytes = 0;
+		if (r < 0)
 			return r;
+		d = db_col_blob(s, 0);
+		if (r == 0 || d.n != sizeof(digest)) {
+			db_reset(s);
+			return -EUCLEAN; /* counted, but not there */
 		}
-		if (db_col_blob(s, 0).n == sizeof(digest))
-			memcpy(digest, db_col_blob(s, 0).p, sizeof(digest));
+		memcpy(digest, d.p, sizeof(digest));
 		n = db_col_u64(s, 1);
 		db_reset(s);
 		db_bind_blob(l->st[STMT_node_del], 1,
@@ -337,7 +389,8 @@ static int nodes_trim(struct ledger *l, uint64_t more)
 		r = db_run(l->st[STMT_node_del]);
 		if (r < 0)
 			return r;
-		l->node_bytes -= MIN(n, l->node_bytes);
+		l->nodes.bytes -= MIN(n, l->nodes.bytes);
+		l->nodes.n -= l->nodes.n > 0;
 	}
 	return 0;
 }
@@ -352,41 +405,34 @@ static int node_put(struct ledger *l, struct slice digest, struct slice body)
 	db_reset(s);
 	if (r < 0)
 		return r;
-	if (r == 1) { /* the same bytes under the same digest */
-		s = l->st[STMT_node_use];
-		db_bind_blob(s, 1, digest);
-		db_bind_u64(s, 2, ++l->node_used);
-		return db_run(s);
-	}
+	if (r == 1) /* the same bytes under the same digest */
+		return node_use(l, digest);
 	r = nodes_trim(l, body.n);
 	if (r < 0)
 		return r;
 	s = l->st[STMT_node_put];
 	db_bind_blob(s, 1, digest);
-	db_bind_u64(s, 2, ++l->node_used);
+	db_bind_u64(s, 2, l->nodes.used + 1);
 	db_bind_blob(s, 3, body);
 	r = db_run(s);
-	if (r >= 0)
-		l->node_bytes += body.n;
-	return r;
+	if (r < 0)
+		return r;
+	l->nodes.used++;
+	l->nodes.n++;
+	l->nodes.bytes += body.n;
+	return 0;
 }
 
 int ledger_node_put(struct ledger *l,
 		    const uint8_t digest[static LINK_DIGEST_SIZE], struct slice body)
 {
-	unsigned n;
 	int r;
 
+	if (body.n > PIECE_BLOCK_MAX)
+		return -EMSGSIZE;
 	r = ledger_begin(l);
 	if (r < 0)
 		return r;
-	n = l->n_nodes_open;
-	r = node_put(l, slice(digest, LINK_DIGEST_SIZE), body);
-	if (r < 0 || n + 1 >= NODES_A_COMMIT)
-		return ledger_end(l, r);
-	/* A cache need not be durable at once: leave the transaction open. */
-	l->n_nodes_open = n + 1;
-	l->nodes_open = true;
-	lock_drop(&l->lock);
-	return 0;
+	return nodes_end(l, node_put(l, slice(digest, LINK_DIGEST_SIZE), body),
+			 body.n);
 }

@@ -200,7 +200,7 @@ int ledger_head_set(struct ledger *l, uint64_t seq, enum ledger_head_state state
 		return r;
 	db_bind_u64(s, 1, seq);
 	db_bind_u64(s, 2, state);
-	return ledger_end(l, db_run(s));
+	return ledger_end(l, ledger_run_one(l, s));
 }
 
 static int head_row(struct db_stmt *s, struct ledger_head *ret)

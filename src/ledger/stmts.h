@@ -6,6 +6,9 @@
 #define PIECE_COLS "ordinal, cid, size, kind, state, outbox, seq, live, created"
 #define PLACE_COLS "p.piece, p.store, p.state, p.attempts, p.next_try, p.error"
 
+/* Before the tables are there: are they? */
+#define LEDGER_SQL_MADE "SELECT 1 FROM sqlite_master WHERE name = 'state'"
+
 #define LEDGER_STMTS(STMT) \
  STMT(state_get, "SELECT v FROM state WHERE k = ?1") \
  STMT(state_set, "INSERT OR REPLACE INTO state (k, v) VALUES (?1, ?2)") \
@@ -27,12 +30,12 @@
  STMT(piece_all, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 ORDER BY ordinal LIMIT 1") \
  STMT(piece_in, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 AND state = ?2 ORDER BY ordinal LIMIT 1") \
  STMT(block_add, "INSERT OR IGNORE INTO block (digest, piece, off, len, kind, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
- STMT(block_replace, "UPDATE block SET piece = ?2, off = ?3, len = ?4 WHERE digest = ?1 AND piece IN (SELECT ordinal FROM piece WHERE state > 3)") \
+ STMT(block_replace, "UPDATE block SET piece = ?2, off = ?3, len = ?4 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM piece p WHERE p.ordinal = block.piece AND p.state IN (2, 3))") \
  STMT(block_get, "SELECT b.piece, b.off, b.len, b.kind, b.key FROM block b JOIN piece p ON p.ordinal = b.piece WHERE b.digest = ?1 AND p.state IN (2, 3)") \
- STMT(node_get, "SELECT body FROM node WHERE digest = ?1") \
+ STMT(node_get, "SELECT body, used FROM node WHERE digest = ?1") \
  STMT(node_put, "INSERT OR REPLACE INTO node (digest, used, body) VALUES (?1, ?2, ?3)") \
  STMT(node_use, "UPDATE node SET used = ?2 WHERE digest = ?1") \
- STMT(node_size, "SELECT coalesce(sum(length(body)), 0), coalesce(max(used), 0) FROM node") \
+ STMT(node_size, "SELECT coalesce(sum(length(body)), 0), coalesce(max(used), 0), count(*) FROM node") \
  STMT(node_oldest, "SELECT digest, length(body) FROM node ORDER BY used LIMIT 1") \
  STMT(node_del, "DELETE FROM node WHERE digest = ?1") \
  STMT(place_set, "INSERT OR REPLACE INTO placement (piece, store, state, attempts, next_try, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \

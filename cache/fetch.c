@@ -49,9 +49,8 @@ static void end_waiter(struct fetch_state *f, struct cache_fetch *w, int status)
 static bool same_job(const struct job *j, enum source_kind kind, uint64_t ino,
 		     uint64_t off, struct slice link)
 {
-	return !j->delivered && !j->cancelled && j->req.kind == kind &&
-	       j->req.ino == ino && j->req.off == off &&
-	       slice_eq(j->req.link, link);
+	return !j->cancelled && j->req.kind == kind && j->req.ino == ino &&
+	       j->req.off == off && slice_eq(j->req.link, link);
 }
 
 static struct job *find_job(struct fetch_state *f, enum source_kind kind,
@@ -359,21 +358,28 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 		if (!j->started) {
 			j->started = true;
 			lock_drop(&f->lock);
-			r = c->p.source->start(c->p.source, &j->req);
+			r = fetch_is_here(c, j);
+			if (r)
+				j->placed = true;
+			else
+				r = c->p.source->start(c->p.source, &j->req);
 			lock_take(&f->lock);
-			if (r < 0) {
+			if (j->placed) {
+				j->delivered = true;
+			} else if (r < 0) {
 				j->status = r;
 				j->delivered = true;
 			}
 			return true;
 		}
 		if (j->delivered) {
-			list_del(&j->node);
-			f->n_jobs--;
+			/* still in the list: who asks now waits with the rest */
 			lock_drop(&f->lock);
-			if (j->status == 0)
+			if (j->status == 0 && !j->placed)
 				j->status = fetch_place(c, j);
 			lock_take(&f->lock);
+			list_del(&j->node);
+			f->n_jobs--;
 			if (j->status < 0 && j->status != -ECANCELED)
 				remember(f, j);
 			end_all(f, &j->waiters, j->status);

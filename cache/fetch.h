@@ -26,6 +26,7 @@ struct job {
 	struct buf entries;
 	int status;
 	bool started, delivered, cancelled;
+	bool placed; /* it was here when its turn came */
 };
 
 struct want {
@@ -68,6 +69,8 @@ must_check int entry_encode(struct buf *b, const struct source_entry *e);
 
 /* Put what has come where it belongs.  Without locks, on the fetcher. */
 must_check int fetch_place(struct cache *c, struct job *j);
+/* Has somebody else brought all of it in meanwhile? */
+bool fetch_is_here(struct cache *c, const struct job *j);
 void transient_free(struct transient *t);
 
 #endif

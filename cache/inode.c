@@ -69,6 +69,11 @@ static struct inode *find(struct cache *c, uint64_t ino)
 	return i;
 }
 
+struct inode *inode_peek(struct cache *c, uint64_t ino)
+{
+	return find(c, ino);
+}
+
 static void inode_free(struct inode *i)
 {
 	free(i->link);
@@ -175,7 +180,7 @@ int inode_get(struct cache *c, uint64_t ino, struct inode **ret)
 	int r;
 
 	if (i) {
-		i->used_ms = c->first_change_ms ? c->first_change_ms : i->used_ms;
+		i->used_ms = monotonic_ms();
 		if (!i->changed) {
 			list_del(&i->node);
 			list_push(&c->inodes.lru, &i->node);

@@ -87,6 +87,9 @@ struct inode {
 /* -ENOENT if there is no such inode here. */
 must_check int inode_get(struct cache *c, uint64_t ino, struct inode **ret);
 
+/* Only if it is in memory; does not count as use. */
+struct inode *inode_peek(struct cache *c, uint64_t ino);
+
 /* Counted, on the dirty list, not in the database yet. */
 must_check int inode_new(struct cache *c, uint64_t ino, struct inode **ret);
 
@@ -164,6 +167,7 @@ struct segs {
 	struct segment *cur;
 	uint64_t sgen;       /* of slots allocated now; lock: lock */
 	uint64_t used;       /* slots not free; lock: lock */
+	uint64_t waiting;    /* of these, dropped; free after a commit */
 	uint64_t solid_free; /* free slots of solid segments; lock: lock */
 	struct freed *open;  /* freed by the open transaction; c->lock */
 	struct freed *first, *last; /* waiting for pins; c->lock */

@@ -285,6 +285,28 @@ static bool still_wanted(struct cache *c, const struct job *j, struct inode **re
 	       slice_eq(slice((*ret)->link, (*ret)->n_link), j->req.link);
 }
 
+bool fetch_is_here(struct cache *c, const struct job *j)
+{
+	_cleanup_runs_ struct runs runs = { 0 };
+	uint64_t at = j->req.off / CACHE_BLOCK;
+	uint64_t end = (j->req.off + j->req.n + CACHE_BLOCK - 1) / CACHE_BLOCK;
+	struct inode *i;
+	bool here = false;
+
+	if (j->req.kind != SOURCE_READ)
+		return false;
+	lock_take(&c->lock);
+	/* a snapshot may want what is written over here */
+	if (!c->snap && still_wanted(c, j, &i) && S_ISREG(i->mode) &&
+	    extent_find(c, j->req.ino, at, end - at, &runs) == 0) {
+		for (size_t k = 0; k < runs.n && runs.v[k].block == at; k++)
+			at += runs.v[k].n;
+		here = at >= end;
+	}
+	lock_drop(&c->lock);
+	return here;
+}
+
 /* First run of absent blocks of one kind (data or hole) from `at` on. */
 static int next_gap(struct cache *c, const struct inode *i, const struct job *j,
 		    uint64_t *at, uint64_t *ret_n, bool *ret_data)

@@ -523,6 +523,7 @@ static void add_freed(struct cache *c, uint32_t seg, uint32_t slot, uint32_t n)
 	struct freed *f = c->segs.open;
 	struct freed_run *last = f->n ? &f->v[f->n - 1] : NULL;
 
+	c->segs.waiting += n;
 	if (last && last->seg == seg && last->slot + last->n == slot) {
 		last->n += n;
 		return;
@@ -764,6 +765,7 @@ static void release_run(struct cache *c, const struct freed_run *v)
 	struct segment *s = c->segs.v[v->seg];
 
 	give_back(c, s, v->slot, v->n);
+	c->segs.waiting -= v->n;
 	if (s->n_free == s->n_slots && s != c->segs.cur && s->in_use == 0 &&
 	    (!s->solid || c->segs.solid_free - s->n_free >= c->buf.n)) {
 		remove_segment(c, s);

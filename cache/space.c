@@ -76,14 +76,17 @@ struct eviction {
 static int evict_run(struct cache *c, struct eviction *e, uint64_t ino,
 		     struct run run)
 {
-	struct inode *i;
-	int r = inode_get(c, ino, &i);
+	struct inode *i = inode_peek(c, ino);
+	uint64_t used_ms = i ? i->used_ms : 0;
+	int r;
 
+	if (!e->all && used_ms && monotonic_ms() - used_ms < SPARE_MS)
+		return 0;
+	r = inode_get(c, ino, &i);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	i->used_ms = used_ms;
 	if (!i->n_link || !run_is_clean(i, &run))
-		return 0;
-	if (!e->all && i->used_ms && monotonic_ms() - i->used_ms < SPARE_MS)
 		return 0;
 	run.n = MIN(run.n, e->want - e->done);
 	r = extent_set(c, i, run.block, run.n, NULL, 0);
@@ -169,8 +172,14 @@ int cache_evict(struct cache *c, uint64_t target)
 /* Evict ahead, so that the freed slots are there when they are needed. */
 static void evict_ahead(struct cache *c, uint64_t n, uint64_t left, uint64_t limit)
 {
-	uint64_t want = n + limit / 20;
+	uint64_t want = n + limit / 20, waiting;
 
+	lock_take(&c->segs.lock);
+	waiting = c->segs.waiting * CACHE_BLOCK;
+	lock_drop(&c->segs.lock);
+	if (left < want && waiting && c->changed)
+		commit_demand(c);
+	left += waiting; /* evicted already */
 	if (left >= want || !clean_blocks(c))
 		return;
 	/* what cannot be evicted shows as a full cache */

@@ -337,7 +337,7 @@ static void a_bad_slot_is_found_and_set_aside_by_the_check(void **state)
 	assert_int_equal(cache_sync(d.c), 0);
 	assert_int_equal(recorder_flip(d.rec, "data/00000001",
 				       (uint64_t)recorder_size(d.rec, "data/00000001") -
-					       511 * 4096,
+					       127 * 4096,
 				       1),
 			 0);
 	assert_int_equal(try_get(&d, ino, 0, back, N, &n), -EIO);

@@ -9,7 +9,7 @@ static void params(struct drive *d)
 				      .key = d->key,
 				      .commit_interval_ms = 3600000,
 				      .full_timeout_ms = 50,
-				      .segment_slots = 512 };
+				      .segment_slots = 128 };
 	memcpy(d->p.drive_id, "0123456789abcdef", 16);
 }
 

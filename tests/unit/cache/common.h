@@ -30,7 +30,7 @@ struct drive {
 	struct cache *c;
 };
 
-/* An empty drive on a new recorder, closed; segments of 512 slots. */
+/* An empty drive on a new recorder, closed; segments of 128 slots. */
 void drive_new(struct drive *d);
 void drive_open(struct drive *d);
 void drive_close(struct drive *d);

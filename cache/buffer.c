@@ -78,7 +78,7 @@ int buffer_get(struct cache *c, struct inode *i, uint64_t block, uint64_t spare,
 	int r;
 
 	if (!c->buf.v) {
-		c->buf.v = calloc(BUFFER_BUCKETS, sizeof(*c->buf.v));
+		c->buf.v = calloc(BUFFER_BUCKETS, sizeof(struct bblock *));
 		if (!c->buf.v)
 			return -ENOMEM;
 	}

@@ -63,7 +63,7 @@ struct cache_params {
 	struct io *io;            /* rooted at the drive directory */
 	const struct secret *key; /* local key; must outlive the cache */
 	uint8_t drive_id[16];
-	uint64_t max_bytes;          /* of data/ and databases; 0: no limit */
+	uint64_t max_bytes;          /* of slots and outbox; 0: no limit */
 	uint64_t reserve_free_bytes; /* leave this much of the disk free */
 	unsigned commit_interval_ms; /* group commit at the latest; 5000 */
 	unsigned full_timeout_ms;    /* 30000: slow writers before ENOSPC */
@@ -295,8 +295,8 @@ struct cache_fetch {
 	int status;
 	void *job;
 };
-must_check int cache_fetch(struct cache *c, struct cache_fetch *f);
-void cache_fetch_cancel(struct cache *c, struct cache_fetch *f);
+must_check int cache_fetch(struct cache *c, struct cache_fetch *w);
+void cache_fetch_cancel(struct cache *c, struct cache_fetch *w);
 
 /* ---- what onboarding needs ---- */
 

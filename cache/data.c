@@ -368,7 +368,7 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 		       uint64_t off, struct slice data, unsigned flags)
 {
 	struct prepared v[SMALL_MAX];
-	struct inode *i;
+	struct inode *i = NULL;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
 
@@ -394,7 +394,7 @@ static void discard_all(struct cache *c, const struct runs *runs)
 int seal_blocks(struct cache *c, uint64_t block, const uint8_t *p, uint64_t n,
 		uint64_t keep, struct runs *ret)
 {
-	const uint8_t **text = malloc(n * sizeof(*text));
+	const uint8_t **text = malloc(MAX(n, 1) * sizeof(*text));
 	uint64_t done = 0;
 	int r = text ? 0 : -ENOMEM;
 
@@ -457,7 +457,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 {
 	struct prepared v[SMALL_MAX];
 	uint64_t off = d->off;
-	struct inode *i;
+	struct inode *i = NULL;
 	size_t n = 0;
 	int r = write_start(c, op, ino, d->data.n, flags, &i, &off);
 
@@ -488,7 +488,7 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	_cleanup_runs_ struct runs runs = { 0 };
 	struct prepared v[SMALL_MAX];
 	struct direct d;
-	struct inode *i;
+	struct inode *i = NULL;
 	uint64_t keep;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
@@ -519,9 +519,9 @@ int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
 
 	if (data.n == 0)
 		return 0;
-	if (data.n >= (DIRECT_MIN + 1) * CACHE_BLOCK ||
-	    (data.n == DIRECT_MIN * CACHE_BLOCK && off % CACHE_BLOCK == 0 &&
-	     !(flags & CACHE_WRITE_APPEND))) {
+	if (data.n >= (DIRECT_MIN + 1ull) * CACHE_BLOCK ||
+	    (data.n == DIRECT_MIN * (size_t)CACHE_BLOCK &&
+	     off % CACHE_BLOCK == 0 && !(flags & CACHE_WRITE_APPEND))) {
 		do
 			r = write_direct(c, op, ino, off, data, flags);
 		while (r == -EAGAIN);

@@ -416,31 +416,28 @@ static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 	REQUIRES(f->lock)
 {
-	bool room = false, late = false, looked = false;
+	bool room = false, late = false;
 
 	list_foreach_safe(p, &f->room) {
 		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
 
 		if (w->room_until_ms && now < w->room_until_ms)
 			continue;
-		if (!looked) {
-			looked = true;
-			lock_drop(&f->lock);
-			lock_take(&c->lock);
-			room = c->failed || space_has_room(c, w->miss.n);
-			late = c->full_since_ms &&
-			       now - c->full_since_ms >= c->p.full_timeout_ms;
-			if (room)
-				c->credit_bytes += w->miss.n;
-			lock_drop(&c->lock);
-			lock_take(&f->lock);
-			/* the list may be another one now: look again later */
-			if (w->state != WAITER_ROOM)
-				return;
-			if (room || late || w->room_until_ms)
-				end_waiter(f, w, !room && late ? -ENOSPC : 0);
+		lock_drop(&f->lock);
+		lock_take(&c->lock);
+		room = c->failed || space_has_room(c, w->miss.n);
+		late = c->full_since_ms &&
+		       now - c->full_since_ms >= c->p.full_timeout_ms;
+		if (room)
+			c->credit_bytes += w->miss.n;
+		lock_drop(&c->lock);
+		lock_take(&f->lock);
+		/* the list may be another one now: look again later */
+		if (w->state != WAITER_ROOM)
 			return;
-		}
+		if (room || late || w->room_until_ms)
+			end_waiter(f, w, !room && late ? -ENOSPC : 0);
+		return;
 	}
 }
 

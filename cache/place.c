@@ -426,7 +426,8 @@ static int place_bytes(struct cache *c, struct job *j)
 		}
 		if (S_ISLNK(i->mode)) {
 			r = place_target(c, j, i);
-			break;
+			op_end(c, 0);
+			return r;
 		}
 		if (i->link_size < j->req.off + j->req.n)
 			whole = false; /* a snapshot may want the rest */

@@ -100,7 +100,7 @@ static int evict_page(struct cache *c, struct eviction *e)
 {
 	struct db_stmt *s = st(c, STMT_extent_scan);
 	_cleanup_runs_ struct runs runs = { 0 };
-	uint64_t inos[64];
+	uint64_t inos[64] = { 0 };
 	size_t n = 0;
 	int r;
 

@@ -1,22 +1,15 @@
 /*
- * name.c - names: look-up, create, link, unlink, rename, readdir
+ * name.c - names: look-up, create, link, unlink, readdir
  *
  * A name is one row of dentry, changed by one statement (or a savepoint) before
  * anything in memory changes.  Directories that were not loaded from the DAG yet
  * are a miss.
  */
-#include "cache/internal.h"
+#include "cache/name.h"
 
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-
-struct dentry {
-	uint64_t ino;
-	uint32_t type; /* S_IFMT bits */
-	uint64_t pos;
-};
 
 int miss(struct cache_op *op, enum cache_miss_kind kind, uint64_t ino,
 	 uint64_t off, uint64_t n)
@@ -37,8 +30,8 @@ int name_check(struct slice name)
 }
 
 /* A directory whose names are here. */
-static int get_dir(struct cache *c, struct cache_op *op, uint64_t ino,
-		   struct inode **ret)
+int name_get_dir(struct cache *c, struct cache_op *op, uint64_t ino,
+		 struct inode **ret)
 {
 	int r = inode_get(c, ino, ret);
 
@@ -51,8 +44,8 @@ static int get_dir(struct cache *c, struct cache_op *op, uint64_t ino,
 	return 0;
 }
 
-static int get_dentry(struct cache *c, uint64_t parent, struct slice name,
-		      struct dentry *ret)
+int name_get_dentry(struct cache *c, uint64_t parent, struct slice name,
+		    struct dentry *ret)
 {
 	struct db_stmt *s = st(c, STMT_dentry_get);
 	int r;
@@ -71,8 +64,8 @@ static int get_dentry(struct cache *c, uint64_t parent, struct slice name,
 	return 0;
 }
 
-static int add_dentry(struct cache *c, uint64_t parent, struct slice name,
-		      const struct inode *i)
+int name_add_dentry(struct cache *c, uint64_t parent, struct slice name,
+		    const struct inode *i)
 {
 	struct db_stmt *s = st(c, STMT_dentry_add);
 
@@ -94,8 +87,8 @@ static int del_dentry(struct cache *c, uint64_t parent, struct slice name)
 }
 
 /* The inode of a name; a hard link of the DAG may not be here yet. */
-static int get_named(struct cache *c, struct cache_op *op, uint64_t ino,
-		     struct inode **ret)
+int name_get_named(struct cache *c, struct cache_op *op, uint64_t ino,
+		   struct inode **ret)
 {
 	int r = inode_get(c, ino, ret);
 
@@ -112,11 +105,11 @@ int cache_lookup(struct cache *c, struct cache_op *op, uint64_t parent,
 	if (name.n > CACHE_NAME_MAX)
 		return -ENAMETOOLONG;
 	lock_take(&c->lock);
-	r = get_dir(c, op, parent, &i);
+	r = name_get_dir(c, op, parent, &i);
 	if (r == 0)
-		r = get_dentry(c, parent, name, &d);
+		r = name_get_dentry(c, parent, name, &d);
 	if (r == 0)
-		r = get_named(c, op, d.ino, &i);
+		r = name_get_named(c, op, d.ino, &i);
 	if (r == 0)
 		r = refs_reserve(&c->refs);
 	if (r == 0) {
@@ -144,7 +137,7 @@ int cache_parent(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t *r
 	return r;
 }
 
-static void drop_new(struct cache *c, struct inode *i)
+void name_drop_new(struct cache *c, struct inode *i)
 {
 	i->nlink = 0;
 	i->flags = 0;
@@ -170,7 +163,7 @@ static int put_xattrs(struct cache *c, struct inode *i, const struct cache_new *
 }
 
 /* A new inode in memory, with one reference to come; no name yet. */
-static int make_inode(struct cache *c, const struct cache_new *n, struct inode **ret)
+int name_make_inode(struct cache *c, const struct cache_new *n, struct inode **ret)
 {
 	struct timespec now = now_real();
 	struct inode *i;
@@ -198,7 +191,7 @@ static int make_inode(struct cache *c, const struct cache_new *n, struct inode *
 		i->size = n->target.n;
 		r = inode_set_target(i, n->target);
 		if (r < 0) {
-			drop_new(c, i);
+			name_drop_new(c, i);
 			return r;
 		}
 	}
@@ -218,7 +211,7 @@ static int new_rows(struct cache *c, uint64_t parent, struct slice name,
 	if (r < 0)
 		return r;
 	if (parent)
-		r = add_dentry(c, parent, name, i);
+		r = name_add_dentry(c, parent, name, i);
 	if (r == 0)
 		r = put_xattrs(c, i, n);
 	if (several && r == 0)
@@ -249,20 +242,20 @@ int cache_mknod(struct cache *c, struct cache_op *op, uint64_t parent,
 	r = op_begin(c, 0);
 	if (r < 0)
 		return r;
-	r = get_dir(c, op, parent, &p);
+	r = name_get_dir(c, op, parent, &p);
 	if (r == 0 && p->nlink == 0)
 		r = -ENOENT;
 	if (r == 0) {
-		r = get_dentry(c, parent, name, &d);
+		r = name_get_dentry(c, parent, name, &d);
 		r = r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 	}
 	if (r == 0)
-		r = make_inode(c, n, &i);
+		r = name_make_inode(c, n, &i);
 	if (r < 0)
 		return op_end(c, r);
 	r = new_rows(c, parent, name, i, n);
 	if (r < 0) {
-		drop_new(c, i);
+		name_drop_new(c, i);
 		return op_end(c, r);
 	}
 	i->nlink = S_ISDIR(i->mode) ? 2 : 1;
@@ -282,12 +275,12 @@ int cache_tmpfile(struct cache *c, struct cache_op *op,
 	(void)op; /* nothing can be missing */
 	if (r < 0)
 		return r;
-	r = make_inode(c, n, &i);
+	r = name_make_inode(c, n, &i);
 	if (r < 0)
 		return op_end(c, r);
 	r = new_rows(c, 0, SLICE_NONE, i, n);
 	if (r < 0) {
-		drop_new(c, i);
+		name_drop_new(c, i);
 		return op_end(c, r);
 	}
 	born(c, i, ret);
@@ -307,7 +300,7 @@ int cache_link(struct cache *c, struct cache_op *op, uint64_t ino,
 	r = op_begin(c, 0);
 	if (r < 0)
 		return r;
-	r = get_dir(c, op, parent, &p);
+	r = name_get_dir(c, op, parent, &p);
 	if (r == 0 && p->nlink == 0)
 		r = -ENOENT;
 	if (r == 0)
@@ -322,7 +315,7 @@ int cache_link(struct cache *c, struct cache_op *op, uint64_t ino,
 	if (r == 0)
 		r = refs_reserve(&c->refs);
 	if (r == 0)
-		r = add_dentry(c, parent, name, i);
+		r = name_add_dentry(c, parent, name, i);
 	if (r < 0)
 		return op_end(c, r);
 
@@ -347,7 +340,7 @@ int cache_link(struct cache *c, struct cache_op *op, uint64_t ino,
 }
 
 /* A name of i is gone.  Cannot fail: what is left over is reaped later. */
-static void lost_name(struct cache *c, struct inode *i, struct timespec now)
+void name_lost_name(struct cache *c, struct inode *i, struct timespec now)
 {
 	if (S_ISDIR(i->mode))
 		i->nlink = 0;
@@ -358,7 +351,7 @@ static void lost_name(struct cache *c, struct inode *i, struct timespec now)
 		orphan_maybe_delete(c, i);
 }
 
-static int is_empty(struct cache *c, struct cache_op *op, struct inode *i)
+int name_is_empty(struct cache *c, struct cache_op *op, struct inode *i)
 {
 	struct db_stmt *s = st(c, STMT_dentry_any);
 	int r;
@@ -384,17 +377,17 @@ static int remove_name(struct cache *c, struct cache_op *op, uint64_t parent,
 	r = op_begin(c, OP_FREES);
 	if (r < 0)
 		return r;
-	r = get_dir(c, op, parent, &p);
+	r = name_get_dir(c, op, parent, &p);
 	if (r == 0)
-		r = get_dentry(c, parent, name, &d);
+		r = name_get_dentry(c, parent, name, &d);
 	if (r == 0 && dir && d.type != S_IFDIR)
 		r = -ENOTDIR;
 	if (r == 0 && !dir && d.type == S_IFDIR)
 		r = -EISDIR;
 	if (r == 0)
-		r = get_named(c, op, d.ino, &i);
+		r = name_get_named(c, op, d.ino, &i);
 	if (r == 0 && dir)
-		r = is_empty(c, op, i);
+		r = name_is_empty(c, op, i);
 	if (r == 0)
 		r = del_dentry(c, parent, name);
 	if (r < 0)
@@ -402,7 +395,7 @@ static int remove_name(struct cache *c, struct cache_op *op, uint64_t parent,
 	if (dir)
 		p->nlink--;
 	inode_data_changed(c, p, now);
-	lost_name(c, i, now);
+	name_lost_name(c, i, now);
 	return op_end(c, 0);
 }
 
@@ -416,215 +409,6 @@ int cache_rmdir(struct cache *c, struct cache_op *op, uint64_t parent,
 		struct slice name)
 {
 	return remove_name(c, op, parent, name, true);
-}
-
-/* Would `dir` stand below itself if it were put into `into`? */
-static int check_loop(struct cache *c, uint64_t dir, uint64_t into)
-{
-	struct inode *i;
-	int r;
-
-	for (unsigned depth = 0; into != CACHE_ROOT_INO; depth++) {
-		if (into == dir || depth > 1u << 20)
-			return -EINVAL;
-		r = inode_get(c, into, &i);
-		if (r < 0)
-			return r == -ENOENT ? -EUCLEAN : r;
-		into = i->parent;
-	}
-	return 0;
-}
-
-struct renaming {
-	struct inode *p, *np;    /* directories */
-	struct inode *src, *dst; /* dst: NULL if the name is new */
-	struct slice name, newname;
-	struct dentry sd, dd;
-};
-
-static int set_dentry(struct cache *c, uint64_t parent, struct slice name,
-		      const struct inode *i)
-{
-	struct db_stmt *s = st(c, STMT_dentry_set);
-
-	db_bind_u64(s, 1, parent);
-	db_bind_blob(s, 2, name);
-	db_bind_u64(s, 3, i->ino);
-	db_bind_u64(s, 4, i->mode & S_IFMT);
-	return c_sql(c, db_run(s));
-}
-
-static int move_dentry(struct cache *c, const struct renaming *m)
-{
-	struct db_stmt *s = st(c, STMT_dentry_move);
-
-	db_bind_u64(s, 1, m->p->ino);
-	db_bind_blob(s, 2, m->name);
-	db_bind_u64(s, 3, m->np->ino);
-	db_bind_blob(s, 4, m->newname);
-	db_bind_u64(s, 5, c->next_pos);
-	return c_sql(c, db_run(s));
-}
-
-/* A directory has come from one parent to another. */
-static void reparent(struct cache *c, struct inode *i, struct inode *from,
-		     struct inode *to, struct timespec now)
-{
-	if (S_ISDIR(i->mode) && from != to) {
-		from->nlink--;
-		to->nlink++;
-	}
-	if (!(i->flags & INODE_SHARED))
-		i->parent = to->ino;
-	inode_attr_changed(c, i, now);
-}
-
-static int exchange(struct cache *c, struct renaming *m)
-{
-	struct timespec now = now_real();
-	int r;
-
-	if (!m->dst)
-		return -ENOENT;
-	if (m->src == m->dst)
-		return 0;
-	if (S_ISDIR(m->dst->mode)) {
-		r = check_loop(c, m->dst->ino, m->p->ino);
-		if (r < 0)
-			return r;
-	}
-	r = c_sql(c, db_savepoint(c->db));
-	if (r < 0)
-		return r;
-	r = set_dentry(c, m->p->ino, m->name, m->dst);
-	if (r == 0)
-		r = set_dentry(c, m->np->ino, m->newname, m->src);
-	if (r == 0)
-		r = c_sql(c, db_release(c->db));
-	else
-		db_rollback_to(c->db);
-	if (r < 0)
-		return r;
-	reparent(c, m->src, m->p, m->np, now);
-	reparent(c, m->dst, m->np, m->p, now);
-	inode_data_changed(c, m->p, now);
-	inode_data_changed(c, m->np, now);
-	return 0;
-}
-
-/* May src take dst's place? */
-static int check_target(struct cache *c, struct cache_op *op,
-			struct renaming *m, unsigned flags)
-{
-	if (!m->dst)
-		return 0;
-	if (flags & RENAME_NOREPLACE)
-		return -EEXIST;
-	if (S_ISDIR(m->src->mode) && !S_ISDIR(m->dst->mode))
-		return -ENOTDIR;
-	if (!S_ISDIR(m->src->mode) && S_ISDIR(m->dst->mode))
-		return -EISDIR;
-	return S_ISDIR(m->dst->mode) && m->dst != m->src ?
-		       is_empty(c, op, m->dst) :
-		       0;
-}
-
-static int move(struct cache *c, struct renaming *m, const struct cache_new *white)
-{
-	struct timespec now = now_real();
-	struct inode *w = NULL;
-	int r = 0;
-
-	if (white)
-		r = make_inode(c, white, &w);
-	if (r < 0)
-		return r;
-	r = c_sql(c, db_savepoint(c->db));
-	if (r == 0) {
-		r = move_dentry(c, m);
-		if (r == 0 && w) {
-			c->next_pos++;
-			r = add_dentry(c, m->p->ino, m->name, w);
-		}
-		if (r == 0)
-			r = c_sql(c, db_release(c->db));
-		else
-			db_rollback_to(c->db);
-	}
-	if (r < 0) {
-		if (w)
-			drop_new(c, w);
-		return r;
-	}
-	c->next_pos++;
-	c->state_changed = true;
-	if (w) {
-		c->next_ino++;
-		w->nlink = 1;
-		w->parent = m->p->ino;
-	}
-	reparent(c, m->src, m->p, m->np, now);
-	if (m->dst) {
-		if (S_ISDIR(m->dst->mode))
-			m->np->nlink--;
-		lost_name(c, m->dst, now);
-	}
-	inode_data_changed(c, m->p, now);
-	inode_data_changed(c, m->np, now);
-	return 0;
-}
-
-static int get_both(struct cache *c, struct cache_op *op, struct renaming *m,
-		    uint64_t parent, uint64_t newparent)
-{
-	int r = get_dir(c, op, parent, &m->p);
-
-	if (r == 0)
-		r = get_dir(c, op, newparent, &m->np);
-	if (r == 0 && m->np->nlink == 0)
-		r = -ENOENT;
-	if (r == 0)
-		r = get_dentry(c, parent, m->name, &m->sd);
-	if (r == 0)
-		r = get_named(c, op, m->sd.ino, &m->src);
-	if (r < 0)
-		return r;
-	r = get_dentry(c, newparent, m->newname, &m->dd);
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : get_named(c, op, m->dd.ino, &m->dst);
-}
-
-int cache_rename(struct cache *c, struct cache_op *op, uint64_t parent,
-		 struct slice name, uint64_t newparent, struct slice newname,
-		 unsigned flags)
-{
-	struct renaming m = { .name = name, .newname = newname };
-	struct cache_new white = { .mode = S_IFCHR, .uid = op->uid, .gid = op->gid };
-	int r = name_check(newname);
-
-	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
-		return -EINVAL;
-	if ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE)
-		return -EINVAL;
-	if (r == 0)
-		r = name_check(name);
-	if (r < 0)
-		return r == -EEXIST ? -EBUSY : r;
-	r = op_begin(c, 0);
-	if (r < 0)
-		return r;
-	r = get_both(c, op, &m, parent, newparent);
-	if (r == 0 && S_ISDIR(m.src->mode))
-		r = check_loop(c, m.src->ino, newparent);
-	if (r == 0 && (flags & RENAME_EXCHANGE))
-		return op_end(c, exchange(c, &m));
-	if (r == 0)
-		r = check_target(c, op, &m, flags);
-	if (r < 0 || m.src == m.dst) /* two names of one file: nothing to do */
-		return op_end(c, r);
-	r = move(c, &m, flags & RENAME_WHITEOUT ? &white : NULL);
-	return op_end(c, r);
 }
 
 int cache_readlink(struct cache *c, struct cache_op *op, uint64_t ino,
@@ -663,7 +447,7 @@ static int list_page(struct cache *c, struct cache_op *op, uint64_t ino,
 	struct db_stmt *s = st(c, STMT_dentry_list);
 	struct inode *i;
 	size_t n = 0;
-	int r = get_dir(c, op, ino, &i);
+	int r = name_get_dir(c, op, ino, &i);
 
 	if (r < 0)
 		return r;
@@ -675,7 +459,7 @@ static int list_page(struct cache *c, struct cache_op *op, uint64_t ino,
 		page[n].n = (uint8_t)name.n;
 		memcpy(page[n].name, name.p, MIN(name.n, CACHE_NAME_MAX));
 		page[n].pos = db_col_u64(s, 3);
-		r = get_named(c, op, db_col_u64(s, 1), &i);
+		r = name_get_named(c, op, db_col_u64(s, 1), &i);
 		if (r < 0)
 			break;
 		inode_fill_attr(i, &page[n].attr);

@@ -493,3 +493,23 @@ def test_fsck_has_the_exit_codes_of_fsck(drives):
     assert 'clean' in d.run(*fsck).stdout
     write(d.passfile, b'wrong\n')
     fails(8, lambda: d.run(*fsck), 'passphrase')
+
+
+# sync --wait
+
+
+def test_what_sync_waited_for_is_at_the_store(drives):
+    # Half of all drives draw a writer tag that is negative to SQLite.
+    for _ in range(6):
+        d = drives().init().mount()
+        write(os.path.join(d.mnt, 'f'), os.urandom(300000))
+        d.sync()
+        pieces = [n for n in os.listdir(d.stores[0]) if n.endswith('.car')]
+        size = sum(os.path.getsize(os.path.join(d.stores[0], n))
+                   for n in pieces)
+        assert size > 300000, pieces
+        status = d.status()
+        assert status['queued']['pieces'] == 0
+        assert status['stores'][0]['pieces'] == len(pieces)
+        assert status['last_commit']['sequence'] == 1
+        d.close()

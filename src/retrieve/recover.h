@@ -1,0 +1,145 @@
+/*
+ * recover.h - from the words and the stores to a drive (I6)
+ *
+ *   recover_find   head register of every store ─► newest head piece ─► its
+ *                  trailer, commit, catalogue, retained commits; what is
+ *                  missing.  Writes nothing.
+ *   recover_into   a fresh ledger: pieces, placements, heads, secret
+ *   recover_root   what cache_format_from() wants
+ *
+ * Seconds, whatever the drive's size: it reads the head piece (its CommP is
+ * checked), the catalogue and the list of retained commits, never file content.
+ * Time grows with the number of pieces, not with their bytes.
+ *
+ * Stores may disagree: one was away when the newest head was claimed, or was put
+ * back to an older state.  The newest head wins, and found->stores says which
+ * store knew what, so that the caller can name it.  A rollback of every store
+ * at once cannot be seen on a bare machine: show sequence, time and device.
+ *
+ * A newest commit that does not open, or whose root, inode table or catalogue
+ * cannot be read, is an error that says so; then `before` goes back: sequence
+ * h - 1 and so on.  What the next commit of this device gets is a sequence above
+ * the newest claimed one all the same (LEDGER_HEAD_SEEN).
+ *
+ * Threading: blocking calls, from any thread but the loop.  A struct
+ * recover_found belongs to one thread.
+ */
+#ifndef RETRIEVE_RECOVER_H
+#define RETRIEVE_RECOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+#include "crypto/piece_cid.h"
+#include "dag/commit.h"
+#include "dag/piece.h"
+#include "dag/trailer.h"
+
+struct buf;
+struct cache_attr;
+struct err;
+struct keys;
+struct ledger;
+struct provider;
+struct recover_found;
+
+#define RECOVER_STORES_MAX 16
+#define RECOVER_WHY_MAX    256 /* bytes of a reason in words */
+
+struct recover_params {
+	const struct keys *keys;
+	struct provider *const *stores; /* after PROVIDER_ATTACH; borrowed until
+					   recover_into() */
+	size_t n_stores;
+	uint64_t before; /* 0: the newest; else the newest below this */
+};
+
+/* What one store had to say. */
+struct recover_store {
+	int status;        /* 0; -ENOENT: no head; else it cannot be used */
+	uint64_t sequence; /* newest head claimed here; 0 none */
+	uint64_t n_pieces; /* pieces listed here */
+	bool head_damaged; /* its copy of the head piece is not what the CID says */
+	char why[RECOVER_WHY_MAX]; /* status in words */
+};
+
+/* A piece of the drive, as catalogue and commit list it. */
+struct recover_piece {
+	uint64_t ordinal;
+	struct piece_cid cid;
+	uint64_t size; /* bytes */
+	enum piece_kind kind;
+	uint32_t stores; /* bit i: store i lists it with this size; 0: missing */
+};
+
+/* A commit that may be mounted read only (snapshot.h). */
+struct recover_commit {
+	uint64_t sequence;
+	uint64_t time; /* seconds since 1970 */
+	uint8_t *body; /* ledger/head_info.h */
+	size_t n_body;
+};
+
+struct recover_found {
+	uint64_t sequence;           /* of the commit that was found */
+	uint64_t newest;             /* newest sequence claimed at any store */
+	const struct commit *commit; /* commit_info(): time, device, root … */
+	struct piece_cid head;       /* the piece that carries it */
+	uint64_t head_size;          /* bytes */
+	struct trailer trailer;      /* of the head piece */
+	bool head_verified; /* a store's copy has the CommP of its name */
+	struct recover_store stores[RECOVER_STORES_MAX];
+	size_t n_stores;
+	struct recover_piece *pieces; /* ascending by ordinal; the head's too */
+	size_t n_pieces;
+	size_t n_missing; /* at no store: files in them cannot be read */
+	uint64_t missing_bytes;
+	struct recover_commit *retained; /* ascending by sequence, without the
+					    commit itself */
+	size_t n_retained;
+};
+
+/*
+ * Look, and change nothing.  On failure *ret is still set when the stores
+ * answered (its commit may be NULL): sequence, newest and stores tell what was
+ * seen; free it in any case.
+ *
+ * -ENOENT     no store has a head of this drive: other words, another store, or
+ *             a drive that never published
+ * -EREMOTEIO  no store answers
+ * -EBADMSG    the commit, or metadata needed to mount it, is damaged at every
+ *             store; `before = found->sequence` may find an older one
+ * -ENODATA    the same, missing
+ * -EOPNOTSUPP the commit needs a newer program
+ */
+must_check int recover_find(const struct recover_params *p,
+			    struct recover_found **ret, struct err *reterr);
+void recover_found_free(struct recover_found *f); /* NULL is fine */
+
+/*
+ * Fill a ledger that was just created: a new random writer tag, the convergence
+ * secret, every piece (a piece that a store lists has a placement there in state
+ * STORED: it counts as a copy only after the shipper has read it back), the
+ * retained commits and this one as CLAIMED heads, LEDGER_HEAD_SEEN,
+ * LEDGER_BASE.  `store_ids[i]` is the ledger's id of params.stores[i].
+ * Not one transaction: a ledger that it failed on is to be thrown away.
+ */
+must_check int recover_into(const struct recover_found *f, const struct keys *k,
+			    struct ledger *l, const uint64_t *store_ids,
+			    struct err *reterr);
+
+/* For cache_format_from(): attributes and encoded link of the root, and the
+ * first inode number that this device may give out. */
+must_check int recover_root(const struct recover_found *f,
+			    struct cache_attr *ret_attr, struct buf *ret_link,
+			    uint64_t *ret_next_ino);
+
+static inline void recover_found_freep(struct recover_found **f)
+{
+	recover_found_free(*f);
+}
+#define _cleanup_recover_found_ _cleanup_(recover_found_freep)
+
+#endif

@@ -169,9 +169,9 @@ static void place_parse(struct field_reader *r, struct slice s, struct place *re
 	struct cursor c = cursor(s);
 	uint64_t len;
 
-	ret->piece = cursor_varint(&c);
-	ret->off = cursor_varint(&c);
-	len = cursor_varint(&c);
+	ret->piece = field_varint(&c);
+	ret->off = field_varint(&c);
+	len = field_varint(&c);
 	ret->len = (uint32_t)len;
 	if (cursor_done(&c) < 0 || ret->piece == 0 || len > UINT32_MAX)
 		field_fail(r);

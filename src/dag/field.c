@@ -15,7 +15,7 @@ size_t field_varint_size(uint64_t v)
 	return n;
 }
 
-static uint64_t minimal_varint(struct cursor *c)
+uint64_t field_varint(struct cursor *c)
 {
 	size_t before = c->n;
 	uint64_t v = cursor_pbvarint(c);
@@ -41,7 +41,7 @@ bool field_next(struct field_reader *r, struct field *ret)
 
 	if (r->c.err || r->c.n == 0)
 		return false;
-	tag = minimal_varint(&r->c);
+	tag = field_varint(&r->c);
 	if (r->c.err || !may_follow(r, tag >> 3)) {
 		cursor_fail(&r->c, -EPROTO);
 		return false;
@@ -49,10 +49,10 @@ bool field_next(struct field_reader *r, struct field *ret)
 	f.num = (uint32_t)(tag >> 3);
 	if ((tag & 7) == FIELD_VARINT) {
 		f.wire = FIELD_VARINT;
-		f.v = minimal_varint(&r->c);
+		f.v = field_varint(&r->c);
 	} else if ((tag & 7) == FIELD_BYTES) {
 		f.wire = FIELD_BYTES;
-		f.bytes = cursor_take(&r->c, minimal_varint(&r->c));
+		f.bytes = cursor_take(&r->c, field_varint(&r->c));
 	} else {
 		cursor_fail(&r->c, -EPROTO);
 	}

@@ -68,6 +68,10 @@ struct slice field_bytes(struct field_reader *r, const struct field *f,
 /* The bytes of a field that has exactly n, copied; zeros on failure. */
 void field_copy(struct field_reader *r, const struct field *f, void *dst, size_t n);
 
+/* A varint of up to 64 bits outside a field; the cursor fails if it is not
+ * minimal. */
+uint64_t field_varint(struct cursor *c);
+
 /* Record a failure of the caller's own checks. */
 void field_fail(struct field_reader *r);
 

@@ -108,6 +108,21 @@ static void attributes_come_back(void **state)
 	buf_fini(&set);
 }
 
+/* Every second writer tag has its top bit set, and so have its ordinals. */
+static void a_place_in_a_piece_of_any_writer_comes_back(void **state)
+{
+	struct attr a = { .ino = 5, .mode = S_IFREG | 0600, .nlink = 1 }, back;
+	struct buf b;
+
+	(void)state;
+	a.xattr_link = xattr_link();
+	a.xattr_link.place.piece = 0xffffffull << 40 | 7;
+	encode(&a, &b);
+	assert_int_equal(attr_decode(buf_slice(&b), &back), 0);
+	assert_same(&a, &back);
+	buf_fini(&b);
+}
+
 static void the_attr_of_a_plain_file_has_the_documented_bytes(void **state)
 {
 	static const uint8_t golden[] = {
@@ -360,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attributes_come_back),
+		cmocka_unit_test(a_place_in_a_piece_of_any_writer_comes_back),
 		cmocka_unit_test(the_attr_of_a_plain_file_has_the_documented_bytes),
 		cmocka_unit_test(no_attributes_are_no_bytes),
 		cmocka_unit_test(every_truncation_is_refused_or_another_canonical_attr),

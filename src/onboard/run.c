@@ -27,7 +27,6 @@
 #include "ledger/convergence.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
-#include "onboard/retain.h"
 
 #define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
 #define INO_AHEAD     (1u << 20) /* numbers reserved by each commit */
@@ -106,13 +105,16 @@ static int fresh_add(struct catalogue *c, const struct ledger_piece *p)
 	return 0;
 }
 
+_Static_assert(PIECE_CID_MAX + 1 <= LINK_INLINE_MAX, "a row is its own block");
+
+/* A small file: the piece CID and the kind. */
 static int on_piece(void *ctx, const struct ledger_piece *p)
 {
 	struct catalogue *c = ctx;
-	struct link cid = { .kind = LINK_IDENTITY,
+	struct link row = { .kind = LINK_IDENTITY,
 			    .codec = LINK_RAW,
-			    .n_inline = p->cid.n };
-	const struct attr a = { .mode = 0100400, .size = p->cid.n };
+			    .n_inline = (uint8_t)(p->cid.n + 1) };
+	const struct attr a = { .mode = 0100400, .size = row.n_inline };
 	_cleanup_buf_ struct buf attr = { 0 };
 	char name[HEX_NAME_SIZE];
 	int r;
@@ -125,12 +127,13 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 		if (r < 0)
 			return r;
 	}
-	memcpy(cid.bytes, p->cid.bytes, p->cid.n);
+	memcpy(row.bytes, p->cid.bytes, p->cid.n);
+	row.bytes[p->cid.n] = (uint8_t)p->kind;
 	(void)snprintf(name, sizeof(name), "%016" PRIx64, p->ordinal); /* fits */
 	buf_init(&attr, ATTR_ENCODED_MAX);
 	r = attr_encode(&a, &attr);
 	return r < 0 ? r :
-		       dir_builder_add(c->b, slice_str(name), &cid, p->cid.n,
+		       dir_builder_add(c->b, slice_str(name), &row, a.size,
 				       buf_slice(&attr));
 }
 
@@ -184,102 +187,6 @@ static int by_ordinal(const void *a, const void *b)
 	const struct commit_piece *x = a, *y = b;
 
 	return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
-}
-
-/* ---- retained commits ---- */
-
-struct retained {
-	struct dir_builder *b;
-	uint64_t *times;
-	bool *keep;
-	size_t n, cap, at;
-};
-
-static int on_head_time(void *ctx, const struct ledger_head *h)
-{
-	struct retained *v = ctx;
-	size_t cap = v->cap ? 2 * v->cap : 64;
-	uint64_t *grown;
-
-	if (v->n == v->cap) {
-		grown = realloc(v->times, cap * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		v->times = grown;
-		v->cap = cap;
-	}
-	v->times[v->n++] = h->time;
-	return 0;
-}
-
-/* A retained commit: the root's link and Attr; the rest as xattrs. */
-static int on_head(void *ctx, const struct ledger_head *h)
-{
-	struct retained *v = ctx;
-	_cleanup_buf_ struct buf attr = { 0 }, set = { 0 }, table = { 0 };
-	struct attr_xattr x[3];
-	struct head_info info;
-	char name[HEX_NAME_SIZE];
-	uint8_t time_le[8];
-	struct attr a;
-	int r;
-
-	if (v->at >= v->n || !v->keep[v->at++])
-		return 0;
-	buf_init(&attr, ATTR_ENCODED_MAX);
-	buf_init(&set, ATTR_ENCODED_MAX);
-	buf_init(&table, LINK_ENCODED_MAX);
-	r = head_info_decode(h->body, &info);
-	if (r == 0)
-		r = attr_decode(info.root_attr, &a);
-	if (r == 0)
-		r = link_encode(&info.inode_table, &table);
-	put_le64(time_le, h->time);
-	x[0] = (struct attr_xattr){ slice_str("device"), info.device };
-	x[1] = (struct attr_xattr){ slice_str("inodes"), buf_slice(&table) };
-	x[2] = (struct attr_xattr){ slice_str("time"), slice(time_le, 8) };
-	if (r == 0)
-		r = attr_xattrs_encode(x, ARRAY_LEN(x), &set);
-	if (r < 0)
-		return r;
-	a.xattrs = buf_slice(&set);
-	a.xattr_link = (struct link){ .kind = LINK_NONE };
-	r = attr_encode(&a, &attr);
-	if (r < 0)
-		return r;
-	(void)snprintf(name, sizeof(name), "%016" PRIx64, h->seq); /* fits */
-	return dir_builder_add(v->b, slice_str(name), &info.root, 0,
-			       buf_slice(&attr));
-}
-
-static int retained_build(struct run *r, uint64_t now, struct link *ret)
-{
-	_cleanup_dir_builder_ struct dir_builder *b = NULL;
-	struct retained v = { 0 };
-	struct dag_root root;
-	int rc;
-
-	rc = dir_builder_new(&dag_profile_sealed,
-			     pack_sealer(r->pack, XINDEX_RETAINED), &b);
-	if (rc < 0)
-		return rc;
-	v.b = b;
-	rc = ledger_heads(r->o->p.ledger, on_head_time, &v);
-	if (rc == 0) {
-		v.keep = calloc(v.n ? v.n : 1, sizeof(*v.keep));
-		rc = v.keep ? 0 : -ENOMEM;
-	}
-	if (rc == 0) {
-		retain_choose(v.times, v.n, now, v.keep);
-		rc = ledger_heads(r->o->p.ledger, on_head, &v);
-	}
-	if (rc == 0)
-		rc = dir_builder_finish(b, &root, r->err);
-	if (rc == 0)
-		*ret = root.link;
-	free(v.times);
-	free(v.keep);
-	return rc;
 }
 
 /* ---- the record ---- */

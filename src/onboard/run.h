@@ -4,6 +4,7 @@
  *   run.c      snapshot, phases, commit record, ledger, adoption
  *   plan.c     which inodes and directories are to be built anew
  *   content.c  bytes of files: leaves, reused leaves, holes, file nodes
+ *   retained.c the list of commits that may still be mounted
  *   tree.c     attributes, directories bottom-up, inode table
  *
  * Threading: the packer thread.
@@ -89,6 +90,9 @@ must_check int tree_dirs(struct run *r);
 must_check int tree_inode_table(struct run *r, const struct link *base,
 				struct link *ret);
 must_check int tree_root_attr(struct run *r, struct buf *ret);
+
+/* retained.c */
+must_check int retained_build(struct run *r, uint64_t now, struct link *ret);
 
 /* Content link of an inode: built now, or as it was. */
 must_check int link_of(const struct run *r, const struct cache_snap_inode *i,

@@ -46,6 +46,12 @@ struct retrieve {
 	pthread_t threads[RETRIEVE_THREADS_MAX];
 };
 
+struct attr;
+struct cache_attr;
+
+/* source.c: what the cache wants to know of an inode. */
+void attr_to_cache(const struct attr *a, struct cache_attr *ret);
+
 /* block.c */
 must_check int wants_fetch(struct retrieve *r, struct want *w, size_t n,
 			   const atomic_bool *cancelled, struct err *reterr);

@@ -119,16 +119,17 @@ must_check int recover_find(const struct recover_params *p,
 void recover_found_free(struct recover_found *f); /* NULL is fine */
 
 /*
- * Fill a ledger that was just created: a new random writer tag, the convergence
- * secret, every piece (a piece that a store lists has a placement there in state
- * STORED: it counts as a copy only after the shipper has read it back), the
- * retained commits and this one as CLAIMED heads, LEDGER_HEAD_SEEN,
- * LEDGER_BASE.  `store_ids[i]` is the ledger's id of params.stores[i].
- * Not one transaction: a ledger that it failed on is to be thrown away.
+ * Fill a ledger that was just made: ledger_format() with
+ * commit_convergence(f->commit) and the commit's epoch, then ledger_open() and
+ * ledger_stores_set().  It gets every piece (where a store lists one there is a
+ * placement in state STORED: it counts as a copy only after the shipper has read
+ * it back), the retained commits and this one as CLAIMED heads,
+ * LEDGER_HEAD_SEEN, LEDGER_BASE.  `store_ids[i]` is the ledger's id of
+ * params.stores[i].  Not one transaction: a ledger that it failed on is to be
+ * thrown away.
  */
-must_check int recover_into(const struct recover_found *f, const struct keys *k,
-			    struct ledger *l, const uint64_t *store_ids,
-			    struct err *reterr);
+must_check int recover_into(const struct recover_found *f, struct ledger *l,
+			    const uint64_t *store_ids, struct err *reterr);
 
 /* For cache_format_from(): attributes and encoded link of the root, and the
  * first inode number that this device may give out. */

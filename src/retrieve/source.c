@@ -42,7 +42,7 @@ static struct timespec to_timespec(struct attr_time t)
 	return (struct timespec){ .tv_sec = t.s, .tv_nsec = (long)t.ns };
 }
 
-static void to_cache_attr(const struct attr *a, struct cache_attr *ret)
+void attr_to_cache(const struct attr *a, struct cache_attr *ret)
 {
 	*ret = (struct cache_attr){
 		.ino = a->ino,
@@ -116,7 +116,7 @@ static int entry(void *ctx, const struct dir_item *item)
 		r = link_encode(&item->link, &link);
 	if (r < 0)
 		return r;
-	to_cache_attr(&a, &ca);
+	attr_to_cache(&a, &ca);
 	e = (struct source_entry){ .name = item->name,
 				   .attr = &ca,
 				   .link = buf_slice(&link),

@@ -1,0 +1,524 @@
+#include "retrieve/recover.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "crypto/keys.h"
+#include "dag/attr.h"
+#include "dag/dir.h"
+#include "dag/piece_reader.h"
+#include "ledger/head_info.h"
+#include "ledger/ledger.h"
+#include "provider/head.h"
+#include "provider/provider.h"
+#include "retrieve/internal.h"
+#include "retrieve/remote.h"
+
+#define RETAINED_MAX  65536 /* commits; retain.h keeps some hundreds */
+#define HEAD_BODY_MAX 8192
+#define NAME_DIGITS   16
+
+_Static_assert(RECOVER_STORES_MAX == REMOTE_STORES_MAX, "one bit a store");
+
+/* What recover_find() works with; `f` is what the caller gets. */
+struct finder {
+	const struct recover_params *p;
+	struct recover_found *f;
+	struct remote *r;
+	struct piece_cid heads[RECOVER_STORES_MAX]; /* newest, by store */
+	struct commit *commit;
+	struct err *err;
+};
+
+void recover_found_free(struct recover_found *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->n_retained; i++)
+		free(f->retained[i].body);
+	free(f->retained);
+	free(f->pieces);
+	commit_free((struct commit *)(uintptr_t)f->commit); /* ours */
+	free(f);
+}
+
+static void store_note(struct recover_store *s, int status, const char *why)
+{
+	s->status = status;
+	text_copy(s->why, sizeof(s->why), why[0] ? why : err_str(status));
+}
+
+/* ---- the head register ---- */
+
+static int ask_heads(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	size_t answered = 0;
+
+	for (size_t i = 0; i < f->n_stores; i++) {
+		struct recover_store *s = &f->stores[i];
+		struct err e = { 0 };
+		int r;
+
+		r = head_newest(d->p->stores[i], d->p->keys, 0, &s->sequence,
+				&d->heads[i], &e);
+		if (r == -ENOMEM)
+			return r;
+		answered += r == 0 || r == -ENOENT;
+		if (r == -ENOENT)
+			store_note(s, r, "it has no commit of this drive");
+		else if (r < 0)
+			store_note(s, r, e.text);
+		if (r == 0)
+			f->newest = MAX(f->newest, s->sequence);
+		else if (r != -ENOENT)
+			err_set(d->err, r, "%s", e.text);
+	}
+	if (f->newest) {
+		d->err->text[0] = '\0';
+		return 0;
+	}
+	if (!answered)
+		return err_set(d->err, -EREMOTEIO, "no store answers");
+	d->err->text[0] = '\0';
+	return err_set(d->err, -ENOENT,
+		       "no store has a commit of this drive: are these its words, and its stores?");
+}
+
+/* The piece of head h.  Stores that know it agree, or one of them lies. */
+static int head_of(struct finder *d, uint64_t h, struct piece_cid *ret)
+{
+	int r, status = -ENOENT;
+
+	for (size_t i = 0; i < d->f->n_stores; i++) {
+		if (d->f->stores[i].sequence < h)
+			continue;
+		if (d->f->stores[i].sequence == h) {
+			*ret = d->heads[i];
+			return 0;
+		}
+		r = head_read(d->p->stores[i], d->p->keys, h, ret, d->err);
+		if (r == 0)
+			return 0;
+		status = r;
+	}
+	return status;
+}
+
+/* ---- the head piece ---- */
+
+/* CommP: a range read is not covered by it (docs/format.md section 5). */
+static void verify_head(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	uint32_t stores = 0;
+	uint64_t size;
+
+	if (remote_where(d->r, &f->head, &size, &stores) < 0)
+		return;
+	for (size_t i = 0; i < f->n_stores; i++) {
+		struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = f->head };
+		int r;
+
+		if (!(stores & 1u << i))
+			continue;
+		r = provider_call(d->p->stores[i], &req);
+		f->head_verified |= r == 0;
+		f->stores[i].head_damaged = r == -EBADMSG;
+		if (r < 0)
+			log_warn("head piece: %s", req.err.text);
+	}
+}
+
+struct commit_section {
+	struct finder *d;
+	struct commit *ret;
+};
+
+static int check_commit(void *ctx, struct slice section)
+{
+	struct commit_section *c = ctx;
+
+	return piece_commit_parse(section, &c->d->f->trailer, c->d->p->keys,
+				  &c->ret);
+}
+
+static int open_commit(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	struct commit_section c = { .d = d };
+	uint32_t stores;
+	int r;
+
+	r = remote_where(d->r, &f->head, &f->head_size, &stores);
+	if (r == 0)
+		r = remote_trailer(d->r, &f->head, true, &f->trailer, d->err);
+	if (r == 0 && f->trailer.sequence != f->sequence)
+		r = -EBADMSG; /* the piece of another commit */
+	if (r == 0)
+		r = remote_section(d->r, f->trailer.piece, f->trailer.commit.off,
+				   f->trailer.commit.len, check_commit, &c, d->err);
+	if (r == 0 && commit_info(c.ret)->sequence != f->sequence)
+		r = -EBADMSG;
+	if (r < 0) {
+		commit_free(c.ret);
+		return r;
+	}
+	f->commit = c.ret;
+	return 0;
+}
+
+/* ---- the list of pieces ---- */
+
+static bool name_number(struct slice name, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (name.n != NAME_DIGITS)
+		return false;
+	for (size_t i = 0; i < NAME_DIGITS; i++) {
+		uint8_t c = name.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+		v = v << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	*ret = v;
+	return v != 0;
+}
+
+/* A row of the catalogue: piece CID v2, then its kind. */
+static int on_catalogue(void *ctx, const struct dir_item *item)
+{
+	struct finder *d = ctx;
+	struct piece_cid cid = { .n = 0 };
+	uint64_t ordinal;
+	size_t n = item->link.n_inline;
+	uint8_t kind;
+
+	if (!name_number(item->name, &ordinal) ||
+	    item->link.kind != LINK_IDENTITY || n < 2 || n - 1 > PIECE_CID_MAX)
+		return -EPROTO;
+	kind = item->link.bytes[n - 1];
+	if (kind != PIECE_DATA && kind != PIECE_META)
+		return -EPROTO;
+	cid.n = (uint8_t)(n - 1);
+	memcpy(cid.bytes, item->link.bytes, cid.n);
+	return remote_add(d->r, ordinal, &cid, (enum piece_kind)kind);
+}
+
+static int list_pieces(struct finder *d)
+{
+	const struct commit_info *info = commit_info(d->f->commit);
+	struct recover_found *f = d->f;
+	const struct remote_piece *v;
+	size_t n;
+	int r = 0;
+
+	for (size_t i = 0; i < info->n_pieces && r == 0; i++)
+		r = remote_add(d->r, info->pieces[i].ordinal,
+			       &info->pieces[i].cid, info->pieces[i].kind);
+	if (r == 0 && info->catalogue.kind != LINK_NONE)
+		r = remote_dir(d->r, &info->catalogue, on_catalogue, d, d->err);
+	if (r < 0)
+		return err_set(d->err, r, "the catalogue of pieces cannot be read");
+	v = remote_pieces(d->r, &n);
+	f->pieces = calloc(n ? n : 1, sizeof(*f->pieces));
+	if (!f->pieces)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		f->pieces[i] = (struct recover_piece){ v[i].ordinal, v[i].cid,
+						       v[i].size, v[i].kind,
+						       v[i].stores };
+		f->n_missing += !v[i].stores;
+		f->missing_bytes += v[i].stores ? 0 : v[i].size;
+	}
+	f->n_pieces = n;
+	return 0;
+}
+
+/* ---- what a mount needs ---- */
+
+static int check_node(struct finder *d, const struct link *l, const char *what)
+{
+	_cleanup_buf_ struct buf body;
+	struct dir_node node;
+	int r;
+
+	if (l->kind == LINK_NONE)
+		return 0;
+	buf_init(&body, 2u << 20);
+	r = remote_body(d->r, l, &body, d->err);
+	if (r == 0)
+		r = dir_node_parse(buf_slice(&body), true, 0, &node);
+	return r < 0 ? err_set(d->err, r, "%s cannot be read", what) : 0;
+}
+
+struct retained_file {
+	struct finder *d;
+	struct buf body;
+};
+
+static int retained_add(struct recover_found *f, uint64_t sequence, struct slice s)
+{
+	struct recover_commit *v = f->retained;
+	struct cursor c = cursor(s);
+	struct head_info info;
+	struct slice body;
+	uint64_t time;
+	int r;
+
+	time = cursor_le64(&c);
+	body = cursor_take(&c, c.n);
+	r = cursor_done(&c);
+	if (r == 0)
+		r = head_info_decode(body, &info);
+	if (r < 0)
+		return r;
+	if (sequence >= f->sequence || f->n_retained == RETAINED_MAX)
+		return -EPROTO;
+	if (f->n_retained % 64 == 0) {
+		v = realloc(v, (f->n_retained + 64) * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		f->retained = v;
+	}
+	v += f->n_retained;
+	*v = (struct recover_commit){ .sequence = sequence,
+				      .time = time,
+				      .n_body = body.n,
+				      .body = malloc(MAX(body.n, 1)) };
+	if (!v->body)
+		return -ENOMEM;
+	memcpy(v->body, body.p, body.n);
+	f->n_retained++;
+	return 0;
+}
+
+static int on_retained(void *ctx, const struct dir_item *item)
+{
+	struct finder *d = ctx;
+	_cleanup_buf_ struct buf body;
+	uint64_t sequence;
+	int r;
+
+	if (!name_number(item->name, &sequence) || item->link.codec != LINK_RAW)
+		return -EPROTO;
+	buf_init(&body, HEAD_BODY_MAX);
+	r = remote_body(d->r, &item->link, &body, d->err);
+	return r < 0 ? r : retained_add(d->f, sequence, buf_slice(&body));
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+	const struct recover_commit *x = a, *y = b;
+
+	return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+/* Snapshots are a comfort: what cannot be read is named, and left out. */
+static int list_retained(struct finder *d)
+{
+	const struct commit_info *info = commit_info(d->f->commit);
+	struct recover_found *f = d->f;
+	struct err e = { 0 }, *outer = d->err;
+	int r;
+
+	if (info->retained.kind == LINK_NONE)
+		return 0;
+	d->err = &e;
+	r = remote_dir(d->r, &info->retained, on_retained, d, &e);
+	d->err = outer;
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		log_warn("the list of snapshots is not complete: %s",
+			 e.text[0] ? e.text : err_str(r));
+	if (f->n_retained)
+		qsort(f->retained, f->n_retained, sizeof(*f->retained), by_sequence);
+	return 0;
+}
+
+static int check_mountable(struct finder *d)
+{
+	const struct commit_info *info = commit_info(d->f->commit);
+	int r;
+
+	r = check_node(d, &info->root, "the root directory");
+	if (r == 0)
+		r = check_node(d, &info->inode_table, "the inode table");
+	return r;
+}
+
+/* ---- find ---- */
+
+static int find(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	int status[RECOVER_STORES_MAX];
+	uint64_t n[RECOVER_STORES_MAX];
+	int r;
+
+	r = ask_heads(d);
+	if (r < 0)
+		return r;
+	f->sequence = f->newest;
+	if (d->p->before)
+		f->sequence = MIN(f->newest, d->p->before - 1);
+	if (f->sequence == 0)
+		return err_set(d->err, -ENOENT,
+			       "there is no commit before %" PRIu64, d->p->before);
+	r = remote_listing(d->r, status, n, d->err);
+	if (r < 0)
+		return r;
+	d->err->text[0] = '\0'; /* one that is away says so in its row */
+	for (size_t i = 0; i < f->n_stores; i++)
+		f->stores[i].n_pieces = n[i];
+	r = head_of(d, f->sequence, &f->head);
+	if (r == 0)
+		r = open_commit(d);
+	if (r == 0)
+		verify_head(d);
+	if (r == 0)
+		r = list_pieces(d);
+	if (r == 0)
+		r = check_mountable(d);
+	if (r == 0)
+		r = list_retained(d);
+	return r;
+}
+
+int recover_find(const struct recover_params *p, struct recover_found **ret,
+		 struct err *reterr)
+{
+	struct finder d = { .p = p };
+	struct err e = { 0 };
+	int r;
+
+	*ret = NULL;
+	if (p->n_stores == 0 || p->n_stores > RECOVER_STORES_MAX)
+		return err_set(reterr, -EINVAL, "recover needs 1 to %d stores",
+			       RECOVER_STORES_MAX);
+	d.f = calloc(1, sizeof(*d.f));
+	if (!d.f)
+		return -ENOMEM;
+	d.err = &e;
+	d.f->n_stores = p->n_stores;
+	r = remote_new(p->keys, p->stores, p->n_stores, &d.r);
+	if (r == 0)
+		r = find(&d);
+	remote_free(d.r);
+	*ret = d.f;
+	if (r == 0)
+		return 0;
+	if (r == -EPROTO) /* authentic, yet not what we write */
+		r = -EBADMSG;
+	if (d.f->sequence && r != -EREMOTEIO)
+		return err_set(reterr, r, "commit %" PRIu64 " cannot be used: %s",
+			       d.f->sequence, e.text[0] ? e.text : err_str(r));
+	return err_set(reterr, r, "%s", e.text[0] ? e.text : err_str(r));
+}
+
+/* ---- into the ledger ---- */
+
+static int learn_piece(const struct recover_found *f, struct ledger *l,
+		       const uint64_t *store_ids, const struct recover_piece *p)
+{
+	const struct ledger_piece lp = {
+		.ordinal = p->ordinal,
+		.cid = p->cid,
+		.size = p->size,
+		.kind = p->kind,
+		/* The head's own piece: the next commit lists it. */
+		.seq = p->ordinal == f->trailer.piece ? 0 : f->sequence,
+		.live = p->size,
+		.created = (uint64_t)commit_info(f->commit)->time.s,
+	};
+	int r;
+
+	r = ledger_piece_learn(l, &lp);
+	for (size_t i = 0; i < f->n_stores && r >= 0; i++) {
+		const struct ledger_placement at = { .piece = p->ordinal,
+						     .store = store_ids[i],
+						     .state = LEDGER_STORED };
+
+		if (p->stores & 1u << i)
+			r = ledger_placement_set(l, &at);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int add_head(struct ledger *l, uint64_t sequence, uint64_t time,
+		    uint64_t piece, const uint8_t *hash, struct slice body)
+{
+	struct ledger_head h = { .seq = sequence,
+				 .state = LEDGER_CLAIMED,
+				 .time = time,
+				 .piece = piece,
+				 .body = body };
+	int r;
+
+	if (hash)
+		memcpy(h.hash, hash, sizeof(h.hash));
+	r = ledger_head_add(l, &h, NULL, 0, 0, NULL, 0);
+	return r < 0 ? r : 0;
+}
+
+static int add_newest(const struct recover_found *f, struct ledger *l)
+{
+	const struct commit_info *info = commit_info(f->commit);
+	_cleanup_buf_ struct buf attr, body;
+	struct head_info hi = { .root = info->root,
+				.inode_table = info->inode_table,
+				.catalogue = info->catalogue,
+				.device = info->device };
+	int r;
+
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	buf_init(&body, HEAD_BODY_MAX);
+	r = attr_encode(&info->root_attr, &attr);
+	hi.root_attr = buf_slice(&attr);
+	if (r == 0)
+		r = head_info_encode(&hi, &body);
+	if (r < 0)
+		return r;
+	return add_head(l, f->sequence, (uint64_t)info->time.s, f->trailer.piece,
+			commit_digest(f->commit), buf_slice(&body));
+}
+
+int recover_into(const struct recover_found *f, struct ledger *l,
+		 const uint64_t *store_ids, struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->n_pieces && r == 0; i++)
+		r = learn_piece(f, l, store_ids, &f->pieces[i]);
+	for (size_t i = 0; i < f->n_retained && r == 0; i++)
+		r = add_head(l, f->retained[i].sequence, f->retained[i].time, 0,
+			     NULL,
+			     slice(f->retained[i].body, f->retained[i].n_body));
+	if (r == 0)
+		r = add_newest(f, l);
+	if (r == 0)
+		r = ledger_set_u64(l, LEDGER_HEAD_SEEN, f->newest);
+	if (r >= 0)
+		r = ledger_set_u64(l, LEDGER_BASE, f->sequence);
+	return r < 0 ? err_set(reterr, r, "ledger.db: %s", err_str(r)) : 0;
+}
+
+int recover_root(const struct recover_found *f, struct cache_attr *ret_attr,
+		 struct buf *ret_link, uint64_t *ret_next_ino)
+{
+	const struct commit_info *info = commit_info(f->commit);
+
+	attr_to_cache(&info->root_attr, ret_attr);
+	*ret_next_ino = info->ino_next;
+	return link_encode(&info->root, ret_link);
+}

@@ -1,0 +1,130 @@
+/*
+ * rig.h - a device without a mount: cache, ledger, stores and both directions
+ *
+ * What the daemon wires, in one process and without FUSE: drive directories and
+ * stores are temporary folders below one root.  Every call that misses is
+ * fetched and asked again, as fuse/ does.  Failures end the test.
+ */
+#ifndef OUTBACK_RIG_H
+#define OUTBACK_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "cache/cache.h"
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+#include "dag/attr.h"
+#include "dag/commit.h"
+#include "ledger/convergence.h"
+#include "ledger/ledger.h"
+#include "net/loop.h"
+#include "net/work.h"
+#include "onboard/onboard.h"
+#include "provider/head.h"
+#include "provider/provider.h"
+#include "retrieve/recover.h"
+#include "retrieve/retrieve.h"
+#include "retrieve/snapshot.h"
+
+#define RIG_STORES_MAX 4
+#define RIG_WAIT_MS    60000
+#define RIG_GIVE_UP_MS 1500
+
+#define ok(call)                                                       \
+ do {                                                                  \
+  int ok_ = (call);                                                    \
+  if (ok_ < 0)                                                         \
+   fail_msg("%s:%d: %s: %s", __FILE__, __LINE__, #call, err_str(ok_)); \
+ } while (0)
+
+struct rig {
+	char root[64]; /* everything below it */
+	struct secret *entropy;
+	struct keys *keys;
+};
+
+struct device {
+	struct rig *rig;
+	char name[32];
+	struct io *io;
+	struct loop *loop;
+	struct work *work;
+	struct ledger *ledger;
+	struct provider *stores[RIG_STORES_MAX];
+	uint64_t ids[RIG_STORES_MAX];
+	size_t n_stores;
+	unsigned copies;
+	uint64_t piece_target;
+	struct retrieve *retrieve;
+	struct cache *cache;
+	struct onboard *onboard;
+};
+
+void rig_new(struct rig *r);
+void rig_free(struct rig *r);
+void rig_remove(struct rig *r, const char *name); /* rm -rf, below root */
+void rig_path(struct rig *r, const char *name, char *ret, size_t size);
+
+/* A new drive on stores "s0" … in the directory `name`; open, but not started. */
+void device_init(struct device *d, struct rig *r, const char *name,
+		 size_t n_stores, unsigned copies);
+/* The same directory again. */
+void device_open(struct device *d);
+void device_start(struct device *d);
+void device_close(struct device *d); /* unmount */
+
+/* With the keys only, into the empty directory `name`; `before` as recover.h. */
+void device_recover(struct device *d, struct rig *r, const char *name,
+		    size_t n_stores, unsigned copies, uint64_t before);
+/* Just the look at the stores. */
+int device_find(struct device *d, struct rig *r, const char *name, size_t n_stores,
+		uint64_t before, struct recover_found **ret, struct err *e);
+void device_find_end(struct device *d);
+
+int device_sync(struct device *d); /* commit, ship, claim; the result */
+
+/* ---- files, by path from the root ("a/b") ---- */
+
+uint64_t f_mkdir(struct device *d, const char *path);
+uint64_t f_write(struct device *d, const char *path, uint64_t off,
+		 const void *p, size_t n); /* makes the file */
+/* Bytes that follow from the seed. */
+uint64_t f_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
+		uint64_t seed);
+uint64_t f_lookup(struct device *d, const char *path, struct cache_attr *ret);
+void f_symlink(struct device *d, const char *path, const char *target);
+void f_node(struct device *d, const char *path, mode_t mode, dev_t rdev);
+void f_link(struct device *d, const char *from, const char *to);
+void f_unlink(struct device *d, const char *path);
+void f_rename(struct device *d, const char *from, const char *to);
+void f_truncate(struct device *d, const char *path, uint64_t size);
+void f_xattr(struct device *d, const char *path, const char *name,
+	     const void *p, size_t n);
+void f_set(struct device *d, const char *path, const struct cache_setattr *s);
+int f_read(struct device *d, const char *path, uint64_t off, uint8_t *dst,
+	   size_t n, size_t *ret_n);
+
+/* All of the tree as text: names, attributes, xattrs, holes, bytes (hashed).
+ * Heap.  A file that cannot be read says so in its line. */
+char *tree_text(struct device *d);
+void tree_same(const char *want, const char *got);
+
+/* ---- stores ---- */
+
+struct piece_file {
+	char name[128];
+	uint64_t size;
+};
+size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
+		    size_t max); /* ascending by time of change */
+uint64_t store_bytes(struct rig *r, const char *store);
+
+#endif

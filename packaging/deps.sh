@@ -24,7 +24,7 @@ deps_fedora_test='libcmocka-devel python3 python3-pytest
 	clang compiler-rt llvm clang-tools-extra cppcheck codespell
 	ShellCheck acl attr git sqlite rsync restic borgbackup fio'
 
-# For the second implementation that reads our formats (tests/package.json).
+# For the second implementation that reads our formats (tests/interop).
 deps_debian_node='nodejs npm ca-certificates'
 deps_fedora_node='nodejs npm ca-certificates'
 

@@ -86,16 +86,16 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 sets='build test'
-[ -f tests/package.json ] && sets="$sets node"
+command -v npm >/dev/null 2>&1 || sets="$sets node"
 if [ -n "$deps" ]; then
 	# shellcheck disable=SC2086 # a list of sets
 	deps_install $sets || exit 1
-	if [ -f tests/package-lock.json ] && ! cmp -s tests/package-lock.json \
-		tests/node_modules/.installed; then
+	lock=tests/interop/package-lock.json
+	if ! cmp -s "$lock" tests/interop/node_modules/.installed; then
 		echo "installing the Node packages of the tests"
-		(cd tests && npm ci --no-audit --no-fund --silent &&
+		(cd tests/interop && npm ci --no-audit --no-fund --silent &&
 			cp package-lock.json node_modules/.installed) ||
-			die "npm ci failed in tests/: is the network there?"
+			die "npm ci failed in tests/interop/: is the network there?"
 	fi
 fi
 

@@ -180,7 +180,8 @@ static int start_cache(struct daemon *d, struct err *reterr)
 	struct cache_params cp;
 
 	drive_cache_params(d->p->drive, &cp);
-	cp.read_only = d->p->read_only;
+	/* Read only is the kernel's business: what is fetched is kept here. */
+	cp.read_only = false;
 	cp.dirtied = on_dirtied;
 	cp.ctx = d;
 	if (d->engine)
@@ -243,7 +244,7 @@ static int start(struct daemon *d, enum daemon_part *part, struct err *reterr)
 	d->looping = true;
 	*part = DAEMON_ENGINE;
 	if (ops) {
-		r = ops->start(d->engine, d->cache, reterr);
+		r = ops->start(d->engine, d->cache, d->p->read_only, reterr);
 		if (r < 0)
 			return r;
 	}

@@ -53,6 +53,11 @@ struct daemon {
 /* The verbs of the control socket (daemon_verbs.c). */
 extern const struct control_verb daemon_verbs[];
 
+/* Those of daemon_store_verbs.c; they need an engine. */
+void daemon_verb_snapshots(void *ctx, struct control_call *call,
+			   const json_t *request);
+void daemon_verb_verify(void *ctx, struct control_call *call, const json_t *request);
+
 /* Loop thread: tell the waiting umounts and syncs how it ended, and forget. */
 void daemon_verbs_progress(struct daemon *d, const char *stage);
 void daemon_verbs_end(struct daemon *d, int err, const char *reason);

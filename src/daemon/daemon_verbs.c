@@ -184,8 +184,10 @@ void daemon_verbs_cancel_syncs(struct daemon *d)
 }
 
 const struct control_verb daemon_verbs[] = {
+	{ "snapshots", daemon_verb_snapshots },
 	{ "status", verb_status_start },
 	{ "sync", verb_sync_start },
 	{ "umount", verb_umount_start },
+	{ "verify", daemon_verb_verify },
 	{ NULL, NULL },
 };

@@ -8,7 +8,6 @@
 #include "daemon/drive.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,8 +19,7 @@
 #include "crypto/keys.h"
 #include "crypto/slot.h"
 #include "daemon/passphrase.h"
-
-#define NFTW_FDS 16
+#include "daemon/tree.h"
 
 static const char *env(const char *name)
 {
@@ -40,20 +38,6 @@ void drive_kdf_cost(struct slot_cost *ret)
 		ret->passes = strtoull(ops, NULL, 10);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path) < 0 ? -errno : 0;
-}
-
-static int remove_tree(const char *path)
-{
-	return nftw(path, remove_one, NFTW_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 /* What is being made: removed again unless `done`. */
 struct building {
 	char *tmp;
@@ -64,7 +48,7 @@ struct building {
 static void building_fini(struct building *b)
 {
 	if (b->fd >= 0 && !b->done)
-		(void)remove_tree(b->tmp); /* the next init does it again */
+		best_effort(tree_remove(b->tmp)); /* the next init again */
 	if (b->fd >= 0)
 		(void)close(b->fd);
 	free(b->tmp);
@@ -94,7 +78,7 @@ static int building_init(struct building *b, const char *home, const char *name,
 				       "drive '%.64s' is being made by another process",
 				       name);
 		}
-		r = remove_tree(b->tmp); /* left behind by a crash */
+		r = tree_remove(b->tmp); /* left behind by a crash */
 		if (b->fd >= 0)
 			(void)close(b->fd);
 		b->fd = -1;

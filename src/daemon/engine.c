@@ -24,6 +24,7 @@
 #include "onboard/onboard.h"
 #include "provider/provider.h"
 #include "retrieve/retrieve.h"
+#include "retrieve/snapshot.h"
 
 #define SYNC_TICK_MS 50
 
@@ -194,7 +195,8 @@ static int node_list(void *ctx, const struct link *dir,
 	return retrieve_list(ctx, dir, cb, cb_ctx, reterr);
 }
 
-static int engine_start(struct engine *e, struct cache *cache, struct err *reterr)
+static int engine_start(struct engine *e, struct cache *cache, bool read_only,
+			struct err *reterr)
 {
 	const struct config *c = &e->drive->config;
 	struct onboard_store stores[CONFIG_STORES_MAX];
@@ -215,6 +217,8 @@ static int engine_start(struct engine *e, struct cache *cache, struct err *reter
 	};
 	int r;
 
+	if (read_only)
+		return 0;
 	if (gethostname(e->device, sizeof(e->device)) < 0)
 		text_copy(e->device, sizeof(e->device), "unnamed");
 	e->device[sizeof(e->device) - 1] = '\0';
@@ -233,7 +237,8 @@ static void engine_dirtied(struct engine *e)
 
 static void engine_kick(struct engine *e)
 {
-	(void)onboard_request(e->onboard); /* nobody waits for it */
+	if (e->onboard)
+		(void)onboard_request(e->onboard); /* nobody waits for it */
 }
 
 /* ---- status ---- */
@@ -352,8 +357,10 @@ static void sync_tick(void *ctx)
 
 static int engine_sync(struct engine *e, struct engine_sync *s)
 {
-	struct sync_state *st = calloc(1, sizeof(*st));
+	struct sync_state *st = e->onboard ? calloc(1, sizeof(*st)) : NULL;
 
+	if (!e->onboard)
+		return -EROFS;
 	if (!st)
 		return -ENOMEM;
 	st->ticket = onboard_request(e->onboard);
@@ -371,6 +378,25 @@ static void engine_sync_cancel(struct engine *e, struct engine_sync *s)
 	(void)e;
 	if (st)
 		st->cancelled = true; /* the next tick says so */
+}
+
+/* ---- what is kept, and whether it is sound ---- */
+
+static int engine_snapshots(struct engine *e,
+			    int (*cb)(void *ctx, const struct snapshot *s),
+			    void *ctx)
+{
+	return snapshot_list(e->ledger, cb, ctx);
+}
+
+static int engine_verify(struct engine *e, unsigned percent,
+			 void (*found)(void *ctx, const char *sentence),
+			 void (*progress)(void *ctx, uint64_t done, uint64_t total),
+			 void *ctx, struct err *reterr)
+{
+	if (!e->onboard)
+		return err_set(reterr, -EROFS, "the drive is mounted read only");
+	return onboard_verify(e->onboard, percent, found, progress, ctx, reterr);
 }
 
 /* ---- stop ---- */
@@ -413,6 +439,8 @@ static const struct engine_ops engine_stores = {
 	.kick = engine_kick,
 	.sync = engine_sync,
 	.sync_cancel = engine_sync_cancel,
+	.snapshots = engine_snapshots,
+	.verify = engine_verify,
 	.stop = engine_stop,
 	.close = engine_close,
 };

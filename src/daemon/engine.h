@@ -14,6 +14,7 @@
  *   start(cache)                main thread, cache open, loop running
  *   dirtied                     any thread
  *   status, kick, sync, …       loop thread
+ *   verify                      any thread but the loop; ends with stop
  *   stop                        main thread: end what is under way (it resumes
  *                               at the next mount); may wait for the loop;
  *                               afterwards no thread of it touches the cache
@@ -38,6 +39,7 @@ struct engine;
 struct engine_sync;
 struct err;
 struct loop;
+struct snapshot;
 struct source;
 
 #define ENGINE_TEXT_MAX   192
@@ -82,7 +84,9 @@ struct engine_ops {
 	int (*open)(const struct drive *drive, struct loop *loop,
 		    struct engine **ret, struct err *reterr);
 	struct source *(*source)(struct engine *e);
-	int (*start)(struct engine *e, struct cache *cache, struct err *reterr);
+	/* read_only: nothing will ever be committed from here */
+	int (*start)(struct engine *e, struct cache *cache, bool read_only,
+		     struct err *reterr);
 	void (*dirtied)(struct engine *e);
 	void (*status)(struct engine *e, struct engine_status *ret);
 
@@ -92,6 +96,19 @@ struct engine_ops {
 	/* Commit now, and call back when all of it is at the stores. */
 	int (*sync)(struct engine *e, struct engine_sync *s);
 	void (*sync_cancel)(struct engine *e, struct engine_sync *s);
+
+	/* The retained commits, oldest first; the callback copies and returns. */
+	int (*snapshots)(struct engine *e,
+			 int (*cb)(void *ctx, const struct snapshot *s), void *ctx);
+
+	/*
+	 * Read pieces back from every store that should hold them.  Blocks: on
+	 * a thread of the caller's.  The number of faults, or -errno.
+	 */
+	int (*verify)(struct engine *e, unsigned percent,
+		      void (*found)(void *ctx, const char *sentence),
+		      void (*progress)(void *ctx, uint64_t done, uint64_t total),
+		      void *ctx, struct err *reterr);
 	void (*stop)(struct engine *e);
 	void (*close)(struct engine *e);
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define UNITS_MAX ((uint64_t)INT64_MAX)
 
@@ -179,4 +180,27 @@ void units_say_time(uint64_t ms, char ret[static UNITS_TEXT_MAX])
 	else
 		(void)snprintf(ret, UNITS_TEXT_MAX, "%llu d %llu h", s / 86400,
 			       s % 86400 / 3600);
+}
+
+int units_number(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	if (errno == ERANGE)
+		return -ERANGE;
+	return *end ? -EINVAL : 0;
+}
+
+void units_say_date(int64_t seconds, char ret[static UNITS_TEXT_MAX])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) ||
+	    strftime(ret, UNITS_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		text_copy(ret, UNITS_TEXT_MAX, "unknown time");
 }

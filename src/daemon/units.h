@@ -18,6 +18,9 @@
 must_check int units_parse_size(const char *text, uint64_t *ret_bytes);
 must_check int units_parse_time(const char *text, uint64_t *ret_ms);
 
+/* A plain number: digits and nothing else.  -EINVAL, -ERANGE. */
+must_check int units_number(const char *text, uint64_t *ret);
+
 /* Exact, in the form that units_parse_*() reads back: "20G", "1500ms". */
 void units_write_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
 void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
@@ -25,5 +28,8 @@ void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
 /* Rounded, for people: "1.5 GiB", "3 min 20 s". */
 void units_say_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
 void units_say_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
+
+/* Local time: "2026-11-21 15:04:05". */
+void units_say_date(int64_t seconds, char ret[static UNITS_TEXT_MAX]);
 
 #endif

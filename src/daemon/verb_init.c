@@ -6,9 +6,9 @@
 #include "crypto/secret.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
+#include "daemon/newdrive.h"
 #include "daemon/passphrase.h"
 #include "daemon/stores.h"
-#include "daemon/units.h"
 #include "daemon/verbs.h"
 #include "daemon/words_out.h"
 #include "ledger/convergence.h"
@@ -27,30 +27,10 @@ static const struct cli_option options[] = {
 /* The config that the options ask for, checked. */
 static int config_of(const struct cli *cli, struct config *c, struct err *why)
 {
-	static const struct {
-		const char *option, *key;
-	} map[] = {
-		{ "store", "store" },
-		{ "copies", "copies" },
-		{ "cache-size", "cache_size" },
-	};
 	_cleanup_free_ char *dir = NULL;
 	int r;
 
-	config_init(c);
-	for (size_t i = 0; i < ARRAY_LEN(map); i++) {
-		const struct cli_value *v = cli_value(cli, map[i].option);
-
-		for (int j = 0; j < v->n; j++) {
-			r = config_set(c, map[i].key, v->v[j], why);
-			if (r < 0)
-				return r;
-		}
-	}
-	if (c->n_stores == 0)
-		return err_set(why, -EINVAL,
-			       "a drive needs a store: --store dir:///path/on/another/disk");
-	r = config_check(c, why);
+	r = newdrive_config(cli, c, why);
 	if (r < 0)
 		return r;
 	r = path_drive_dir(verbs_drive(cli), &dir);

@@ -22,6 +22,8 @@
 #include "daemon/mounts.h"
 #include "daemon/notify.h"
 #include "daemon/passphrase.h"
+#include "daemon/snapmount.h"
+#include "daemon/units.h"
 #include "daemon/verbs.h"
 #include "fuse/session.h"
 
@@ -35,6 +37,7 @@ static const struct cli_option options[] = {
 	CLI_PASSFILE,
 	CLI_EXTPASS,
 	{ "options", 'o', true, "OPTS", "mount options, with commas" },
+	{ "snapshot", 0, false, "N", "show commit N, read only" },
 	{ "foreground", 'f', false, NULL, "stay in the foreground, log to stderr" },
 	{ "verbose", 'v', false, NULL, "log more" },
 	CLI_END,
@@ -47,7 +50,8 @@ struct mounting {
 	const char *mountpoint;
 	bool foreground;
 	bool read_only;
-	int ready_fd; /* the parent's pipe; -1: foreground */
+	uint64_t snapshot; /* 0: the drive itself */
+	int ready_fd;      /* the parent's pipe; -1: foreground */
 };
 
 /* ---- the parent ---- */
@@ -124,20 +128,43 @@ static int exit_of_part(enum daemon_part part, int r)
 	}
 }
 
+/* The drive itself, alone; or a temporary one that shows a snapshot. */
+static int unlock(struct mounting *m, struct drive *d, struct drive **ret_shown)
+{
+	struct err why = { "" };
+	int code, r = 0;
+
+	if (!m->opt.snapshot[0])
+		r = drive_lock(d, &why);
+	if (r < 0)
+		return exits_err(r, &why, "locking the drive");
+	r = drive_unlock(d, &m->from, NULL, &why);
+	if (r < 0) {
+		code = (int)exits_of(r);
+		return exits_say(code == EXITS_GENERIC ? EXITS_PASSWORD : code,
+				 "%s", why.text[0] ? why.text : err_str(r));
+	}
+	if (!m->opt.snapshot[0])
+		return 0;
+	m->read_only = true;
+	r = snapmount_open(d, m->snapshot, ret_shown, &why);
+	return r < 0 ? exits_err(r, &why, "opening the snapshot") : 0;
+}
+
 static int serve(struct mounting *m)
 {
+	_cleanup_(snapmount_closep) struct drive *shown = NULL;
 	_cleanup_drive_ struct drive *d = NULL;
 	struct daemon_params p = {
 		.mountpoint = m->mountpoint,
 		.opts = m->opt.rest[0] ? m->opt.rest : NULL,
-		.read_only = m->read_only,
 		.engine = engine_default(),
 		.ready = on_ready,
 		.ctx = m,
 	};
 	enum daemon_part part = DAEMON_CONTROL;
 	struct err why = { "" };
-	int code, r = verbs_prepare();
+	int r = verbs_prepare();
 
 	if (r)
 		return r;
@@ -148,18 +175,13 @@ static int serve(struct mounting *m)
 				 "%s", why.text[0] ? why.text : err_str(r));
 	if (m->opt.has_cache_size)
 		d->config.cache_size = m->opt.cache_size;
-	r = drive_lock(d, &why);
-	if (r < 0)
-		return exits_err(r, &why, "locking the drive");
-	r = drive_unlock(d, &m->from, NULL, &why);
-	if (r < 0) {
-		code = (int)exits_of(r);
-		return exits_say(code == EXITS_GENERIC ? EXITS_PASSWORD : code,
-				 "%s", why.text[0] ? why.text : err_str(r));
-	}
+	r = unlock(m, d, &shown);
+	if (r)
+		return r;
 	if (!m->foreground && setsid() < 0)
 		return exits_err(-errno, NULL, "leaving the terminal");
-	p.drive = d;
+	p.drive = shown ? shown : d;
+	p.read_only = m->read_only;
 	r = daemon_run(&p, &part, &why);
 	notify_systemd("STOPPING=1");
 	if (r == 0)
@@ -275,6 +297,19 @@ static void fill_from_options(struct mounting *m)
 	m->foreground |= m->opt.foreground;
 }
 
+/* --snapshot or -o snapshot=N. */
+static int snapshot_from_options(struct mounting *m, const char *given)
+{
+	if (given)
+		text_copy(m->opt.snapshot, sizeof(m->opt.snapshot), given);
+	if (m->opt.snapshot[0] &&
+	    (units_number(m->opt.snapshot, &m->snapshot) < 0 || m->snapshot == 0))
+		return exits_say(
+			EXITS_USAGE,
+			"--snapshot wants the number of a commit; see fildrive snapshots");
+	return 0;
+}
+
 static int run(const struct cli *cli)
 {
 	_cleanup_free_ struct mounting *m = calloc(1, sizeof(*m));
@@ -294,7 +329,8 @@ static int run(const struct cli *cli)
 	m->foreground = cli_flag(cli, "foreground");
 	m->opt.verbose |= cli_flag(cli, "verbose");
 	fill_from_options(m);
-	return mount_drive(m, cli->args[0]);
+	r = snapshot_from_options(m, cli_get(cli, "snapshot"));
+	return r ? r : mount_drive(m, cli->args[0]);
 }
 
 const struct cli_verb verb_mount = {
@@ -348,6 +384,8 @@ int verbs_mount_helper(int argc, char **argv)
 		m->drive = words[0];
 	m->from.prompt = "Passphrase";
 	fill_from_options(m);
+	if (snapshot_from_options(m, NULL))
+		return MOUNT_USAGE;
 	m->foreground = false;
 	r = mount_drive(m, words[1]);
 	if (r == EXITS_OK)

@@ -19,9 +19,13 @@ extern const struct cli_verb verb_help;
 extern const struct cli_verb verb_init;
 extern const struct cli_verb verb_mount;
 extern const struct cli_verb verb_passwd;
+extern const struct cli_verb verb_publish;
+extern const struct cli_verb verb_recover;
+extern const struct cli_verb verb_snapshots;
 extern const struct cli_verb verb_status;
 extern const struct cli_verb verb_sync;
 extern const struct cli_verb verb_umount;
+extern const struct cli_verb verb_verify;
 extern const struct cli_verb verb_version;
 
 /* In the order of the help; NULL after the last. */

@@ -1,0 +1,136 @@
+#include "daemon/recovery.h"
+
+#include <errno.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cache/cache.h"
+#include "crypto/keys.h"
+#include "crypto/link.h"
+#include "daemon/config.h"
+#include "dag/commit.h"
+#include "ledger/convergence.h"
+#include "ledger/ledger.h"
+#include "net/loop.h"
+#include "provider/provider.h"
+#include "retrieve/recover.h"
+
+struct recovery {
+	const struct config *config;
+	const struct keys *keys;
+	struct loop *loop;
+	struct provider *providers[CONFIG_STORES_MAX];
+	bool attached[CONFIG_STORES_MAX];
+	size_t n;
+	struct recover_found *found;
+};
+
+static int open_stores(struct recovery *r, struct err *reterr)
+{
+	struct err first = { "" };
+	size_t n_attached = 0;
+	int rc;
+
+	for (size_t i = 0; i < r->config->n_stores; i++) {
+		struct provider_params p = { .url = r->config->stores[i],
+					     .loop = r->loop };
+		struct provider_req req = { .verb = PROVIDER_ATTACH };
+
+		rc = provider_new(&p, &r->providers[i], reterr);
+		if (rc < 0)
+			return rc;
+		r->n++;
+		rc = provider_call(r->providers[i], &req);
+		r->attached[i] = rc == 0;
+		n_attached += rc == 0;
+		if (rc < 0)
+			err_set(&first, rc, "%s", req.err.text);
+	}
+	return n_attached ? 0 : err_set(reterr, -EREMOTEIO, "%s", first.text);
+}
+
+int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
+		  struct recovery **ret, struct err *reterr)
+{
+	struct recovery *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	*ret = r;
+	r->config = c;
+	r->keys = k;
+	rc = loop_new(&r->loop);
+	if (rc == 0)
+		rc = loop_start(r->loop);
+	if (rc == 0)
+		rc = open_stores(r, reterr);
+	if (rc < 0)
+		return rc;
+	struct recover_params p = {
+		.keys = k, .stores = r->providers, .n_stores = r->n, .before = before
+	};
+
+	return recover_find(&p, &r->found, reterr);
+}
+
+const struct recover_found *recovery_found(const struct recovery *r)
+{
+	return r ? r->found : NULL;
+}
+
+static int fill_ledger(struct recovery *r, struct io *io, struct err *reterr)
+{
+	const struct commit_info *info = commit_info(r->found->commit);
+	struct ledger_params lp = { .io = io, .key = keys_secret(r->keys, KEYS_DB) };
+	const char *urls[CONFIG_STORES_MAX];
+	uint64_t ids[CONFIG_STORES_MAX];
+	struct ledger *l = NULL;
+	int rc;
+
+	memcpy(lp.drive_id, keys_drive_id(r->keys), sizeof(lp.drive_id));
+	for (size_t i = 0; i < r->n; i++)
+		urls[i] = r->config->stores[i];
+	rc = ledger_format(io, r->keys, commit_convergence(r->found->commit),
+			   info->epoch, reterr);
+	if (rc == 0)
+		rc = ledger_open(&lp, &l, reterr);
+	if (rc == 0)
+		rc = ledger_stores_set(l, urls, r->n, ids);
+	for (size_t i = 0; i < r->n && rc == 0; i++)
+		if (r->attached[i])
+			rc = ledger_store_ident(l, ids[i],
+						provider_id(r->providers[i]));
+	if (rc == 0)
+		rc = recover_into(r->found, l, ids, reterr);
+	ledger_close(l);
+	return rc;
+}
+
+int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *reterr)
+{
+	_cleanup_buf_ struct buf link = { .max = LINK_ENCODED_MAX };
+	struct cache_attr root;
+	uint64_t next_ino;
+	int rc;
+
+	rc = fill_ledger(r, p->io, reterr);
+	if (rc == 0)
+		rc = recover_root(r->found, &root, &link, &next_ino);
+	return rc < 0 ? rc :
+			cache_format_from(p, &root, buf_slice(&link), next_ino,
+					  reterr);
+}
+
+void recovery_close(struct recovery *r)
+{
+	if (!r)
+		return;
+	recover_found_free(r->found);
+	for (size_t i = 0; i < r->n; i++)
+		provider_free(r->providers[i]);
+	if (r->loop)
+		loop_stop(r->loop);
+	loop_free(r->loop);
+	free(r);
+}

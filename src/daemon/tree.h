@@ -1,0 +1,13 @@
+/*
+ * tree.h - a folder and all below it goes
+ *
+ * Never through a symlink, never into another mount.  Threading: any.
+ */
+#ifndef DAEMON_TREE_H
+#define DAEMON_TREE_H
+
+#include "base/util.h"
+
+must_check int tree_remove(const char *path);
+
+#endif

@@ -1,0 +1,174 @@
+/* verb_recover.c - fildrive recover: words and stores to a drive */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+#include "daemon/drive.h"
+#include "daemon/exits.h"
+#include "daemon/newdrive.h"
+#include "daemon/passphrase.h"
+#include "daemon/recovery.h"
+#include "daemon/units.h"
+#include "daemon/verbs.h"
+#include "daemon/words_out.h"
+#include "dag/commit.h"
+#include "retrieve/recover.h"
+
+static const struct cli_option options[] = {
+	CLI_DRIVE,
+	{ "store", 's', true, "URL",
+	  "where the drive was kept: dir:///absolute/path" },
+	{ "words-file", 'w', false, "FILE",
+	  "the 24 recovery words; - is standard input" },
+	{ "copies", 'n', false, "N", "stores that must hold each piece; default 1" },
+	CLI_PASSFILE,
+	CLI_EXTPASS,
+	{ "before", 0, false, "N", "the newest commit below number N" },
+	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
+	CLI_END,
+};
+
+/* What each store knew, when they do not agree; what is nowhere. */
+static void print_warnings(const struct recover_found *f, const struct config *c)
+{
+	for (size_t i = 0; i < f->n_stores; i++) {
+		const struct recover_store *s = &f->stores[i];
+
+		if (s->status < 0)
+			(void)fprintf(stderr, "fildrive: warning: %s: %s\n",
+				      c->stores[i], s->why);
+		else if (s->sequence < f->newest)
+			(void)fprintf(stderr,
+				      "fildrive: warning: %s knows only commit %" PRIu64
+				      " of %" PRIu64
+				      ": it was away, or is an older copy\n",
+				      c->stores[i], s->sequence, f->newest);
+		if (s->head_damaged)
+			(void)fprintf(stderr,
+				      "fildrive: warning: %s holds a damaged copy of the newest commit\n",
+				      c->stores[i]);
+	}
+	if (f->n_missing)
+		(void)fprintf(stderr,
+			      "fildrive: warning: %zu pieces (%" PRIu64
+			      " bytes) are at no store: files in them cannot be read\n",
+			      f->n_missing, f->missing_bytes);
+}
+
+static void print_found(const struct recover_found *f, const char *name)
+{
+	const struct commit_info *info = commit_info(f->commit);
+	char date[UNITS_TEXT_MAX];
+
+	units_say_date(info->time.s, date);
+	exits_out("Drive '%s' is recovered: commit %" PRIu64 " of %s", name,
+		  f->sequence, date);
+	if (info->device.n)
+		exits_out(", made on %.*s", (int)info->device.n,
+			  (const char *)info->device.p);
+	exits_out(".\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);
+}
+
+static int format(void *ctx, const struct cache_params *p, struct keys *keys,
+		  struct err *reterr)
+{
+	(void)keys; /* the same as those that looked */
+	return recovery_fill(ctx, p, reterr);
+}
+
+/* Found nothing: what the person can do about it. */
+static int say_not_found(int r, const struct recovery *rec, const struct err *why)
+{
+	const struct recover_found *f = recovery_found(rec);
+
+	if (f && f->sequence > 1 && (r == -EBADMSG || r == -ENODATA))
+		return exits_say(EXITS_INTEGRITY,
+				 "%s; an older commit may do: recover --before %" PRIu64,
+				 why->text, f->sequence);
+	if (r == -ENOENT)
+		return exits_say(EXITS_INTEGRITY, "%s",
+				 why->text[0] ?
+					 why->text :
+					 "these stores hold no drive of these words");
+	return exits_err(r, why, "recover");
+}
+
+static int recover(const struct cli *cli, const struct config *c,
+		   const struct secret *entropy)
+{
+	_cleanup_passphrase_ struct passphrase *p = NULL;
+	_cleanup_recovery_ struct recovery *rec = NULL;
+	_cleanup_keys_ struct keys *keys = NULL;
+	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
+	const char *before = cli_get(cli, "before");
+	struct drive_new n = { .name = verbs_drive(cli),
+			       .config = c,
+			       .entropy = entropy,
+			       .format = format };
+	struct err why = { "" };
+	uint64_t limit = 0;
+	int r;
+
+	if (before && (units_number(before, &limit) < 0 || limit < 2))
+		return exits_say(EXITS_USAGE,
+				 "--before wants the number of a commit, 2 or more");
+	r = passphrase_from_cli(cli, "passfile", "extpass", &from, &why);
+	if (r < 0)
+		return exits_say(EXITS_USAGE, "%s", why.text);
+	r = keys_from_entropy(entropy, &keys);
+	if (r < 0)
+		return exits_err(r, NULL, "the keys");
+	r = recovery_open(c, keys, limit, &rec, &why);
+	if (r < 0)
+		return say_not_found(r, rec, &why);
+	print_warnings(recovery_found(rec), c);
+	r = passphrase_read(&from, &p, &why);
+	if (r < 0)
+		return exits_say(EXITS_PASSWORD, "%s",
+				 why.text[0] ? why.text : err_str(r));
+	n.passphrase = p;
+	n.ctx = rec;
+	r = drive_create(&n, &why);
+	if (r < 0)
+		return exits_err(r, &why, "making the drive");
+	print_found(recovery_found(rec), n.name);
+	return EXITS_OK;
+}
+
+static int run(const struct cli *cli)
+{
+	_cleanup_free_ struct config *c = malloc(sizeof(*c));
+	_cleanup_secret_ struct secret *entropy = NULL;
+	const char *words = cli_get(cli, "words-file");
+	struct err why = { "" };
+	int r = verbs_prepare();
+
+	if (r)
+		return r;
+	if (!c)
+		return exits_err(-ENOMEM, NULL, "recover");
+	r = drive_check_free(verbs_drive(cli), &why);
+	if (r < 0)
+		return exits_say(EXITS_CONFIG, "%s", why.text);
+	r = newdrive_config(cli, c, &why);
+	if (r < 0)
+		return exits_say(EXITS_CONFIG, "%s", why.text);
+	r = words_out_read(words ? words : "-", &entropy, &why);
+	if (r < 0)
+		return exits_say(EXITS_PASSWORD, "%s",
+				 why.text[0] ? why.text : err_str(r));
+	return recover(cli, c, entropy);
+}
+
+const struct cli_verb verb_recover = {
+	.name = "recover",
+	.args = "",
+	.summary = "bring a drive back from its words and stores",
+	.details = "Takes seconds, whatever the drive's size: files are fetched when they are\n"
+		   "read. Another device that still writes to the drive is fenced off by the\n"
+		   "first commit made here.",
+	.options = options,
+	.run = run,
+};

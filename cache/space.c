@@ -253,8 +253,9 @@ int cache_statfs(struct cache *c, struct cache_statfs *ret)
 	left = room(c, &limit) + clean_blocks(c) * CACHE_BLOCK;
 	ret->blocks = limit / CACHE_BLOCK;
 	ret->free = MIN(left, limit) / CACHE_BLOCK;
-	ret->files = c->inodes.in_db + c->inodes.n_dirty;
+	/* There is no limit of ours; 2^32 more are what a person can picture. */
 	ret->files_free = UINT32_MAX;
+	ret->files = c->inodes.in_db + c->inodes.n_dirty + ret->files_free;
 	lock_drop(&c->lock);
 	return 0;
 }

@@ -14,7 +14,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
 import { openDrive } from './fildrive.mjs';
-import { verifyLists, verifyPieces } from './verify.mjs';
+import { verifyLists, verifyPieces, verifyShapes } from './verify.mjs';
 import { check, fsdecode, hex } from './wire.mjs';
 
 const NS = 1000000000n;
@@ -73,6 +73,7 @@ export async function manifest(drive, sequence = null, pieces = true) {
 		retained: retained.map((r) => `${r.sequence}`), history,
 		listed: await verifyLists(drive),
 		pieces: pieces ? (await verifyPieces(drive)).map((p) => p.parts) : [],
+		shapes: pieces ? await verifyShapes(drive) : {},
 		blocks: drive.blocks,
 		links: [...inodes.values()].filter((n) => n.length > 1)
 			.map((n) => n.sort()).sort(),

@@ -279,7 +279,9 @@ function checkShard(node, level) {
 		'shard: fanout or hash');
 	const bits = new Set();
 	const count = new Map();
-	for (const l of node.links) {
+	for (const [i, l] of node.links.entries()) {
+		check(i === 0 || Buffer.compare(node.links[i - 1].name, l.name) < 0,
+			'shard: order of links');
 		const digits = l.name.subarray(0, 2).toString('latin1');
 		check(/^[0-9A-F]{2}$/.test(digits), 'shard: name of a link');
 		const bucket = parseInt(digits, 16);

@@ -106,6 +106,10 @@ def build(top):
     os.mkdir(at(b'many'))
     for i in range(1500):
         write(at(b'many', b'an entry with number %d' % i), b'%d' % i)
+    for n in range(112, 152, 4):  # about the size where shards begin
+        os.mkdir(at(b'about %d' % n))
+        for i in range(n):
+            os.symlink('over there', at(b'about %d' % n, b'entry %d' % i))
     for when, name in ((-1500000001, b'size 1'), (1, b'size 127'),
                        (2**33 * 10**9 + 999999999, b'size 128')):
         os.utime(at(b'a', name), ns=(0, when))
@@ -125,6 +129,11 @@ def _written(drive):
     os.rename(os.path.join(drive.mnt, 'a', 'b'),
               os.path.join(drive.mnt, 'many', 'moved'))
     write(os.path.join(drive.mnt, 'new'), b'new')
+    for i in range(2, 148):
+        os.unlink(os.path.join(drive.mnt, 'about 148', f'entry {i}'))
+    for i in range(112, 1000):
+        os.symlink('over there',
+                   os.path.join(drive.mnt, 'about 112', f'entry {i}'))
     second = picture(drive.mnt)
     drive.sync()
     return drive, first, at_first, second
@@ -137,6 +146,7 @@ def test_the_second_reader_finds_what_stood_on_the_mount(written):
     assert int(found['sequence']) > at_first
     assert found['inodes'] == found['counted']['inodes']
     assert found['blocks']['seen'] == found['blocks']['keyed']
+    assert found['shapes']['sharded'] >= 4
     assert sum(p['commit'] for p in found['pieces']) == int(found['sequence'])
 
 
@@ -181,3 +191,18 @@ def test_one_of_two_stores_is_enough(drives):
     drive.sync()
     for store in drive.stores:
         assert_same(want, as_picture(manifest(drive, stores=[store])))
+
+
+def test_compressed_contents_open(drives):
+    drive = drives().init()
+    drive.run('config', '--drive', drive.name, 'compress', 'all')
+    drive.mount()
+    text = b'%d bottles of beer on the wall\n'
+    write(os.path.join(drive.mnt, 'text'),
+          b''.join(text % i for i in range(60000)))
+    write(os.path.join(drive.mnt, 'noise'), os.urandom(MIB + 777))
+    want = picture(drive.mnt)
+    drive.sync()
+    found = manifest(drive)
+    assert_same(want, as_picture(found))
+    assert found['blocks']['compressed'] >= 2

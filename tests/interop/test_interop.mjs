@@ -157,6 +157,17 @@ test('another store answers for a spoiled one', async () => {
 	assert.equal(m.entries.length, 4);
 });
 
+test('indexes answer where a place is unknown or wrong', async () => {
+	const drive = await openDrive(EXAMPLE.words, [await goldenStore()]);
+	const { root } = drive.commit;
+	for (const place of [null, { ...root.place, offset: 36, length: 318 },
+		{ ...root.place, ordinal: 77n }, { ...root.place, offset: 99999 }])
+		assert.equal(hex(await drive.load({ ...root, place })),
+			EXAMPLE.root_body);
+	await assert.rejects(drive.load({ ...root, place: null,
+		digest: Buffer.alloc(32) }), /no piece has block/);
+});
+
 test('stock CAR readers read a piece', async () => {
 	const { roots, blocks } = await readCar(GOLDEN);
 	assert.equal(roots.length, 1);

@@ -11,6 +11,7 @@ import { RAW, decodeNode, decodeXattrBlock } from './node.mjs';
 import { TRAILER_SECTION } from './piece.mjs';
 import { check, equal, hex, isZero } from './wire.mjs';
 
+const BASIC_MAX = 16384;
 const OPENED = {
 	2: ['file'], 3: ['directory', 'shard'], 4: ['shard'], 5: ['symlink'],
 	7: ['directory', 'shard'], 8: ['directory', 'shard'],
@@ -107,4 +108,50 @@ export async function verifyLists(drive) {
 		check(piece.size === p.size, `${p.text}: size`);
 	}
 	return listed.size;
+}
+
+const varintSize = (n) => Math.max(1, Math.ceil(n.toString(2).length / 7));
+const framed = (n) => varintSize(n) + n;
+
+/* The encoded size, without x_places, of a basic directory of these entries. */
+function basicSize(list) {
+	let links = 0;
+	let data = 2;
+	for (const { name, link, attr } of list) {
+		const cid = link.kind === 'sealed' ? 36 : 4 + link.bytes.length;
+		const pbLink = 1 + framed(cid) + 1 + framed(name.length) + 1 +
+			varintSize(link.tsize);
+		links += 1 + framed(pbLink);
+		data += 2 + framed(attr.length);
+	}
+	if (list.length)
+		data += 2 + framed(32 * list.length);
+	return links + 1 + framed(data);
+}
+
+/*
+ * A directory is basic exactly while that size is at most 16,384, and a name in
+ * a shard stands no deeper than others make it.  Returns the number of
+ * directories of each kind.
+ */
+export async function verifyShapes(drive) {
+	const count = { basic: 0, sharded: 0 };
+	for await (const dir of drive.walk()) {
+		if (dir.type !== 'directory')
+			continue;
+		const list = [];
+		let root = null;
+		const below = (link, node) => {
+			root ??= node;
+			check(node === root || node.links.length > 1 ||
+				node.links[0]?.name.length === 2, 'shard of one name');
+		};
+		for await (const e of drive.entries(dir.link, below))
+			list.push(e);
+		const basic = basicSize(list) <= BASIC_MAX;
+		check(basic === (root.type === 'directory'),
+			`${dir.path}: ${root.type} of ${list.length} entries`);
+		count[basic ? 'basic' : 'sharded']++;
+	}
+	return count;
 }

@@ -109,13 +109,14 @@ export function fields(bytes, spec, what) {
 		check(number > 0n && (wire === 0 || wire === 2),
 			`${what}: tag ${tag}`);
 		const value = wire === 0 ? c.varint() : c.take(c.size());
-		check(number > last || (number === last && type === 'b*'),
-			`${what}: field ${number} after ${last}`);
+		check(number > last || (number === last &&
+			(type === 'b*' || (!type && number >= 64n))),
+		`${what}: field ${number} after ${last}`);
 		last = number;
-		check(wire === 0 ? value !== 0n : value.length > 0,
-			`${what}: field ${number} is 0 or empty`);
 		if (!name)
 			continue;
+		check(wire === 0 ? value !== 0n : value.length > 0,
+			`${what}: field ${number} is 0 or empty`);
 		check((wire === 2) === type.startsWith('b'),
 			`${what}: wire type of field ${number}`);
 		if (type === 'b*')

@@ -324,18 +324,41 @@ int cache_close(struct cache *c)
 
 /* ---- format ---- */
 
-static int write_root(struct cache *c, const struct cache_attr *attr,
-		      struct slice link, uint64_t next_ino)
+static int write_root_xattrs(struct cache *c, const struct source_entry *root)
+{
+	struct db_stmt *s = c->st[STMT_xattr_put];
+	int r = 0;
+
+	for (size_t k = 0; k < root->n_xattrs && r >= 0; k++) {
+		const struct source_xattr *x = &root->xattrs[k];
+
+		if (x->name.n == 0 || x->name.n > CACHE_NAME_MAX ||
+		    x->value.n > CACHE_XATTR_MAX)
+			return -EPROTO;
+		db_bind_u64(s, 1, CACHE_ROOT_INO);
+		db_bind_blob(s, 2, x->name);
+		db_bind_blob(s, 3, x->value);
+		r = db_run(s);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int write_root(struct cache *c, const struct source_entry *root,
+		      uint64_t next_ino)
 {
 	struct inode *i;
 	int r = inode_new(c, CACHE_ROOT_INO, &i);
 
 	if (r < 0)
 		return r;
-	inode_from_attr(i, attr);
+	inode_from_attr(i, root->attr);
 	i->parent = CACHE_ROOT_INO;
-	r = inode_set_link(i, link);
-	if (link.n == 0) {
+	r = inode_set_link(i, root->link);
+	if (r == 0)
+		r = write_root_xattrs(c, root);
+	if (root->n_xattrs)
+		i->flags |= INODE_XATTR;
+	if (root->link.n == 0) {
 		i->flags |= INODE_LOADED;
 		i->mgen = i->dgen = c->gen;
 	}
@@ -352,8 +375,8 @@ static int write_root(struct cache *c, const struct cache_attr *attr,
 	return r;
 }
 
-static int format(const struct cache_params *p, const struct cache_attr *attr,
-		  struct slice link, uint64_t next_ino, struct err *reterr)
+static int format(const struct cache_params *p, const struct source_entry *root,
+		  uint64_t next_ino, struct err *reterr)
 {
 	struct cache *c = new_cache(p);
 	int r;
@@ -379,7 +402,7 @@ static int format(const struct cache_params *p, const struct cache_attr *attr,
 	if (r == 0)
 		r = db_prepare_all(c->db, sql, N_STMTS, c->st);
 	if (r == 0)
-		r = write_root(c, attr, link, next_ino);
+		r = write_root(c, root, next_ino);
 	if (r == 0)
 		r = db_commit(c->db);
 	if (r < 0)
@@ -405,13 +428,23 @@ int cache_format(const struct cache_params *p, const struct cache_root *root,
 				.ctime = now,
 				.btime = now };
 
-	return format(p, &a, SLICE_NONE, CACHE_ROOT_INO + 1, reterr);
+	const struct source_entry e = { .attr = &a };
+
+	return format(p, &e, CACHE_ROOT_INO + 1, reterr);
+}
+
+int cache_format_entry(const struct cache_params *p, const struct source_entry *root,
+		       uint64_t next_ino, struct err *reterr)
+{
+	if (!S_ISDIR(root->attr->mode) || next_ino <= CACHE_ROOT_INO)
+		return err_set(reterr, -EPROTO, "the commit's root is no directory");
+	return format(p, root, next_ino, reterr);
 }
 
 int cache_format_from(const struct cache_params *p, const struct cache_attr *attr,
 		      struct slice link, uint64_t next_ino, struct err *reterr)
 {
-	if (!S_ISDIR(attr->mode) || next_ino <= CACHE_ROOT_INO)
-		return err_set(reterr, -EPROTO, "the commit's root is no directory");
-	return format(p, attr, link, next_ino, reterr);
+	const struct source_entry e = { .attr = attr, .link = link };
+
+	return cache_format_entry(p, &e, next_ino, reterr);
 }

@@ -48,6 +48,7 @@ struct err;
 struct io;
 struct secret;
 struct source;
+struct source_entry;
 
 #define CACHE_ROOT_INO  1
 #define CACHE_BLOCK     4096         /* bytes: slot and extent unit */
@@ -94,6 +95,11 @@ must_check int cache_format(const struct cache_params *p,
 must_check int cache_format_from(const struct cache_params *p,
 				 const struct cache_attr *attr, struct slice link,
 				 uint64_t next_ino, struct err *reterr);
+
+/* The same, with the root's extended attributes. */
+must_check int cache_format_entry(const struct cache_params *p,
+				  const struct source_entry *root,
+				  uint64_t next_ino, struct err *reterr);
 
 /*
  * Open: replays the WAL, checks the version, rebuilds the slot map, reaps

@@ -204,15 +204,13 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 	struct onboard *o = r->o;
 	struct cache_snap_inode root;
 	struct timespec now;
-	uint64_t writer, counter;
 	struct cache_stats cs;
+	uint64_t writer;
 	int rc;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
 	cache_stats(o->p.cache, &cs);
 	rc = ledger_get_u64(o->p.ledger, LEDGER_WRITER, &writer);
-	if (rc == 0)
-		rc = ledger_get_u64(o->p.ledger, LEDGER_COUNTER, &counter);
 	if (rc == 0)
 		rc = cache_snap_inode(r->snap, CACHE_ROOT_INO, &root);
 	if (rc < 0)
@@ -227,7 +225,6 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 						 (size_t)COMMIT_DEVICE_MAX)),
 		.ino_next = cache_snap_next_ino(r->snap) + INO_AHEAD,
 		.n_inodes = cs.inodes,
-		.piece_next = counter + 1,
 		.compress = o->p.compress_all ? COMMIT_COMPRESS_ALL :
 						COMMIT_COMPRESS_NODES,
 		.copies = o->p.copies,
@@ -245,6 +242,7 @@ static int record_links(struct run *r, const struct parent *parent,
 			struct record *rec)
 {
 	struct commit_info *info = &rec->info;
+	uint64_t counter;
 	int rc;
 
 	rc = tree_inode_table(r, &parent->inode_table, &info->inode_table);
@@ -253,8 +251,11 @@ static int record_links(struct run *r, const struct parent *parent,
 	/* From here on the open piece is the head: the catalogue leaves it out. */
 	if (rc == 0)
 		rc = pack_head_piece(r->pack, &rec->head);
+	if (rc == 0)
+		rc = ledger_get_u64(r->o->p.ledger, LEDGER_COUNTER, &counter);
 	if (rc < 0)
 		return rc;
+	info->piece_next = counter + 1;
 	rec->catalogue = (struct catalogue){ .o = r->o, .head = rec->head };
 	rc = catalogue_build(r, &rec->catalogue, &info->catalogue);
 	if (rc < 0)

@@ -63,17 +63,20 @@ static int is_complete(struct onboard *o, const struct head_row *h, bool *ret)
 
 static void superseded(struct onboard *o, const struct err *e)
 {
+	char why[sizeof(o->stats.why)];
+
+	(void)snprintf(why, sizeof(why),
+		       "superseded: %s; this device publishes no more, nothing local is lost",
+		       e->text);
 	lock_take(&o->lock);
 	o->superseded = true;
 	o->stats.phase = ONBOARD_STOPPED;
-	(void)snprintf(o->stats.why, sizeof(o->stats.why),
-		       "superseded: %s; this device publishes no more, nothing local is lost",
-		       e->text);
+	text_copy(o->stats.why, sizeof(o->stats.why), why);
 	cond_wake_all(&o->cond);
 	lock_drop(&o->lock);
 	log_warn("superseded: %s", e->text);
 	best_effort(ledger_set(o->p.ledger, LEDGER_SUPERSEDED_BY,
-			       slice_str(e->text))); /* found again at once */
+			       slice_str(why))); /* found again at once */
 }
 
 /* 0: published; -EINPROGRESS: too few stores answer; -ESTALE: another's. */

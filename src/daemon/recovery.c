@@ -109,17 +109,10 @@ static int fill_ledger(struct recovery *r, struct io *io, struct err *reterr)
 
 int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *reterr)
 {
-	_cleanup_buf_ struct buf link = { .max = LINK_ENCODED_MAX };
-	struct cache_attr root;
-	uint64_t next_ino;
 	int rc;
 
 	rc = fill_ledger(r, p->io, reterr);
-	if (rc == 0)
-		rc = recover_root(r->found, &root, &link, &next_ino);
-	return rc < 0 ? rc :
-			cache_format_from(p, &root, buf_slice(&link), next_ino,
-					  reterr);
+	return rc < 0 ? rc : recover_format(r->found, p, reterr);
 }
 
 void recovery_close(struct recovery *r)

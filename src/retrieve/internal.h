@@ -52,6 +52,9 @@ struct cache_attr;
 /* source.c: what the cache wants to know of an inode. */
 void attr_to_cache(const struct attr *a, struct cache_attr *ret);
 
+/* The set of extended attributes as an array; `*ret` is freed by the caller. */
+must_check int xattrs_of(struct slice set, struct source_xattr **ret, size_t *ret_n);
+
 /* block.c */
 must_check int wants_fetch(struct retrieve *r, struct want *w, size_t n,
 			   const atomic_bool *cancelled, struct err *reterr);

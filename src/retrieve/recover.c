@@ -45,6 +45,7 @@ void recover_found_free(struct recover_found *f)
 		free(f->retained[i].body);
 	free(f->retained);
 	free(f->pieces);
+	free(f->root_xattrs);
 	commit_free((struct commit *)(uintptr_t)f->commit); /* ours */
 	free(f);
 }
@@ -357,6 +358,32 @@ static int check_mountable(struct finder *d)
 	return r;
 }
 
+/* A set over 256 bytes is a block of its own; the drive is usable without. */
+static int get_root_xattrs(struct finder *d)
+{
+	const struct attr *a = &commit_info(d->f->commit)->root_attr;
+	_cleanup_buf_ struct buf set = { 0 };
+	struct err e = { "" };
+	int r;
+
+	buf_init(&set, ATTR_XATTRS_MAX);
+	if (a->xattr_link.kind != LINK_NONE)
+		r = remote_body(d->r, &a->xattr_link, &set, &e);
+	else
+		r = buf_append(&set, a->xattrs);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		log_warn("the extended attributes of the root are lost: %s",
+			 e.text[0] ? e.text : err_str(r));
+		return 0;
+	}
+	d->f->root_xattrs = steal(&set.p);
+	d->f->n_root_xattrs = set.n;
+	set = (struct buf){ 0 };
+	return 0;
+}
+
 /* ---- find ---- */
 
 static int find(struct finder *d)
@@ -390,6 +417,8 @@ static int find(struct finder *d)
 		r = list_pieces(d);
 	if (r == 0)
 		r = check_mountable(d);
+	if (r == 0)
+		r = get_root_xattrs(d);
 	if (r == 0)
 		r = list_retained(d);
 	return r;
@@ -521,4 +550,27 @@ int recover_root(const struct recover_found *f, struct cache_attr *ret_attr,
 	attr_to_cache(&info->root_attr, ret_attr);
 	*ret_next_ino = info->ino_next;
 	return link_encode(&info->root, ret_link);
+}
+
+int recover_format(const struct recover_found *f, const struct cache_params *p,
+		   struct err *reterr)
+{
+	_cleanup_free_ struct source_xattr *xattrs = NULL;
+	_cleanup_buf_ struct buf link = { 0 };
+	struct source_entry root = { .name = SLICE_NONE };
+	struct cache_attr attr;
+	uint64_t next_ino;
+	int r;
+
+	buf_init(&link, LINK_ENCODED_MAX);
+	r = recover_root(f, &attr, &link, &next_ino);
+	if (r == 0)
+		r = xattrs_of(slice(f->root_xattrs, f->n_root_xattrs), &xattrs,
+			      &root.n_xattrs);
+	if (r < 0)
+		return r;
+	root.attr = &attr;
+	root.link = buf_slice(&link);
+	root.xattrs = xattrs;
+	return cache_format_entry(p, &root, next_ino, reterr);
 }

@@ -5,7 +5,7 @@
  *                  trailer, commit, catalogue, retained commits; what is
  *                  missing.  Writes nothing.
  *   recover_into   a fresh ledger: pieces, placements, heads, secret
- *   recover_root   what cache_format_from() wants
+ *   recover_format a cache that loads everything when it is asked for
  *
  * Seconds, whatever the drive's size: it reads the head piece (its CommP is
  * checked), the catalogue and the list of retained commits, never file content.
@@ -39,6 +39,7 @@
 
 struct buf;
 struct cache_attr;
+struct cache_params;
 struct err;
 struct keys;
 struct ledger;
@@ -99,6 +100,8 @@ struct recover_found {
 	struct recover_commit *retained; /* ascending by sequence, without the
 					    commit itself */
 	size_t n_retained;
+	uint8_t *root_xattrs; /* a set as attr.h encodes it */
+	size_t n_root_xattrs;
 };
 
 /*
@@ -131,7 +134,11 @@ void recover_found_free(struct recover_found *f); /* NULL is fine */
 must_check int recover_into(const struct recover_found *f, struct ledger *l,
 			    const uint64_t *store_ids, struct err *reterr);
 
-/* For cache_format_from(): attributes and encoded link of the root, and the
+/* An empty local drive whose root is the commit's, extended attributes too. */
+must_check int recover_format(const struct recover_found *f,
+			      const struct cache_params *p, struct err *reterr);
+
+/* What of that stands in a stat: attributes and encoded link of the root, and the
  * first inode number that this device may give out. */
 must_check int recover_root(const struct recover_found *f,
 			    struct cache_attr *ret_attr, struct buf *ret_link,

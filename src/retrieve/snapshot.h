@@ -2,9 +2,10 @@
  * snapshot.h - the commits that a drive still keeps, and how to mount one
  *
  * The ledger knows every retained commit: those that this device made, and those
- * that recover learned.  A read-only mount of one is a cache of its own in a
- * temporary directory: cache_format_from(root, link), opened read only with a
- * source whose inode table is the snapshot's (retrieve_set_inode_table()).
+ * that recover learned.  A mount of one is a cache of its own in a temporary
+ * directory: cache_format_from(root, link), with a source whose inode table is
+ * the snapshot's (retrieve_set_inode_table()).  The cache is opened writable,
+ * since it keeps what it fetches; the mount is read only.
  *
  * Threading: any thread but the loop.
  */

@@ -60,8 +60,7 @@ void attr_to_cache(const struct attr *a, struct cache_attr *ret)
 	};
 }
 
-/* The set of extended attributes as an array; `*ret` is freed by the caller. */
-static int xattrs_of(struct slice set, struct source_xattr **ret, size_t *ret_n)
+int xattrs_of(struct slice set, struct source_xattr **ret, size_t *ret_n)
 {
 	struct attr_iter it = attr_xattrs(set);
 	struct source_xattr *v = NULL, *grown;

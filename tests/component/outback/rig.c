@@ -292,11 +292,8 @@ void device_recover(struct device *d, struct rig *r, const char *name,
 		    size_t n_stores, unsigned copies, uint64_t before)
 {
 	_cleanup_recover_found_ struct recover_found *f = NULL;
-	_cleanup_buf_ struct buf link = { 0 };
 	struct cache_params cp;
-	struct cache_attr root;
 	struct err e = { "" };
-	uint64_t next_ino;
 
 	if (device_find(d, r, name, n_stores, before, &f, &e) < 0)
 		fail_msg("%s", e.text);
@@ -307,12 +304,38 @@ void device_recover(struct device *d, struct rig *r, const char *name,
 	open_ledger(d);
 	if (recover_into(f, d->ledger, d->ids, &e) < 0)
 		fail_msg("%s", e.text);
-	buf_init(&link, 4096);
-	ok(recover_root(f, &root, &link, &next_ino));
 	cp = cache_params(d);
-	if (cache_format_from(&cp, &root, buf_slice(&link), next_ino, &e) < 0)
+	if (recover_format(f, &cp, &e) < 0)
 		fail_msg("%s", e.text);
 	open_rest(d);
+}
+
+void device_snapshot(struct device *d, struct device *of, const struct snapshot *s)
+{
+	struct cache_params cp;
+	struct err e = { "" };
+
+	*d = (struct device){ .rig = of->rig };
+	text_copy(d->name, sizeof(d->name), "snap");
+	open_io(d);
+	cp = cache_params(d);
+	if (cache_format_from(&cp, &s->root, slice(s->link, s->n_link),
+			      1ull << 60, &e) < 0)
+		fail_msg("%s", e.text);
+	retrieve_set_inode_table(of->retrieve, &s->inode_table);
+	cp.source = retrieve_source(of->retrieve);
+	if (cache_open(&cp, &d->cache, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+void device_snapshot_end(struct device *d, struct device *of)
+{
+	ok(cache_close(d->cache));
+	work_free(d->work);
+	loop_stop(d->loop);
+	loop_free(d->loop);
+	io_free(d->io);
+	rig_remove(of->rig, "snap");
 }
 
 /* ---- operations, with misses fetched ---- */

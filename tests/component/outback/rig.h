@@ -89,6 +89,11 @@ int device_find(struct device *d, struct rig *r, const char *name, size_t n_stor
 		uint64_t before, struct recover_found **ret, struct err *e);
 void device_find_end(struct device *d);
 
+/* A cache of one snapshot, in the directory "snap", with the source of
+ * `of`. */
+void device_snapshot(struct device *d, struct device *of, const struct snapshot *s);
+void device_snapshot_end(struct device *d, struct device *of);
+
 int device_sync(struct device *d); /* commit, ship, claim; the result */
 
 /* ---- files, by path from the root ("a/b") ---- */

@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define MIB (1u << 20)
+#define MIB  (1u << 20)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static int setup(void **state)
 {
@@ -85,11 +86,220 @@ static void everything_comes_back_from_the_words(void **state)
 	free(got);
 }
 
+/* ---- a second device, later commits ---- */
+
+static void a_root_keeps_its_xattrs(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char *want, *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_xattr(&a, "", "user.root", "here", 4);
+	want = tree_text(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	device_close(&b);
+	free(want);
+	free(got);
+}
+
+static void a_small_change_costs_little(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char *want, *got;
+	uint64_t before;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "d");
+	f_fill(&a, "d/big", 0, 100 * MIB, 9);
+	ok(device_sync(&a));
+	before = store_bytes(r, "s0");
+	assert_true(before >= 100 * MIB);
+
+	/* Nothing changed: nothing goes out. */
+	ok(device_sync(&a));
+	assert_int_equal(store_bytes(r, "s0"), before);
+
+	/* One leaf, and the nodes above it. */
+	f_write(&a, "d/big", 57 * MIB + 12345, "changed", 7);
+	ok(device_sync(&a));
+	assert_in_range(store_bytes(r, "s0") - before, MIB, MIB + 128 * 1024);
+
+	/* The same bytes once more under another name. */
+	before = store_bytes(r, "s0");
+	f_fill(&a, "d/copy", 0, 100 * MIB, 9);
+	ok(device_sync(&a));
+	assert_in_range(store_bytes(r, "s0") - before, 100, 128 * 1024);
+
+	/* A name moves, an attribute changes: no content. */
+	before = store_bytes(r, "s0");
+	f_rename(&a, "d/copy", "moved");
+	ok(device_sync(&a));
+	assert_in_range(store_bytes(r, "s0") - before, 100, 64 * 1024);
+	want = tree_text(&a);
+	device_close(&a);
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	device_close(&b);
+	free(want);
+	free(got);
+}
+
+static void a_change_after_recover_needs_only_what_it_touches(void **state)
+{
+	struct rig *r = *state;
+	struct retrieve_stats rs;
+	struct device a, b, c;
+	char *want, *got;
+	uint64_t before;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	f_fill(&a, "huge", 0, 60 * MIB, 5);
+	ok(device_sync(&a));
+	device_close(&a);
+	before = store_bytes(r, "s0");
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	f_write(&b, "huge", 30 * MIB + 5, "x", 1);
+	f_write(&b, "dir/new", 0, "new", 3);
+	f_unlink(&b, "hard1");
+	ok(device_sync(&b));
+	retrieve_stats(b.retrieve, &rs);
+	assert_in_range(rs.bytes_fetched, 1, 4 * MIB);
+	assert_in_range(store_bytes(r, "s0") - before, 1, 2 * MIB);
+	want = tree_text(&b);
+	device_close(&b);
+	device_recover(&c, r, "c", 1, 1, 0);
+	got = tree_text(&c);
+	tree_same(want, got);
+	device_close(&c);
+	free(want);
+	free(got);
+}
+
+static void a_device_that_was_overtaken_says_so_and_loses_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	uint8_t byte[8];
+	size_t n;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "f", 0, "one", 3);
+	ok(device_sync(&a));
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	f_write(&b, "g", 0, "two", 3);
+	ok(device_sync(&b));
+
+	f_write(&a, "f", 0, "ONE", 3);
+	assert_int_equal(device_sync(&a), -ESTALE);
+	ok(f_read(&a, "f", 0, byte, sizeof(byte), &n));
+	assert_memory_equal(byte, "ONE", 3);
+	/* It stays so, and the other goes on. */
+	device_close(&a);
+	device_open(&a);
+	device_start(&a);
+	assert_int_equal(device_sync(&a), -ESTALE);
+	device_close(&a);
+	f_write(&b, "g", 0, "TWO", 3);
+	ok(device_sync(&b));
+	device_close(&b);
+}
+
+/* ---- snapshots ---- */
+
+struct snaps {
+	struct snapshot v[8];
+	size_t n;
+};
+
+static int on_snapshot(void *ctx, const struct snapshot *s)
+{
+	struct snaps *v = ctx;
+
+	if (v->n < ARRAY_LEN(v->v))
+		v->v[v->n++] = *s;
+	return 0;
+}
+
+static void check_snapshots(struct device *d, size_t n)
+{
+	struct snaps v = { .n = 0 };
+	struct snapshot s;
+	struct err e = { "" };
+
+	ok(snapshot_list(d->ledger, on_snapshot, &v));
+	assert_int_equal(v.n, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(v.v[i].sequence, i + 1);
+		assert_true(v.v[i].published);
+		assert_string_equal(v.v[i].device, "a");
+		ok(snapshot_find(d->ledger, i + 1, &s, &e));
+		assert_int_equal(s.root.ino, CACHE_ROOT_INO);
+	}
+	assert_int_equal(snapshot_find(d->ledger, 99, &s, &e), -ENOENT);
+	assert_non_null(strstr(e.text, "99"));
+}
+
+static void every_commit_can_be_mounted_again(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b, s;
+	struct snapshot snap;
+	struct err e = { "" };
+	char *text[3], *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	for (int i = 0; i < 3; i++) {
+		f_write(&a, "f", 0, "abcdef" + i, 3);
+		f_write(&a, i ? "h" : "f2", 0, "1", 1);
+		f_mkdir(&a, i == 0 ? "d0" : i == 1 ? "d1" : "d2");
+		if (i == 1)
+			f_link(&a, "f", "hard");
+		text[i] = tree_text(&a);
+		ok(device_sync(&a));
+	}
+	check_snapshots(&a, 3);
+	device_close(&a);
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	check_snapshots(&b, 3);
+	for (uint64_t i = 0; i < 3; i++) {
+		ok(snapshot_find(b.ledger, i + 1, &snap, &e));
+		device_snapshot(&s, &b, &snap);
+		got = tree_text(&s);
+		tree_same(text[i], got);
+		device_snapshot_end(&s, &b);
+		free(got);
+		free(text[i]);
+	}
+	device_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			everything_comes_back_from_the_words, setup, teardown),
+		T(everything_comes_back_from_the_words),
+		T(a_root_keeps_its_xattrs),
+		T(a_small_change_costs_little),
+		T(a_change_after_recover_needs_only_what_it_touches),
+		T(a_device_that_was_overtaken_says_so_and_loses_nothing),
+		T(every_commit_can_be_mounted_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

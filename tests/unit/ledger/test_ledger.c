@@ -476,7 +476,7 @@ static void a_rollback_leaves_the_node_cache_bounded(void **state)
 		assert_int_equal(put_node(f->l, n, NODE_SIZE), 0);
 	assert_int_equal(ledger_set_u64(f->l, LEDGER_BASE, 1), 0);
 	for (uint32_t n = 2000; n < 2020; n++) {
-		assert_int_equal(put_node(f->l, n, NODE_SIZE), 0); /* evicts */
+		assert_int_equal(put_node(f->l, n, 4096), 0); /* evicts more */
 		assert_int_equal(ledger_head_add(f->l, &bad, NULL, 0, 1, NULL, 0),
 				 -EEXIST); /* and that is undone */
 		assert_int_equal(get_node(f->l, n), -ENOENT);

@@ -6,6 +6,9 @@
  *   heads/<64 hex digits>   a head: O_EXCL in effect, whatever the file system
  *   .part-<hex>             a piece on its way; dropped when a day old
  *
+ * Parts of pieces and heads stand in the root.  Only regular files count: what
+ * else has such a name (a link, a pipe, a folder) is not followed or opened.
+ *
  * Nothing in it is secret, and nothing in it is ours alone: another program may
  * copy the folder to another place.  The marker tells the store from the empty
  * mount point of a stick that is not plugged in.
@@ -135,6 +138,29 @@ static int64_t read_at(int fd, void *p, size_t n, uint64_t off)
 	return (int64_t)done;
 }
 
+/*
+ * A regular file, to be read: -ENOENT if there is none, -EUCLEAN if something
+ * else has its name (opening a pipe would wait for a writer).
+ */
+static int open_regular(int fd, const char *name)
+{
+	_cleanup_close_ int f = openat(fd, name,
+				       O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+					       O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (f < 0)
+		return errno == ELOOP || errno == ENXIO ? -EUCLEAN : -errno;
+	if (fstat(f, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EUCLEAN;
+	r = f;
+	f = -1;
+	return r;
+}
+
 /* A name of ours that nobody else has. */
 static int part_name(char ret[static 32])
 {
@@ -148,31 +174,35 @@ static int part_name(char ret[static 32])
 }
 
 /*
- * Give the finished file `part` its name if no file has it yet.  link(2) is
- * atomic everywhere, NFS too; where there are no hard links (vfat) there is
- * renameat2(2).  -EEXIST if the name is taken.  `part` is gone afterwards.
+ * Give the finished file `part` of folder `fd` its name in folder `to` if no
+ * file has it yet.  link(2) is atomic everywhere, NFS too; where there are no
+ * hard links (vfat) there is renameat2(2).  -EEXIST if the name is taken.
+ * `part` is gone afterwards.
  */
-static int name_once(int fd, const char *part, const char *name)
+static int name_once(int fd, const char *part, int to, const char *name)
 {
 	int r = 0;
 
-	if (linkat(fd, part, fd, name, 0) < 0)
+	if (linkat(fd, part, to, name, 0) < 0)
 		r = -errno;
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS || r == -EMLINK) {
-		r = syscall(SYS_renameat2, fd, part, fd, name, RENAME_NOREPLACE) < 0 ?
+		r = syscall(SYS_renameat2, fd, part, to, name, RENAME_NOREPLACE) < 0 ?
 			    -errno :
 			    0;
 		if (r == 0)
-			return fsync(fd) < 0 ? -errno : 0;
+			return fsync(to) < 0 ? -errno : 0;
 	}
 	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && fsync(to) < 0)
 		r = -errno;
 	return r;
 }
 
-/* A small file with its name, durably, if no file has that name yet. */
-static int file_once(int fd, const char *name, struct slice content)
+/*
+ * A small file, written in folder `fd` and named in folder `to`, durably, if no
+ * file has that name yet.
+ */
+static int file_once(int fd, int to, const char *name, struct slice content)
 {
 	_cleanup_close_ int f = -1;
 	char part[32];
@@ -188,7 +218,7 @@ static int file_once(int fd, const char *name, struct slice content)
 	if (r == 0 && fsync(f) < 0)
 		r = -errno;
 	if (r == 0)
-		return name_once(fd, part, name);
+		return name_once(fd, part, to, name);
 	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
 	return r;
 }
@@ -197,12 +227,11 @@ static int marker_read(int fd, uint8_t ret[static PROVIDER_ID_SIZE])
 {
 	char text[sizeof(DIR_MARKER_HEAD) + HEX_ID + 8];
 	const size_t head = strlen(DIR_MARKER_HEAD);
-	_cleanup_close_ int f =
-		openat(fd, DIR_MARKER, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int f = open_regular(fd, DIR_MARKER);
 	int64_t n;
 
 	if (f < 0)
-		return -errno;
+		return f;
 	n = read_at(f, text, sizeof(text) - 1, 0);
 	if (n < 0)
 		return (int)n;
@@ -224,7 +253,7 @@ static int marker_write(int fd)
 	memcpy(text, DIR_MARKER_HEAD, strlen(DIR_MARKER_HEAD));
 	hex(id, sizeof(id), text + strlen(DIR_MARKER_HEAD));
 	text[sizeof(text) - 2] = '\n';
-	r = file_once(fd, DIR_MARKER, slice(text, sizeof(text) - 1));
+	r = file_once(fd, fd, DIR_MARKER, slice(text, sizeof(text) - 1));
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -294,8 +323,8 @@ static int piece_open(int fd, struct provider_req *req)
 	int f;
 
 	piece_name(&req->cid, name);
-	f = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return f < 0 ? -errno : f;
+	f = open_regular(fd, name);
+	return f == -EUCLEAN ? -ENOENT : f; /* it is no piece */
 }
 
 static int copy_in(struct provider_req *req, struct io_file *from, int to)
@@ -334,8 +363,10 @@ static int do_put(int fd, struct provider_req *req)
 	    S_ISREG(st.st_mode) && (uint64_t)st.st_size == req->size)
 		return 0; /* there; whether it is sound is VERIFY's question */
 	r = io_open(req->src, req->src_name, O_RDONLY, &from);
-	if (r < 0)
-		return r;
+	if (r < 0) /* -ENOENT would be the store's */
+		return err_set(&req->err, r == -ENOENT ? -EUCLEAN : r,
+			       "cannot read the piece to be stored, %s: %s",
+			       req->src_name, err_str(r));
 	r = part_name(part);
 	if (r < 0)
 		return r;
@@ -360,17 +391,25 @@ static int do_verify(int fd, struct provider_req *req)
 	struct piece_cid found;
 	struct commp_sum sum;
 	uint64_t off = 0;
+	struct stat st;
 	int64_t n;
 	int r;
 
 	if (f < 0)
 		return f;
+	r = piece_cid_parse(piece_cid_slice(&req->cid), &sum);
+	if (r < 0)
+		return -EINVAL;
+	if (fstat(f, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != sum.raw_size) /* nor read what never ends */
+		return -EBADMSG;
 	r = commp_new(&c);
 	if (r < 0 || !p)
 		return -ENOMEM;
 	/* From the medium, not from what was just written. */
 	(void)posix_fadvise(f, 0, 0, POSIX_FADV_DONTNEED); /* advice */
-	for (;; off += (uint64_t)n) {
+	for (; off <= sum.raw_size; off += (uint64_t)n) {
 		if (req_cancelled(req))
 			return -ECANCELED;
 		n = read_at(f, p, DIR_COPY, off);
@@ -499,7 +538,7 @@ static int do_claim(int fd, struct provider_req *req)
 	if (heads < 0)
 		return heads;
 	hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
-	return file_once(heads, name, req->head);
+	return file_once(fd, heads, name, req->head);
 }
 
 static int do_head(int fd, struct provider_req *req)
@@ -513,9 +552,9 @@ static int do_head(int fd, struct provider_req *req)
 	if (heads < 0)
 		return heads;
 	hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
-	f = openat(heads, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	f = open_regular(heads, name);
 	if (f < 0)
-		return -errno;
+		return f == -EUCLEAN ? -EBADMSG : f; /* the name is taken */
 	n = read_at(f, text, sizeof(text), 0);
 	if (n < 0)
 		return (int)n;
@@ -556,7 +595,8 @@ static void dir_run(struct work_item *w)
 	req->status = fd < 0 ? fd : dir_verbs[req->verb](fd, req);
 	/* Here, and then gone in the middle of it. */
 	if (req->status == -ESTALE || req->status == -ENODEV ||
-	    req->status == -ENXIO || req->status == -ENOTCONN)
+	    req->status == -ENXIO || req->status == -ENOTCONN ||
+	    req->status == -EHOSTDOWN || req->status == -ETIMEDOUT)
 		req->status = -EREMOTEIO;
 	if (req->status < 0)
 		err_set(&req->err, 0, "%s: %s", d->path, err_str(req->status));

@@ -74,8 +74,8 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 		       provider_name(p), (unsigned long long)h);
 }
 
-int head_newest(struct provider *p, const struct keys *k, uint64_t known,
-		uint64_t *ret_h, struct piece_cid *ret, struct err *reterr)
+static int newest_from(struct provider *p, const struct keys *k, uint64_t known,
+		       uint64_t *ret_h, struct piece_cid *ret, struct err *reterr)
 {
 	uint64_t step = 1, lo = known, hi, mid;
 	struct piece_cid cid, best = { 0 };
@@ -86,7 +86,9 @@ int head_newest(struct provider *p, const struct keys *k, uint64_t known,
 	for (;;) {
 		hi = lo + step;
 		if (hi > HEAD_SEQUENCE_MAX)
-			return -EPROTO;
+			return err_set(reterr, -EPROTO,
+				       "%s has heads without an end",
+				       provider_name(p));
 		r = head_read(p, k, hi, &cid, &e);
 		if (r == -ENOENT)
 			break;
@@ -119,4 +121,17 @@ int head_newest(struct provider *p, const struct keys *k, uint64_t known,
 	*ret_h = lo;
 	*ret = best;
 	return 0;
+}
+
+int head_newest(struct provider *p, const struct keys *k, uint64_t known,
+		uint64_t *ret_h, struct piece_cid *ret, struct err *reterr)
+{
+	struct err e = { 0 };
+	int r = newest_from(p, k, known, ret_h, ret, &e);
+
+	if (r == -ENOENT && known) { /* a store that fell behind, or is new */
+		e.text[0] = '\0';
+		r = newest_from(p, k, 0, ret_h, ret, &e);
+	}
+	return r < 0 ? err_set(reterr, r, "%s", e.text) : r;
 }

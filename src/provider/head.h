@@ -1,5 +1,5 @@
 /*
- * head.h - the head register of a store (docs/format.md section 5)
+ * head.h - the head register of a store (docs/format.md section 4)
  *
  * Sequence h of a drive can be claimed once.  The name of h is a PRF of the
  * drive's keys, so a store sees random names, and whoever has the words can
@@ -33,6 +33,7 @@ must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
 /*
  * The newest sequence that is claimed here and its piece: doubles from `known`
  * (0 = nothing known) and then narrows, so it reads 2·log2(h) names.
+ * A store that has not got `known` is searched from its first.
  * -ENOENT if no head at all.  Sequences have no gaps.
  */
 must_check int head_newest(struct provider *p, const struct keys *k,

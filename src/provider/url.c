@@ -91,7 +91,8 @@ int provider_url_check(const char *url, char **ret, struct err *reterr)
 {
 	static const char hex[] = "0123456789abcdef";
 	_cleanup_free_ char *path = NULL;
-	char *out, *to;
+	_cleanup_free_ char *out = NULL;
+	char *to;
 	int r;
 
 	if (strlen(url) > PROVIDER_URL_MAX)
@@ -114,6 +115,8 @@ int provider_url_check(const char *url, char **ret, struct err *reterr)
 		*to++ = hex[(unsigned char)*s & 15];
 	}
 	*to = '\0';
-	*ret = out;
+	if (to - out > PROVIDER_URL_MAX) /* escapes made it longer */
+		return err_set(reterr, -EINVAL, "a store's URL is too long");
+	*ret = steal(&out);
 	return 0;
 }

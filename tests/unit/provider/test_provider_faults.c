@@ -1,0 +1,149 @@
+/*
+ * test_provider_faults.c - kill -9 in a put; full and read-only file systems
+ *
+ * The mounts live in a mount namespace of this process and go with it.  Where
+ * neither root nor a user namespace is to be had, those two cases are skipped.
+ */
+#include "common.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#define BIG     (12u << 20)
+#define N_KILLS 16
+
+static bool may_mount;
+
+/* In a process of its own: puts one piece, says so before and after. */
+static void putter(struct fixture *f, const struct piece_cid *cid, int out)
+{
+	threads_start(f);
+	if (simple(f->p, PROVIDER_ATTACH, NULL) < 0 ||
+	    write(out, "a", 1) != 1 || put(f->p, f, "big", cid, BIG) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* Kill it `us` after it has begun.  Was it in the middle? */
+static bool kill_in_put(struct fixture *f, const struct piece_cid *cid, unsigned us)
+{
+	int out[2], status;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		putter(f, cid, out[1]);
+	assert_int_equal(read(out[0], &c, 1), 1);
+	(void)usleep(us); /* the moment to be tested */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) ||
+		    (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+	assert_int_equal(close(out[0]), 0);
+	assert_int_equal(close(out[1]), 0);
+	return WIFSIGNALED(status);
+}
+
+static void a_put_that_is_killed_leaves_a_whole_piece_or_none(void **state)
+{
+	struct fixture f = { .p = NULL };
+	struct piece_cid cid;
+	unsigned rests = 0, killed = 0;
+	char path[2 * PATH_SIZE];
+	struct stat st;
+
+	(void)state;
+	folders_make(&f);
+	cid = make_piece(&f, "big", 3, BIG);
+	piece_path(&f, &cid, path);
+	for (unsigned i = 0; i < N_KILLS; i++) {
+		killed += kill_in_put(&f, &cid, i * 400);
+		if (stat(path, &st) == 0) {
+			assert_int_equal(st.st_size, BIG);
+			assert_int_equal(unlink(path), 0);
+		}
+		rests = count_names(f.store, ".part-");
+	}
+	assert_true(killed > 0);
+	assert_true(rests > 0); /* or it never was in the middle */
+	threads_start(&f);
+	assert_int_equal(count_list(f.p), 0);
+	assert_int_equal(put(f.p, &f, "big", &cid, BIG), 0);
+	assert_int_equal(simple(f.p, PROVIDER_VERIFY, &cid), 0);
+	threads_stop(&f);
+	folders_remove(&f);
+}
+
+static void mount_store(struct fixture *f)
+{
+	assert_int_equal(mkdir(f->store, 0700), 0);
+	assert_int_equal(mount("fildrive-test", f->store, "tmpfs", 0, "size=1m"), 0);
+}
+
+static void a_full_store_says_so_and_keeps_no_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct piece_cid small, large;
+
+	if (!may_mount)
+		skip(); /* neither root nor a user namespace here */
+	mount_store(f);
+	small = make_piece(f, "small", 1, 100000);
+	large = make_piece(f, "large", 2, 2u << 20);
+	assert_int_equal(put(f->p, f, "small", &small, 100000), 0);
+	assert_int_equal(put(f->p, f, "large", &large, 2u << 20), -ENOSPC);
+	assert_int_equal(size_at(f->p, &large), -ENOENT);
+	assert_int_equal(count_names(f->store, ".part-"), 0);
+	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &small), 0);
+	assert_int_equal(umount(f->store), 0);
+	/* the stick is pulled out: away, and nothing is written under it */
+	assert_int_equal(put(f->p, f, "small", &small, 100000), -EREMOTEIO);
+	assert_int_equal(count_names(f->store, ""), 0);
+}
+
+static void a_read_only_store_serves_and_takes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct provider_req claim = { .verb = PROVIDER_CLAIM,
+				      .head = slice_str("x") };
+	struct piece_cid a, b;
+
+	if (!may_mount)
+		skip(); /* neither root nor a user namespace here */
+	mount_store(f);
+	a = make_piece(f, "a", 1, 100000);
+	b = make_piece(f, "b", 2, 100000);
+	assert_int_equal(put(f->p, f, "a", &a, 100000), 0);
+	assert_int_equal(mount(NULL, f->store, NULL, MS_REMOUNT | MS_RDONLY, NULL),
+			 0);
+	assert_int_equal(simple(f->p, PROVIDER_ATTACH, NULL), 0);
+	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &a), 0);
+	assert_int_equal(put(f->p, f, "a", &a, 100000), 0); /* there already */
+	assert_int_equal(put(f->p, f, "b", &b, 100000), -EROFS);
+	assert_int_equal(provider_call(f->p, &claim), -EROFS);
+	assert_int_equal(simple(f->p, PROVIDER_REMOVE, &a), -EROFS);
+	assert_int_equal(umount(f->store), 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		/* first: it forks, which is done before there are threads */
+		cmocka_unit_test(a_put_that_is_killed_leaves_a_whole_piece_or_none),
+		CASE(a_full_store_says_so_and_keeps_no_rest),
+		CASE(a_read_only_store_serves_and_takes_nothing),
+	};
+	int flags = geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
+
+	may_mount = unshare(flags) == 0 &&
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

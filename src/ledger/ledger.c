@@ -13,6 +13,8 @@
 #define LEDGER_FORMAT         1
 #define LEDGER_WAL_CHECKPOINT (4u << 20) /* bytes */
 
+/* The statements share their lists of columns. */
+// NOLINTNEXTLINE(bugprone-suspicious-missing-comma)
 static const char *const ledger_sql[] = { LEDGER_STMTS(DB_STMT_SQL) };
 
 int ledger_begin(struct ledger *l)

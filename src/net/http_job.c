@@ -223,6 +223,8 @@ static size_t on_upload(char *p, size_t size, size_t n, void *ctx)
 	return (size_t)r;
 }
 
+/* The type is curl's. */
+// NOLINTNEXTLINE(readability-non-const-parameter)
 static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
 	struct http_job *j = ctx;

@@ -385,7 +385,7 @@ static int do_put(int fd, struct provider_req *req)
 
 static int do_verify(int fd, struct provider_req *req)
 {
-	_cleanup_free_ uint8_t *p = malloc(DIR_COPY);
+	_cleanup_free_ uint8_t *p = NULL;
 	_cleanup_commp_ struct commp *c = NULL;
 	_cleanup_close_ int f = piece_open(fd, req);
 	struct piece_cid found;
@@ -404,6 +404,7 @@ static int do_verify(int fd, struct provider_req *req)
 		return -errno;
 	if ((uint64_t)st.st_size != sum.raw_size) /* nor read what never ends */
 		return -EBADMSG;
+	p = malloc(DIR_COPY);
 	r = commp_new(&c);
 	if (r < 0 || !p)
 		return -ENOMEM;

@@ -1,6 +1,7 @@
 /* url.c - store URLs: what a person may write, and its one canonical form */
 #include "provider/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,6 +101,7 @@ int provider_url_check(const char *url, char **ret, struct err *reterr)
 	r = url_dir_path(url, &path, reterr);
 	if (r < 0)
 		return r;
+	assert(path); /* or r said why not */
 	out = malloc(strlen("dir://") + 3 * strlen(path) + 1);
 	if (!out)
 		return -ENOMEM;

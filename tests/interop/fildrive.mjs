@@ -12,9 +12,9 @@ import { keyIsRight, keysOf, openBlock, openRecord, paddedRight,
 	sha256, unwrapSecret } from './crypt.mjs';
 import { parsePieceCid } from './commp.mjs';
 import { DAG_PB, RAW, decodeAttr, decodeLink, decodeNode, decodeXattrBlock,
-	entries } from './node.mjs';
+	entries, takeLink } from './node.mjs';
 import { Piece, Store } from './piece.mjs';
-import { FormatError, check, equal, fields, hex, isZero } from './wire.mjs';
+import { Cursor, FormatError, check, equal, fields, hex, isZero } from './wire.mjs';
 
 const FORMAT = 1n;
 const ZEROS = Buffer.alloc(1 << 20);
@@ -197,7 +197,7 @@ export class Drive {
 	}
 
 	/** The commit that a piece carries. */
-	async commitIn(cid, sequence) {
+	async commitOf(cid, sequence) {
 		const [piece] = await this.copies(cid);
 		check(piece.trailer.sequence === sequence,
 			`piece ${cid} has no commit ${sequence}`);
@@ -220,7 +220,7 @@ export class Drive {
 	/** Open what the drive is now, and its catalogue. */
 	async start(newest) {
 		check(newest, 'the stores have no commit of this drive');
-		this.commit = await this.commitIn(newest.piece, newest.sequence);
+		this.commit = await this.commitOf(newest.piece, newest.sequence);
 		this.catalogue = await this.readCatalogue(this.commit);
 		for (const [ordinal, p] of this.catalogue)
 			this.byOrdinal.set(ordinal, p.text);
@@ -234,7 +234,7 @@ export class Drive {
 			if (!c.parent || !this.pieces().includes(c.previous.piece))
 				return;
 			const { parent } = c;
-			c = await this.commitIn(c.previous.piece, c.previous.sequence);
+			c = await this.commitOf(c.previous.piece, c.previous.sequence);
 			check(equal(c.name, parent), 'commit: not the parent');
 		}
 	}
@@ -294,7 +294,10 @@ export class Drive {
 			const attr = decodeAttr(e.attr);
 			check(attr.mode === 0o100400n &&
 				attr.size === BigInt(e.link.bytes.length), 'catalogue: Attr');
-			all.set(BigInt(`0x${name}`), parsePieceCid(e.link.bytes));
+			const kind = e.link.bytes.at(-1);
+			check(kind === 1 || kind === 2, 'catalogue: kind');
+			all.set(BigInt(`0x${name}`),
+				{ kind, ...parsePieceCid(e.link.bytes.subarray(0, -1)) });
 		}
 		return all;
 	}
@@ -314,7 +317,7 @@ export class Drive {
 		return all;
 	}
 
-	/** Retained commits: [{ sequence, link, attr, device, inodes, timeS }]. */
+	/** Retained commits: { sequence, timeS, link, inodes, attr, ... } each. */
 	async retained() {
 		const all = [];
 		if (!this.commit.retained)
@@ -323,16 +326,16 @@ export class Drive {
 			const name = e.name.toString('latin1');
 			check(/^[0-9a-f]{16}$/.test(name), 'retained commits: name');
 			const attr = decodeAttr(e.attr);
-			const list = attr.ref ?
-				decodeXattrBlock(await this.load(attr.ref)) : attr.xattrs;
-			const x = Object.fromEntries(
-				list.map((one) => [one.name.toString(), one.value]));
-			check(x.time?.length === 8, 'retained commits: time');
-			/* The root's own extended attributes are not kept here. */
-			all.push({ sequence: BigInt(`0x${name}`), link: e.link,
-				attr: { ...attr, xattrs: [], ref: null },
-				device: x.device, timeS: x.time.readBigInt64LE(),
-				inodes: x.inodes ? decodeLink(x.inodes) : null });
+			check(attr.mode === 0o100400n && e.link.codec === RAW,
+				'retained commits: entry');
+			const c = new Cursor(await this.load(e.link));
+			const one = { sequence: BigInt(`0x${name}`), timeS: c.i64(),
+				link: takeLink(c), inodes: takeLink(c),
+				catalogue: takeLink(c), attr: decodeAttr(c.take(c.size())),
+				device: c.take(c.size()) };
+			c.done('retained commit');
+			check(one.link?.codec === DAG_PB, 'retained commit: root');
+			all.push(one);
 		}
 		return all;
 	}

@@ -29,7 +29,8 @@ export function decodeLink(bytes) {
 	return link;
 }
 
-function takeLink(c) {
+/** The same from a cursor, which then stands behind it. */
+export function takeLink(c) {
 	const kind = c.u8();
 	const codec = c.u8();
 	if (kind === 0) {

@@ -19,7 +19,8 @@ struct nodes {
 
 struct ledger {
 	struct lock lock;
-	struct db *db; /* lock: lock; so are all below */
+	uint64_t nodes_max; /* bytes of the node cache; constant */
+	struct db *db;      /* lock: lock; so are all below */
 	struct db_stmt *st[N_STMTS];
 	struct nodes nodes; /* of the open transaction, if there is one */
 	struct nodes durable; /* of the last commit: what a rollback goes back to */

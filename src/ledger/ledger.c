@@ -175,6 +175,7 @@ int ledger_open(const struct ledger_params *p, struct ledger **ret, struct err *
 	if (!l)
 		return -ENOMEM;
 	lock_init(&l->lock);
+	l->nodes_max = p->nodes_max ? p->nodes_max : LEDGER_NODES_MAX;
 	memcpy(dp.drive_id, p->drive_id, sizeof(dp.drive_id));
 	r = db_open(&dp, &l->db, reterr);
 	if (r == 0)

@@ -84,7 +84,8 @@ struct ledger_params {
 	struct io *io;
 	const struct secret *key;
 	uint8_t drive_id[16];
-	bool create; /* make it if it is absent */
+	bool create;        /* make it if it is absent */
+	uint64_t nodes_max; /* bytes of the node cache; 0: LEDGER_NODES_MAX */
 };
 
 must_check int ledger_open(const struct ledger_params *p, struct ledger **ret,
@@ -102,7 +103,7 @@ enum ledger_key {
 	LEDGER_SUPERSEDED_BY = 5, /* a sentence; set once another device won */
 	LEDGER_DEVICE = 6,
 	LEDGER_BASE = 7,        /* the commit that this device recovered from */
-	LEDGER_CONVERGENCE = 8, /* epoch and wrapped secret (onboard/secret.h) */
+	LEDGER_CONVERGENCE = 8, /* epoch and wrapped secret (convergence.h) */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,

@@ -372,7 +372,7 @@ static int nodes_trim(struct ledger *l, uint64_t more)
 	uint64_t n;
 	int r;
 
-	while (l->nodes.bytes + more > LEDGER_NODES_MAX) {
+	while (l->nodes.bytes + more > l->nodes_max) {
 		r = ledger_row(s);
 		if (r < 0)
 			return r;

@@ -33,6 +33,7 @@ struct recorder *new_disk(void)
 int try_open(struct recorder *rec, bool create, struct ledger **ret)
 {
 	struct ledger_params p = { .io = recorder_io(rec),
+				   .nodes_max = NODES_MAX,
 				   .key = the_key,
 				   .drive_id = "drive one",
 				   .create = create };

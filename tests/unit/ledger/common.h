@@ -22,6 +22,7 @@
 
 /* Ordinals of this writer are negative as signed numbers. */
 #define HIGH_WRITER 0xabcdefu
+#define NODES_MAX   (4u << 20) /* bytes of the node cache in tests */
 
 int set_up_key(void **state);
 int tear_down_key(void **state);

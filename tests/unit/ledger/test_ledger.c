@@ -440,8 +440,8 @@ static int64_t get_node(struct ledger *l, uint32_t n)
 	return (int64_t)b.n;
 }
 
-#define NODE_SIZE (1u << 20)
-#define NODES_FIT (LEDGER_NODES_MAX / NODE_SIZE)
+#define NODE_SIZE (64u << 10)
+#define NODES_FIT (NODES_MAX / NODE_SIZE)
 
 /* A change that fails takes the open puts along; the count must not suffer. */
 static void rollbacks_keep_it_bounded(struct fixture *f)

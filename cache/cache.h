@@ -62,7 +62,8 @@ struct source_entry;
 
 struct cache_params {
 	struct io *io;            /* rooted at the drive directory */
-	const struct secret *key; /* local key; must outlive the cache */
+	const struct secret *key; /* of drive.db; must outlive the cache */
+	const struct secret *segment_key; /* of data/; likewise; NULL: key */
 	uint8_t drive_id[16];
 	uint64_t max_bytes;          /* of slots and outbox; 0: no limit */
 	uint64_t reserve_free_bytes; /* leave this much of the disk free */

@@ -588,6 +588,11 @@ static void put_segment(struct cache *c, struct segment *s, bool wrote)
 	lock_drop(&c->segs.lock);
 }
 
+static const struct secret *segment_key(const struct cache *c)
+{
+	return c->p.segment_key ? c->p.segment_key : c->p.key;
+}
+
 #define BATCH 64 /* slots sealed or opened between system calls */
 
 static int write_batch(struct cache *c, struct segment *s, uint32_t slot,
@@ -600,7 +605,7 @@ static int write_batch(struct cache *c, struct segment *s, uint32_t slot,
 
 	for (uint32_t k = 0; k < n; k++) {
 		make_ad(c, s->number, slot + k, sgen, &ad);
-		aead_seal(c->p.key, slice(ad.v, sizeof(ad.v)),
+		aead_seal(segment_key(c), slice(ad.v, sizeof(ad.v)),
 			  slice(text[k], CACHE_BLOCK),
 			  sealed + (size_t)k * CACHE_BLOCK,
 			  marks + (size_t)k * AEAD_MARK_SIZE);
@@ -652,7 +657,7 @@ static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
 		uint8_t *p = dst + (size_t)k * CACHE_BLOCK;
 
 		make_ad(c, s->number, slot + k, sgen, &ad);
-		r = aead_open(c->p.key, slice(ad.v, sizeof(ad.v)),
+		r = aead_open(segment_key(c), slice(ad.v, sizeof(ad.v)),
 			      slice(p, CACHE_BLOCK),
 			      marks + (size_t)k * AEAD_MARK_SIZE, p);
 		if (r < 0)

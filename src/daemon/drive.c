@@ -183,6 +183,7 @@ void drive_cache_params(const struct drive *d, struct cache_params *ret)
 	*ret = (struct cache_params){
 		.io = d->io,
 		.key = keys_secret(d->keys, KEYS_DB),
+		.segment_key = keys_secret(d->keys, KEYS_SEGMENT),
 		.max_bytes = d->config.cache_size,
 		.reserve_free_bytes = d->config.reserve_free,
 		.commit_interval_ms = (unsigned)d->config.commit_interval,

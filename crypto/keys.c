@@ -14,10 +14,9 @@ struct keys {
 
 /* Fixed for ever: they are part of the format. */
 static const char *const labels[KEYS_NX] = {
-	[KEYS_COMMIT] = "commit",     [KEYS_TRAILER] = "trailer",
-	[KEYS_HEAD] = "head",         [KEYS_HEAD_SEAL] = "head seal",
-	[KEYS_DB] = "local db",       [KEYS_SEGMENT] = "local segment",
-	[KEYS_DEDUP] = "local dedup",
+	[KEYS_COMMIT] = "commit", [KEYS_TRAILER] = "trailer",
+	[KEYS_HEAD] = "head",     [KEYS_HEAD_SEAL] = "head seal",
+	[KEYS_DB] = "local db",   [KEYS_SEGMENT] = "local segment",
 };
 
 /* The drive id is public, so it is cut from a hash, not from a subkey. */

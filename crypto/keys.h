@@ -31,7 +31,6 @@ enum keys_use {
 	KEYS_HEAD_SEAL, /* seals what stands in the head register */
 	KEYS_DB,        /* pages of the local databases */
 	KEYS_SEGMENT,   /* slots of the local segments */
-	KEYS_DEDUP,     /* keyed hash of plaintext, in the local database */
 	KEYS_NX
 };
 

@@ -181,7 +181,6 @@ static const char *const want_keys[KEYS_NX] = {
 		"8a0051752bfd7b0dd09bf662c0d90c27c81b213a8ac1ec970819997e81ad6c37",
 	[KEYS_DB] = "aec79408fed08cbe3e8b15f3908708136077902af086690704dfc8c6bce31a32",
 	[KEYS_SEGMENT] = "2e396441f3d649561839c245b71ff275da230f73bb972095b3bf2ae9ce01238e",
-	[KEYS_DEDUP] = "5dc78c60ab290d5d0fc5087ae0cb02e4434c07d17689f71c28c4200588eaabf5",
 };
 
 static struct keys *sample_keys(void)

@@ -27,6 +27,7 @@ struct shipper {
 
 struct onboard {
 	struct onboard_params p;
+	struct lock pulling; /* taken before lock: one piece comes back at a time */
 	struct lock lock;
 	struct cond cond;
 	bool stopping;      /* lock: lock */

@@ -276,10 +276,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	v->faults++;
 	if (r != -ENOENT && r != -EBADMSG)
 		return 0; /* away is not lost */
-	if (r == -EBADMSG) {
-		req = (struct provider_req){ .verb = PROVIDER_REMOVE, .cid = p->cid };
-		best_effort(provider_call(s->store.provider, &req)); /* PUT looks at its size */
-	}
+	/* It stays where it is until another copy is at hand (ship.c). */
 	at->state = LEDGER_LOST;
 	text_copy(at->error, sizeof(at->error), sentence);
 	return ledger_placement_set(v->o->p.ledger, at);
@@ -399,6 +396,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	if (!o)
 		return -ENOMEM;
 	o->p = *p;
+	lock_init(&o->pulling);
 	lock_init(&o->lock);
 	cond_init(&o->cond);
 	o->p.max_age_ms = p->max_age_ms ? p->max_age_ms : MAX_AGE_MS;
@@ -457,5 +455,6 @@ void onboard_free(struct onboard *o)
 			(void)pthread_join(o->shippers[i].thread, NULL); /* ours */
 	cond_fini(&o->cond);
 	lock_fini(&o->lock);
+	lock_fini(&o->pulling);
 	free(o);
 }

@@ -35,7 +35,9 @@
 
 /* The newest commit that this device knows, on which the next one stands. */
 struct parent {
-	uint64_t seq; /* 0: there is none */
+	uint64_t seq;  /* 0: there is none */
+	uint64_t seen; /* newest that was claimed anywhere: may be a broken one
+			  that recover went back from */
 	uint64_t piece;
 	uint8_t hash[32];
 	struct link inode_table, catalogue;
@@ -68,6 +70,9 @@ static int parent_get(struct onboard *o, struct parent *ret)
 	*ret = (struct parent){ 0 };
 	r = ledger_newest_head(o->p.ledger, &seq);
 	if (r < 0 || seq == 0)
+		return r;
+	r = ledger_get_u64(o->p.ledger, LEDGER_HEAD_SEEN, &ret->seen);
+	if (r < 0 && r != -ENOENT)
 		return r;
 	r = ledger_head_get(o->p.ledger, seq, on_parent, ret);
 	if (r == 0)
@@ -218,7 +223,7 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 	rec->info = (struct commit_info){
 		.min_reader = COMMIT_FORMAT,
 		.min_writer = COMMIT_FORMAT,
-		.sequence = parent->seq + 1,
+		.sequence = MAX(parent->seq, parent->seen) + 1,
 		.time = { now.tv_sec, (uint32_t)now.tv_nsec },
 		.writer = (uint32_t)writer,
 		.device = slice(o->p.device, MIN(strlen(o->p.device),

@@ -31,11 +31,13 @@
 #include "provider/head.h"
 #include "provider/provider.h"
 
-#define PAUSE_FIRST_MS 500
-#define PAUSE_MAX_MS   60000
-#define IDLE_MS        5000 /* a store is looked at again after so long */
-#define COPY_BYTES     (1u << 20)
-#define AWAY_AFTER     3 /* failures in a row before others take its place */
+#define PAUSE_FIRST_MS   500
+#define PAUSE_MAX_MS     60000
+#define IDLE_MS          5000 /* a store is looked at again after so long */
+#define COPY_BYTES       (1u << 20)
+#define PULL_PAUSE_S     10u  /* before a piece without a copy is tried again */
+#define PULL_PAUSE_MAX_S 600u /* at most */
+#define AWAY_AFTER       3 /* failures in a row before others take its place */
 
 static uint64_t now_s(void)
 {
@@ -128,6 +130,8 @@ struct next {
 	enum ledger_placement_state state; /* 0: no row yet */
 	uint32_t attempts;
 	bool found;
+	bool postponed; /* no copy at hand: see next_try */
+	bool later;     /* one that was postponed was passed over */
 	uint64_t ship_total, ship_done;
 };
 
@@ -149,6 +153,10 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	if (r == 0 && pl.state == LEDGER_LOST && pl.next_try > now_s()) {
+		n->later = true;
+		return 0;
+	}
 	n->piece = *p;
 	n->state = r == 0 ? pl.state : 0;
 	n->attempts = pl.attempts;
@@ -156,17 +164,13 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	return 1; /* the oldest first */
 }
 
-static int next_piece(struct shipper *s, struct next *ret)
+static int next_piece(struct shipper *s, enum ledger_piece_state state,
+		      struct next *ret)
 {
 	int r;
 
 	*ret = (struct next){ .s = s };
-	r = ledger_pieces(s->o->p.ledger, LEDGER_READY, on_piece, ret);
-	if (r == 0 && !ret->found && s->rescan) {
-		/* Nothing on its way: what is held, but should be here too? */
-		r = ledger_pieces(s->o->p.ledger, LEDGER_HELD, on_piece, ret);
-		s->rescan = ret->found || r < 0;
-	}
+	r = ledger_pieces(s->o->p.ledger, state, on_piece, ret);
 	return r < 0 ? r : 0;
 }
 
@@ -243,38 +247,58 @@ static int pull_from(struct shipper *s, const struct shipper *from,
 	return io_datasync(f);
 }
 
-/* From another store back into the outbox, whole and checked. */
-static int pull(struct shipper *s, const struct ledger_piece *p)
+/*
+ * From another store back into the outbox, whole and checked.  One at a time:
+ * two stores may lack the same piece, and its file has one name.  -EREMOTEIO: no
+ * store can give it.
+ */
+static int pull_locked(struct shipper *s, uint64_t ordinal)
 {
 	struct onboard *o = s->o;
 	struct spread sp = { .o = o };
 	char name[LEDGER_OUTBOX_NAME_MAX];
+	struct ledger_piece p;
 	int r;
 
-	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r < 0 || p.outbox)
+		return r; /* somebody else has just pulled it */
+	r = ledger_placements(o->p.ledger, ordinal, on_placement, &sp);
 	if (r < 0)
 		return r;
-	ledger_outbox_name(p->ordinal, name);
+	ledger_outbox_name(ordinal, name);
 	r = -EREMOTEIO;
 	for (size_t i = 0; i < o->p.n_stores && r < 0; i++) {
 		_cleanup_io_file_ struct io_file *f = NULL;
 
-		if (i == s->index || (sp.state[i] && !counts(sp.state[i])))
+		if (i == s->index || !counts(sp.state[i]))
 			continue;
 		r = io_open(o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
 		if (r < 0)
 			return r;
-		r = pull_from(s, &o->shippers[i], p, f);
-		if (r == -ECANCELED)
+		r = pull_from(s, &o->shippers[i], &p, f);
+		if (r == -ECANCELED || r == -ENOSPC || r == -ENOMEM)
 			break;
+		if (r < 0)
+			r = -EREMOTEIO;
 	}
 	if (r == 0)
 		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
 	if (r == 0)
-		r = ledger_piece_set(o->p.ledger, p->ordinal, p->state, true);
+		r = ledger_piece_set(o->p.ledger, ordinal, p.state, true);
 	if (r < 0)
 		best_effort(io_unlink(o->p.io, name)); /* else at the next start */
 	ship_outbox_account(o);
+	return r;
+}
+
+static int pull(struct shipper *s, uint64_t ordinal)
+{
+	int r;
+
+	lock_take(&s->o->pulling);
+	r = pull_locked(s, ordinal);
+	lock_drop(&s->o->pulling);
 	return r;
 }
 
@@ -319,6 +343,40 @@ static int settle(struct onboard *o, uint64_t ordinal)
 
 /* ---- the state machine of one placement ---- */
 
+/* No copy at hand: this one waits, the others go on. */
+static int postpone(struct shipper *s, const struct next *n)
+{
+	struct ledger_placement p = {
+		.piece = n->piece.ordinal,
+		.store = s->store.id,
+		.state = LEDGER_LOST,
+		.attempts = n->attempts + 1,
+		.next_try = now_s() + MIN(PULL_PAUSE_S << MIN(n->attempts, 8u),
+					  PULL_PAUSE_MAX_S),
+	};
+
+	text_copy(p.error, sizeof(p.error),
+		  "damaged or missing, and no other store can give it now");
+	lock_take(&s->o->lock);
+	(void)snprintf(s->o->stats.why, sizeof(s->o->stats.why),
+		       "%s: piece %016" PRIx64 " is %s",
+		       provider_name(s->store.provider), p.piece, p.error);
+	lock_drop(&s->o->lock);
+	return ledger_placement_set(s->o->p.ledger, &p);
+}
+
+/* What stands there under this name is not the piece: PUT would keep it. */
+static int clear(struct shipper *s, const struct next *n, struct err *e)
+{
+	struct provider_req req = { .verb = PROVIDER_REMOVE, .cid = n->piece.cid };
+	int r;
+
+	if (n->state != LEDGER_LOST)
+		return 0;
+	r = call(s, &req);
+	return r == 0 || r == -ENOENT ? 0 : err_set(e, r, "%s", req.err.text);
+}
+
 static int step_put(struct shipper *s, struct next *n, struct err *e)
 {
 	struct provider_req req = { .verb = PROVIDER_PUT,
@@ -331,11 +389,13 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 	ledger_outbox_name(n->piece.ordinal, name);
 	req.src_name = name;
 	if (!n->piece.outbox)
-		r = pull(s, &n->piece);
-	if (r == -EREMOTEIO)
-		return err_set(e, -EAGAIN,
-			       "no other store can give piece %016" PRIx64 " now",
-			       n->piece.ordinal);
+		r = pull(s, n->piece.ordinal);
+	if (r == -EREMOTEIO) {
+		n->postponed = true;
+		return postpone(s, n);
+	}
+	if (r == 0)
+		r = clear(s, n, e);
 	if (r == 0 && n->state != LEDGER_PLANNED)
 		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
 	if (r == 0)
@@ -348,14 +408,12 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 static int step_verify(struct shipper *s, struct next *n, struct err *e)
 {
 	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = n->piece.cid };
-	struct provider_req rm = { .verb = PROVIDER_REMOVE, .cid = n->piece.cid };
 	int r;
 
 	r = call(s, &req);
 	if (r == -EBADMSG || r == -ENOENT) {
-		/* What it holds is not the piece: away with it, and again. */
-		if (r == -EBADMSG)
-			best_effort(call(s, &rm)); /* else PUT finds its size */
+		/* What it holds is not the piece.  It stays until another copy
+		 * is at hand: most of its blocks may be sound. */
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
 			  "read back wrong");
 		return r < 0 ? r :
@@ -380,7 +438,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	lock_drop(&s->o->lock);
 	if (n->state != LEDGER_STORED)
 		r = step_put(s, n, e);
-	if (r == 0)
+	if (r == 0 && !n->postponed)
 		r = step_verify(s, n, e);
 	lock_take(&s->o->lock);
 	s->busy_piece = 0;
@@ -535,21 +593,53 @@ static void note_success(struct shipper *s)
 				      NULL)); /* for status only */
 }
 
+/*
+ * One thing for this store: a piece that is on its way first, then heads, and
+ * only then what is held already but should be here too; so that a commit need
+ * not wait until a whole drive was read back or copied.
+ */
+static int turn(struct shipper *s, struct err *e, bool *ret_busy)
+{
+	struct onboard *o = s->o;
+	struct next n;
+	int r;
+
+	*ret_busy = false;
+	r = attach(s, e);
+	if (r == 0)
+		r = next_piece(s, LEDGER_READY, &n);
+	if (r == 0 && !n.found) {
+		struct err why = { "" };
+
+		r = publish_heads(o, &why);
+		if (r == 0 || r == -EINPROGRESS)
+			r = give_heads(s, &why);
+		if (r == -ECANCELED)
+			return r;
+		if (r < 0 && r != -EINPROGRESS && r != -ESTALE)
+			log_err(r, "head: %s", why.text);
+		r = 0;
+		if (s->rescan) {
+			r = next_piece(s, LEDGER_HELD, &n);
+			s->rescan = n.found || n.later || r < 0;
+		}
+	}
+	if (r < 0 || !n.found)
+		return r;
+	*ret_busy = true;
+	return step(s, &n, e);
+}
+
 void *ship_thread(void *arg)
 {
 	struct shipper *s = arg;
-	struct onboard *o = s->o;
-	struct next n;
+	bool busy;
 	int r;
 
 	while (rest_out(s)) {
 		struct err e = { 0 };
 
-		r = attach(s, &e);
-		if (r == 0)
-			r = next_piece(s, &n);
-		if (r == 0 && n.found)
-			r = step(s, &n, &e);
+		r = turn(s, &e, &busy);
 		if (r == -ECANCELED)
 			break;
 		if (r < 0) {
@@ -557,16 +647,9 @@ void *ship_thread(void *arg)
 			continue;
 		}
 		note_success(s);
-		if (n.found) {
-			onboard_kick(o);
-			continue;
-		}
-		r = publish_heads(o, &e);
-		if (r == 0 || r == -EINPROGRESS)
-			r = give_heads(s, &e);
-		if (r < 0 && r != -EINPROGRESS && r != -ESTALE && r != -ECANCELED)
-			log_err(r, "head: %s", e.text);
-		if (!rest(s, IDLE_MS))
+		if (busy)
+			onboard_kick(s->o);
+		else if (!rest(s, IDLE_MS))
 			break;
 	}
 	return NULL;

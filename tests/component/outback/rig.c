@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -229,7 +230,8 @@ void device_start(struct device *d)
 void device_close(struct device *d)
 {
 	onboard_free(d->onboard);
-	retrieve_stop(d->retrieve);
+	if (d->retrieve)
+		retrieve_stop(d->retrieve);
 	if (d->cache)
 		ok(cache_close(d->cache));
 	retrieve_free(d->retrieve);
@@ -862,4 +864,21 @@ uint64_t store_bytes(struct rig *r, const char *store)
 	for (size_t i = 0; i < n && i < ARRAY_LEN(v); i++)
 		sum += v[i].size;
 	return sum;
+}
+
+void rig_copy(struct rig *r, const char *from, const char *to)
+{
+	char a[256], b[256];
+	int status;
+	pid_t pid;
+
+	rig_path(r, from, a, sizeof(a));
+	rig_path(r, to, b, sizeof(b));
+	pid = fork();
+	if (pid == 0) {
+		(void)execlp("cp", "cp", "-a", a, b, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }

@@ -130,6 +130,7 @@ struct piece_file {
 };
 size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
 		    size_t max); /* ascending by time of change */
+void rig_copy(struct rig *r, const char *from, const char *to); /* cp -a */
 uint64_t store_bytes(struct rig *r, const char *store);
 
 #endif

@@ -1,0 +1,422 @@
+/* test_damage.c - stores that lose, change or refuse what they hold */
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB  (1u << 20)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_new(r);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_free(*state);
+	free(*state);
+	return 0;
+}
+
+static void car_path(struct rig *r, const char *store, const char *name,
+		     char *ret, size_t size)
+{
+	char sub[256];
+
+	(void)snprintf(sub, sizeof(sub), "%s/%s", store, name);
+	rig_path(r, sub, ret, size);
+}
+
+static void flip(struct rig *r, const char *store, const char *name, off_t off)
+{
+	char path[512];
+	uint8_t b;
+	int fd;
+
+	car_path(r, store, name, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &b, 1, off), 1);
+	b ^= 1;
+	assert_int_equal(pwrite(fd, &b, 1, off), 1);
+	(void)close(fd);
+}
+
+/* The largest piece: that of the data. */
+static struct piece_file largest(struct rig *r, const char *store)
+{
+	struct piece_file v[80], best = { .size = 0 };
+	size_t n = store_pieces(r, store, v, ARRAY_LEN(v));
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].size > best.size)
+			best = v[i];
+	return best;
+}
+
+static void plant(struct device *d)
+{
+	f_mkdir(d, "d");
+	f_fill(d, "d/first", 0, 9 * MIB, 1);
+	f_fill(d, "d/second", 0, MIB, 2);
+	f_fill(d, "d/third", 0, 3000, 3);
+	f_write(d, "tiny", 0, "tiny", 4);
+}
+
+/* Lines that are not what they were. */
+static size_t differences(const char *want, const char *got, const char *path)
+{
+	size_t count = 0;
+
+	while (*want && *got) {
+		size_t n = strcspn(want, "\n"), m = strcspn(got, "\n");
+
+		if (n != m || memcmp(want, got, n) != 0) {
+			assert_memory_equal(got, path, strlen(path));
+			assert_non_null(strstr(got, "unreadable"));
+			count++;
+		}
+		want += n + (want[n] == '\n');
+		got += m + (got[m] == '\n');
+	}
+	assert_true(!*want && !*got);
+	return count;
+}
+
+static void on_fault(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	print_message("# fault: %s\n", sentence);
+}
+
+static int verify_all(struct device *d)
+{
+	struct err e = { "" };
+
+	return onboard_verify(d->onboard, 100, on_fault, NULL, NULL, &e);
+}
+
+static char *recovered_text(struct rig *r, const char *name, size_t n_stores)
+{
+	struct device b;
+	char *text;
+
+	device_recover(&b, r, name, n_stores, 1, 0);
+	text = tree_text(&b);
+	device_close(&b);
+	return text;
+}
+
+static void wait_ms(long ms)
+{
+	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+static void a_damaged_block_costs_its_file_and_nothing_else(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char *want, *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	want = tree_text(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+	flip(r, "s0", largest(r, "s0").name, 3 * MIB);
+
+	got = recovered_text(r, "b", 1);
+	assert_int_equal(differences(want, got, "/d/first"), 1);
+	free(got);
+
+	/* Verify names it, destroys nothing, and commits go on. */
+	device_recover(&b, r, "c", 1, 1, 0);
+	device_start(&b);
+	f_write(&b, "later", 0, "later", 5);
+	ok(device_sync(&b));
+	/* Readings of the shipper and of verify: whoever sees it first. */
+	(void)verify_all(&b);
+	(void)verify_all(&b);
+	f_write(&b, "later", 0, "LATER", 5);
+	ok(device_sync(&b));
+	f_unlink(&b, "later");
+	ok(device_sync(&b));
+	device_close(&b);
+	assert_true(largest(r, "s0").size > 10 * MIB);
+	got = recovered_text(r, "d", 1);
+	assert_non_null(strstr(got, "/d/first: ino"));
+	assert_null(strstr(strstr(got, "/d/second"), "unreadable"));
+	free(got);
+	free(want);
+}
+
+static void a_lost_piece_is_named_and_the_rest_comes_back(void **state)
+{
+	_cleanup_recover_found_ struct recover_found *f = NULL;
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a, b;
+	char path[512], *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+	car_path(r, "s0", largest(r, "s0").name, path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+
+	ok(device_find(&b, r, "b", 1, 0, &f, &e));
+	assert_int_equal(f->n_missing, 1);
+	assert_true(f->missing_bytes > 10 * MIB);
+	device_find_end(&b);
+	got = recovered_text(r, "c", 1);
+	assert_non_null(strstr(got, "/tiny: ino"));
+	assert_non_null(strstr(got, "unreadable"));
+	free(got);
+}
+
+/* Every piece of s0 is what its name says. */
+static bool store_is_sound(struct device *d, struct rig *r, const char *store,
+			   size_t want)
+{
+	struct piece_file v[80];
+	size_t n = store_pieces(r, store, v, ARRAY_LEN(v));
+
+	if (n < want)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct provider_req req = { .verb = PROVIDER_VERIFY };
+
+		ok(piece_cid_from_text(slice(v[i].name, strlen(v[i].name) - 4),
+				       &req.cid));
+		if (provider_call(d->stores[0], &req) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void with_two_copies_nobody_notices_and_repair_follows(void **state)
+{
+	struct rig *r = *state;
+	struct piece_file v[80];
+	struct device a;
+	char path[512], *want, *got;
+	size_t n;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	f_fill(&a, "d/fourth", 0, 9 * MIB, 4);
+	ok(device_sync(&a));
+	want = tree_text(&a);
+	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
+	assert_int_equal(store_pieces(r, "s1", v, ARRAY_LEN(v)), n);
+	assert_in_range(n, 3, 8);
+	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
+	flip(r, "s0", v[0].name, (off_t)v[0].size / 2);
+	car_path(r, "s0", v[1].name, path, sizeof(path));
+	assert_int_equal(truncate(path, (off_t)v[1].size / 2), 0);
+	car_path(r, "s0", v[2].name, path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+
+	got = recovered_text(r, "b", 2);
+	tree_same(want, got);
+	free(got);
+	free(want);
+
+	assert_int_equal(verify_all(&a), 3);
+	for (int i = 0; i < 200 && !store_is_sound(&a, r, "s0", n); i++)
+		wait_ms(50);
+	assert_true(store_is_sound(&a, r, "s0", n));
+	assert_int_equal(verify_all(&a), 0);
+	device_close(&a);
+}
+
+static void rename_store(struct rig *r, const char *from, const char *to)
+{
+	char a[256], b[256];
+
+	rig_path(r, from, a, sizeof(a));
+	rig_path(r, to, b, sizeof(b));
+	assert_int_equal(rename(a, b), 0);
+}
+
+static void a_store_that_is_away_is_filled_up_when_it_returns(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char *want, *got;
+	size_t n;
+
+	device_init(&a, r, "a", 3, 2);
+	device_start(&a);
+	f_write(&a, "x", 0, "x", 1);
+	ok(device_sync(&a));
+	rename_store(r, "s1", "gone");
+	plant(&a);
+	ok(device_sync(&a));
+	f_write(&a, "x", 0, "y", 1);
+	ok(device_sync(&a));
+	want = tree_text(&a);
+	rename_store(r, "gone", "s1");
+	for (int i = 0; i < 300; i++) {
+		_cleanup_recover_found_ struct recover_found *f = NULL;
+		struct err e = { "" };
+
+		ok(device_find(&b, r, "b", 3, 0, &f, &e));
+		device_find_end(&b);
+		n = f->stores[1].sequence;
+		if (n == 3)
+			break;
+		wait_ms(100);
+	}
+	assert_int_equal(n, 3);
+	device_close(&a);
+	/* Metadata has a copy more: the two that stay are enough for it all. */
+	rename_store(r, "s2", "gone2");
+	got = recovered_text(r, "c", 3);
+	tree_same(want, got);
+	free(want);
+	free(got);
+}
+
+static void stores_that_disagree_are_named_and_the_newest_wins(void **state)
+{
+	_cleanup_recover_found_ struct recover_found *f = NULL;
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a, b;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	f_write(&a, "x", 0, "1", 1);
+	ok(device_sync(&a));
+	device_close(&a);
+	/* An old copy of s1, put back later. */
+	rig_copy(r, "s1", "old");
+	device_open(&a);
+	device_start(&a);
+	f_write(&a, "x", 0, "2", 1);
+	ok(device_sync(&a));
+	device_close(&a);
+	rig_remove(r, "s1");
+	rename_store(r, "old", "s1");
+	ok(device_find(&b, r, "b", 2, 0, &f, &e));
+	assert_int_equal(f->sequence, 2);
+	assert_int_equal(f->stores[0].sequence, 2);
+	assert_int_equal(f->stores[1].sequence, 1);
+	assert_true(f->head_verified);
+	device_find_end(&b);
+}
+
+static void a_broken_head_is_refused_and_the_one_before_it_serves(void **state)
+{
+	struct recover_found *f = NULL;
+	struct rig *r = *state;
+	struct piece_file v[80];
+	struct err e = { "" };
+	struct device a, b, c;
+	char *want, *got;
+	char path[512];
+	size_t n;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "x", 0, "one", 3);
+	want = tree_text(&a);
+	ok(device_sync(&a));
+	f_write(&a, "x", 0, "two", 3);
+	ok(device_sync(&a));
+	device_close(&a);
+	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
+	flip(r, "s0", v[n - 1].name, (off_t)v[n - 1].size - 100);
+	assert_int_equal(device_find(&b, r, "b", 1, 0, &f, &e), -EBADMSG);
+	assert_non_null(strstr(e.text, "commit 2"));
+	assert_int_equal(f->sequence, 2);
+	recover_found_free(f);
+	device_find_end(&b);
+	car_path(r, "s0", v[n - 1].name, path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+	e = (struct err){ "" };
+	assert_int_equal(device_find(&b, r, "b2", 1, 0, &f, &e), -ENODATA);
+	recover_found_free(f);
+	device_find_end(&b);
+
+	device_recover(&b, r, "c", 1, 1, 2);
+	got = tree_text(&b);
+	tree_same(want, got);
+	free(want);
+	free(got);
+	/* And work goes on from there, above what was claimed. */
+	device_start(&b);
+	f_write(&b, "y", 0, "three", 5);
+	ok(device_sync(&b));
+	want = tree_text(&b);
+	device_close(&b);
+	device_recover(&c, r, "d", 1, 1, 0);
+	got = tree_text(&c);
+	tree_same(want, got);
+	device_close(&c);
+	free(want);
+	free(got);
+}
+
+static void other_words_find_nothing(void **state)
+{
+	static const uint8_t entropy[SECRET_SIZE] = { 9 };
+	struct recover_found *f = NULL;
+	struct rig *r = *state, other;
+	struct err e = { "" };
+	struct device a, b;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "x", 0, "one", 3);
+	ok(device_sync(&a));
+	device_close(&a);
+	other = *r;
+	other.keys = NULL;
+	ok(secret_new(entropy, &other.entropy));
+	ok(keys_from_entropy(other.entropy, &other.keys));
+	assert_int_equal(device_find(&b, &other, "b", 1, 0, &f, &e), -ENOENT);
+	assert_non_null(strstr(e.text, "words"));
+	recover_found_free(f);
+	device_find_end(&b);
+	rename_store(r, "s0", "gone");
+	e = (struct err){ "" };
+	assert_int_equal(device_find(&b, r, "b", 1, 0, &f, &e), -EREMOTEIO);
+	recover_found_free(f);
+	device_find_end(&b);
+	keys_free(other.keys);
+	secret_free(other.entropy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_damaged_block_costs_its_file_and_nothing_else),
+		T(a_lost_piece_is_named_and_the_rest_comes_back),
+		T(with_two_copies_nobody_notices_and_repair_follows),
+		T(a_store_that_is_away_is_filled_up_when_it_returns),
+		T(stores_that_disagree_are_named_and_the_newest_wins),
+		T(a_broken_head_is_refused_and_the_one_before_it_serves),
+		T(other_words_find_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -18,6 +18,7 @@
 #include "ledger/ledger.h"
 #include "provider/head.h"
 #include "provider/provider.h"
+#include "retrieve/finder.h"
 #include "retrieve/internal.h"
 #include "retrieve/remote.h"
 
@@ -26,16 +27,6 @@
 #define NAME_DIGITS   16
 
 _Static_assert(RECOVER_STORES_MAX == REMOTE_STORES_MAX, "one bit a store");
-
-/* What recover_find() works with; `f` is what the caller gets. */
-struct finder {
-	const struct recover_params *p;
-	struct recover_found *f;
-	struct remote *r;
-	struct piece_cid heads[RECOVER_STORES_MAX]; /* newest, by store */
-	struct commit *commit;
-	struct err *err;
-};
 
 void recover_found_free(struct recover_found *f)
 {
@@ -58,7 +49,7 @@ static void store_note(struct recover_store *s, int status, const char *why)
 
 /* ---- the head register ---- */
 
-static int ask_heads(struct finder *d)
+int finder_ask_heads(struct finder *d)
 {
 	struct recover_found *f = d->f;
 	size_t answered = 0;
@@ -228,7 +219,7 @@ static int list_pieces(struct finder *d)
 			       &info->pieces[i].cid, info->pieces[i].kind);
 	if (r == 0 && info->catalogue.kind != LINK_NONE)
 		r = remote_dir(d->r, &info->catalogue, on_catalogue, d, d->err);
-	if (r < 0)
+	if (r < 0 && !d->salvage)
 		return err_set(d->err, r, "the catalogue of pieces cannot be read");
 	v = remote_pieces(d->r, &n);
 	f->pieces = calloc(n ? n : 1, sizeof(*f->pieces));
@@ -386,6 +377,24 @@ static int get_root_xattrs(struct finder *d)
 
 /* ---- find ---- */
 
+int finder_open(struct finder *d)
+{
+	int r;
+
+	r = open_commit(d);
+	if (r == 0)
+		verify_head(d);
+	if (r == 0)
+		r = list_pieces(d);
+	if (r == 0)
+		r = check_mountable(d);
+	if (r == 0)
+		r = get_root_xattrs(d);
+	if (r == 0)
+		r = list_retained(d);
+	return r;
+}
+
 static int find(struct finder *d)
 {
 	struct recover_found *f = d->f;
@@ -393,7 +402,7 @@ static int find(struct finder *d)
 	uint64_t n[RECOVER_STORES_MAX];
 	int r;
 
-	r = ask_heads(d);
+	r = finder_ask_heads(d);
 	if (r < 0)
 		return r;
 	f->sequence = f->newest;
@@ -409,19 +418,7 @@ static int find(struct finder *d)
 	for (size_t i = 0; i < f->n_stores; i++)
 		f->stores[i].n_pieces = n[i];
 	r = head_of(d, f->sequence, &f->head);
-	if (r == 0)
-		r = open_commit(d);
-	if (r == 0)
-		verify_head(d);
-	if (r == 0)
-		r = list_pieces(d);
-	if (r == 0)
-		r = check_mountable(d);
-	if (r == 0)
-		r = get_root_xattrs(d);
-	if (r == 0)
-		r = list_retained(d);
-	return r;
+	return r < 0 ? r : finder_open(d);
 }
 
 int recover_find(const struct recover_params *p, struct recover_found **ret,

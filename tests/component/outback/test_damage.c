@@ -1,6 +1,8 @@
 /* test_damage.c - stores that lose, change or refuse what they hold */
 #include "rig.h"
 
+#include "retrieve/salvage.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -376,6 +378,57 @@ static void a_broken_head_is_refused_and_the_one_before_it_serves(void **state)
 	free(got);
 }
 
+static void salvage(struct rig *r, uint64_t sequence, uint64_t newest)
+{
+	struct recover_params p = { .keys = r->keys };
+	struct recover_found *f = NULL;
+	struct err e = { "" };
+	struct salvage s;
+	struct device b;
+
+	assert_true(device_find(&b, r, "probe", 1, 0, &f, &e) < 0);
+	recover_found_free(f);
+	p.stores = b.stores;
+	p.n_stores = 1;
+	e = (struct err){ "" };
+	if (salvage_find(&p, &s, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(s.found->sequence, sequence);
+	assert_int_equal(s.newest, newest);
+	assert_int_equal(s.n_lost_dirs, 0);
+	assert_int_equal(s.n_dirs, 2);
+	recover_found_free(s.found);
+	device_find_end(&b);
+}
+
+static void salvage_finds_the_newest_whole_commit(void **state)
+{
+	struct rig *r = *state;
+	struct piece_file v[80];
+	struct device a;
+	char path[512];
+	size_t n;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	f_write(&a, "d/x", 0, "two", 3);
+	ok(device_sync(&a));
+	f_write(&a, "d/x", 0, "three", 5);
+	ok(device_sync(&a));
+	device_close(&a);
+	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
+
+	/* The register is gone: everything is found all the same. */
+	rig_remove(r, "s0/heads");
+	salvage(r, 3, 3);
+	/* The newest head piece is cut: the one before it serves. */
+	car_path(r, "s0", v[n - 1].name, path, sizeof(path));
+	assert_int_equal(truncate(path, (off_t)v[n - 1].size / 2), 0);
+	salvage(r, 2, 2);
+}
+
 static void other_words_find_nothing(void **state)
 {
 	static const uint8_t entropy[SECRET_SIZE] = { 9 };
@@ -415,6 +468,7 @@ int main(void)
 		T(a_store_that_is_away_is_filled_up_when_it_returns),
 		T(stores_that_disagree_are_named_and_the_newest_wins),
 		T(a_broken_head_is_refused_and_the_one_before_it_serves),
+		T(salvage_finds_the_newest_whole_commit),
 		T(other_words_find_nothing),
 	};
 

@@ -37,7 +37,7 @@ void recover_found_free(struct recover_found *f)
 	free(f->retained);
 	free(f->pieces);
 	free(f->root_xattrs);
-	commit_free((struct commit *)(uintptr_t)f->commit); /* ours */
+	commit_free(f->commit);
 	free(f);
 }
 

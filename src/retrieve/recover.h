@@ -84,13 +84,13 @@ struct recover_commit {
 };
 
 struct recover_found {
-	uint64_t sequence;           /* of the commit that was found */
-	uint64_t newest;             /* newest sequence claimed at any store */
-	const struct commit *commit; /* commit_info(): time, device, root … */
-	struct piece_cid head;       /* the piece that carries it */
-	uint64_t head_size;          /* bytes */
-	struct trailer trailer;      /* of the head piece */
-	bool head_verified; /* a store's copy has the CommP of its name */
+	uint64_t sequence;      /* of the commit that was found */
+	uint64_t newest;        /* newest sequence claimed at any store */
+	struct commit *commit;  /* commit_info(): time, device, root … */
+	struct piece_cid head;  /* the piece that carries it */
+	uint64_t head_size;     /* bytes */
+	struct trailer trailer; /* of the head piece */
+	bool head_verified;     /* a store's copy has the CommP of its name */
 	struct recover_store stores[RECOVER_STORES_MAX];
 	size_t n_stores;
 	struct recover_piece *pieces; /* ascending by ordinal; the head's too */

@@ -251,11 +251,11 @@ const struct remote_piece *remote_pieces(const struct remote *r, size_t *ret_n)
 static int get(struct remote *r, size_t store, const struct piece_cid *cid,
 	       uint64_t off, uint8_t *dst, size_t n, struct err *reterr)
 {
-	struct provider_req req = {
-		.verb = PROVIDER_GET, .cid = *cid, .off = off, .n = n, .dst = dst
-	};
+	struct provider_req req = { .verb = PROVIDER_GET, .cid = *cid, .off = off };
 	int rc;
 
+	req.n = n;
+	req.dst = dst;
 	rc = provider_call(r->stores[store], &req);
 	if (rc < 0)
 		return err_set(reterr, rc == -ENOENT ? -ENODATA : rc, "%s",

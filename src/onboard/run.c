@@ -265,8 +265,9 @@ static int record_links(struct run *r, const struct parent *parent,
 	rc = catalogue_build(r, &rec->catalogue, &info->catalogue);
 	if (rc < 0)
 		return rc;
-	qsort(rec->catalogue.fresh, rec->catalogue.n,
-	      sizeof(*rec->catalogue.fresh), by_ordinal);
+	if (rec->catalogue.n)
+		qsort(rec->catalogue.fresh, rec->catalogue.n,
+		      sizeof(*rec->catalogue.fresh), by_ordinal);
 	info->pieces = rec->catalogue.fresh;
 	info->n_pieces = rec->catalogue.n;
 	return 0;

@@ -233,7 +233,8 @@ int tree_dirs(struct run *r)
 	bool here;
 	int rc = 0;
 
-	qsort(r->dirs, r->n_dirs, sizeof(*r->dirs), deepest_first);
+	if (r->n_dirs)
+		qsort(r->dirs, r->n_dirs, sizeof(*r->dirs), deepest_first);
 	for (size_t i = 0; i < r->n_dirs && rc == 0; i++) {
 		if (atomic_load(&r->o->stop))
 			return -ECANCELED;

@@ -36,7 +36,8 @@ static void plant(struct device *d)
 					   .mtime = { -12345, 678901234 } };
 	char name[64], big[3000];
 
-	memset(big, 'x', sizeof(big));
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
 	f_mkdir(d, "dir");
 	f_mkdir(d, "dir/empty");
 	f_write(d, "dir/small", 0, "hello", 5);

@@ -305,9 +305,7 @@ void ledger_outbox_name(uint64_t ordinal, char ret[static LEDGER_OUTBOX_NAME_MAX
  * Leave the transaction open, or commit it once it has gathered enough: a cache
  * need not be durable at once.
  */
-static int nodes_end(struct ledger *l, int r, uint64_t more) RELEASES(&l->lock);
-
-static int nodes_end(struct ledger *l, int r, uint64_t more)
+static int nodes_end(struct ledger *l, int r, uint64_t more) NO_LOCK_CHECK
 {
 	l->n_nodes_open++;
 	l->nodes_open_bytes += more;

@@ -1,7 +1,7 @@
 /*
  * cache.c - the life of a cache: format, open, close; how operations begin and end
  */
-#include "cache/internal.h"
+#include "cache/cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cache/internal.h"
 #include "cache/schema.h"
 
 #define DB_NAME "drive.db"

@@ -30,9 +30,9 @@ int runs_add(struct runs *r, const struct run *one)
 	}
 	if (r->n == r->cap) {
 		size_t cap = r->cap * 2;
-		struct run *v = r->v == r->few ? NULL : r->v;
+		struct run *old = r->v == r->few ? NULL : r->v;
+		struct run *v = realloc(old, cap * sizeof(*v));
 
-		v = realloc(v, cap * sizeof(*v));
 		if (!v)
 			return -ENOMEM;
 		if (r->v == r->few)

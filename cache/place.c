@@ -253,9 +253,9 @@ static void keep(struct cache *c, struct job *j)
 	*t = (struct transient){ .ino = j->req.ino,
 				 .off = j->req.off,
 				 .n = j->req.n,
-				 .bytes = steal(&j->bytes),
-				 .link = steal(&j->link),
 				 .n_link = j->req.link.n };
+	t->bytes = steal(&j->bytes);
+	t->link = steal(&j->link);
 	lock_drop(&c->lock);
 }
 

@@ -501,20 +501,20 @@ void seg_ref(struct cache *c, const struct run *r)
 
 int seg_reserve_unref(struct cache *c, size_t n_runs)
 {
-	struct freed *f = c->segs.open;
+	struct freed *f = c->segs.open, *more;
 	size_t n = f ? f->n : 0, cap;
 
 	/* a run may fall apart where only some of its slots are shared */
 	if (f && f->cap - n >= n_runs)
 		return 0;
 	cap = MAX(256, 2 * (n + n_runs));
-	f = realloc(f, sizeof(*f) + cap * sizeof(f->v[0]));
-	if (!f)
+	more = realloc(f, sizeof(*f) + cap * sizeof(f->v[0]));
+	if (!more)
 		return -ENOMEM;
-	f->n = n;
-	f->cap = cap;
-	f->next = NULL;
-	c->segs.open = f;
+	more->n = n;
+	more->cap = cap;
+	more->next = NULL;
+	c->segs.open = more;
 	return 0;
 }
 

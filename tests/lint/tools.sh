@@ -16,6 +16,7 @@ cppcheck)
 	need cppcheck
 	exec cppcheck --quiet --enable=warning,performance,portability \
 		--std=c11 --inline-suppr --error-exitcode=1 -j 2 \
+		--library=tests/lint/cppcheck.cfg \
 		--suppressions-list=tests/lint/cppcheck.suppress \
 		-I . -I src src fuse cache crypto
 	;;

@@ -9,6 +9,10 @@ Cold rows start from a fresh mount (where there is one) and dropped kernel
 caches, which needs root.  The random bytes are incompressible.  After each row
 that writes, what was written is synced, through the mount and then on the disk
 below, and that time counts.
+
+The second table has the CPU seconds (user and system) that the server of the
+mount took for the same rows.  On a machine that does other work besides they say
+more than the seconds on the wall; with --least both are minima, not medians.
 """
 import argparse
 import datetime
@@ -30,7 +34,26 @@ MIB = 1 << 20
 FILES, BYTES = 20458, 182 * MIB  # of the source tree
 
 
-# The systems: each has a name, a folder, and cold().
+def serves(pid, mnt):
+    """Does the process have the mountpoint in its command line?"""
+    try:
+        with open(f'/proc/{pid}/cmdline', 'rb') as f:
+            return mnt.encode() in f.read().split(b'\0')
+    except OSError:
+        return False  # it has ended
+
+
+def cpu_of(pid):
+    try:
+        with open(f'/proc/{pid}/stat', encoding='ascii',
+                  errors='replace') as f:
+            fields = f.read().rpartition(')')[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+# The systems: each has a name, a folder, cold() and server_cpu().
 
 class Native:
     name = 'ext4'
@@ -54,6 +77,11 @@ class Native:
         self.start()
         with open('/proc/sys/vm/drop_caches', 'w', encoding='ascii') as f:
             f.write('3')
+
+    def server_cpu(self):
+        """CPU seconds of the processes that serve the mount."""
+        return sum(cpu_of(pid) for pid in os.listdir('/proc')
+                   if pid.isdigit() and serves(pid, self.mnt))
 
     def sync(self):
         for path in (self.mnt, self.dir):
@@ -274,31 +302,41 @@ ROWS = (
 )
 
 
-def measure(system, material, seconds):
+def note(results, row, name, value):
+    results.setdefault(row, {}).setdefault(name, []).append(value)
+
+
+def measure(system, material, seconds, cpu):
     for row, call, cold in ROWS:
         if cold:
             system.cold()
+        before = system.server_cpu()
         start = time.perf_counter()
         call(system, material)
+        took = time.perf_counter() - start
+        worked = system.server_cpu() - before
         if row:
-            took = time.perf_counter() - start
-            seconds.setdefault(row, {}).setdefault(system.name, []).append(
-                took)
-            print(f'  {system.name:10} {took:8.2f} s  {row}', file=sys.stderr,
-                  flush=True)
+            note(seconds, row, system.name, took)
+            note(cpu, row, system.name, worked)
+            print(f'  {system.name:10} {took:8.2f} s {worked:8.2f} s CPU  '
+                  f'{row}', file=sys.stderr, flush=True)
 
 
-def table(seconds, names):
+def ratio(a, b):
+    return f'{a / b:.2f}' if b >= 0.01 else '-'
+
+
+def table(seconds, names, what, middle):
     others = [n for n in names if n != 'fildrive']
-    head = ['seconds (median)', *names]
+    head = [what, *names]
     if 'fildrive' in names:
         head += [f'÷ {n}' for n in others]
     rows = [head]
     for row, by in seconds.items():
-        median = {n: statistics.median(by[n]) for n in names}
-        cells = [f'{median[n]:.2f}' for n in names]
+        value = {n: middle(by[n]) for n in names}
+        cells = [f'{value[n]:.2f}' for n in names]
         if 'fildrive' in names:
-            cells += [f'{median["fildrive"] / median[n]:.2f}' for n in others]
+            cells += [ratio(value['fildrive'], value[n]) for n in others]
         rows.append([row, *cells])
     rows.insert(1, ['-' * len(row0) for row0 in head])
     widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
@@ -320,9 +358,13 @@ def arguments():
     p.add_argument('--fildrive', help='the binary; left out without it')
     p.add_argument('--nullfs', help='the binary; left out without it')
     p.add_argument('--dir', default='/var/tmp', help='where to work (ext4)')
-    p.add_argument('--scale', type=float, default=1.0,
-                   help='1 for the full sizes, 0.05 for a glance')
+    p.add_argument('--scale', type=float, default=0.1,
+                   help='1 for the full sizes, 0.1 (the default) for minutes')
+    p.add_argument('--full', dest='scale', action='store_const', const=1.0,
+                   help='the full sizes')
     p.add_argument('--runs', type=int, default=3)
+    p.add_argument('--least', action='store_true',
+                   help='minima instead of medians: for a busy machine')
     p.add_argument('--cache-size', default='8G', help="of fildrive's drive")
     p.add_argument('--only', help='systems, with commas between')
     return p.parse_args()
@@ -339,7 +381,7 @@ def main():
     if args.only:
         kinds = [k for k in kinds if k.name in args.only.split(',')]
     work = tempfile.mkdtemp(prefix='bench-', dir=args.dir)
-    seconds = {}
+    seconds, cpu = {}, {}
     try:
         material = Material(work, args.scale)
         for run in range(args.runs):
@@ -348,13 +390,20 @@ def main():
                       file=sys.stderr, flush=True)
                 system = kind(args)
                 try:
-                    measure(system, material, seconds)
+                    measure(system, material, seconds, cpu)
                 finally:
                     system.close()
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f'{machine()}; {args.runs} runs, scale {args.scale:g}\n')
-    print(table(seconds, [k.name for k in kinds]))
+    names, middle = [k.name for k in kinds], statistics.median
+    word = 'median'
+    if args.least:
+        middle, word = min, 'least'
+    print(table(seconds, names, f'seconds ({word})', middle))
+    servers = [n for n in names if n != Native.name]
+    print()
+    print(table(cpu, servers, f'CPU seconds of the server ({word})', middle))
 
 
 if __name__ == '__main__':

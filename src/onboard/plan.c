@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/cursor.h"
 
 #define MAP_MIN   256   /* slots, a power of two */
 #define DEPTH_MAX 65536 /* directories on the way up: more is a loop */
@@ -181,6 +182,19 @@ static int plan_content(struct run *r, uint64_t ino,
 	}
 }
 
+/* Attributes alone have changed: its content is adopted as it is. */
+static int plan_clean(struct run *r, uint64_t ino, const struct cache_snap_inode *i)
+{
+	struct cursor c = cursor(i->link);
+	struct link l;
+	int rc;
+
+	if (!i->link.n)
+		return 0;
+	rc = link_decode(&c, &l);
+	return rc < 0 ? rc : result_add(r, ino, i->attr.size, &l);
+}
+
 static int plan_one(struct run *r, uint64_t ino)
 {
 	struct cache_snap_inode i;
@@ -191,15 +205,12 @@ static int plan_one(struct run *r, uint64_t ino)
 		return 0; /* gone: its directory knows */
 	if (rc < 0)
 		return rc;
-	if (i.data_dirty) {
+	if (i.data_dirty || (!i.link.n && !S_ISDIR(i.attr.mode)))
 		rc = plan_content(r, ino, &i);
-		if (rc < 0)
-			return rc;
-	} else if (!i.link.n && !S_ISDIR(i.attr.mode)) {
-		rc = plan_content(r, ino, &i);
-		if (rc < 0)
-			return rc;
-	}
+	else
+		rc = plan_clean(r, ino, &i);
+	if (rc < 0)
+		return rc;
 	r->table_dirty |= i.shared;
 	if (ino == CACHE_ROOT_INO)
 		return climb(r, ino);

@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { openDrive } from './fildrive.mjs';
@@ -99,7 +100,7 @@ async function main() {
 	process.stdout.write(`${JSON.stringify(out, null, ' ')}\n`);
 }
 
-if (process.argv[1] === import.meta.filename)
+if (process.argv[1] === fileURLToPath(import.meta.url))
 	main().catch((e) => {
 		console.error(process.env.FILDRIVE_DEBUG ? e : `manifest: ${e.message}`);
 		process.exitCode = 1;

@@ -11,8 +11,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync,
 	symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import * as dagPb from '@ipld/dag-pb';
 import { UnixFS } from 'ipfs-unixfs';
@@ -29,7 +30,8 @@ import { decodeAttr, decodeNode } from './node.mjs';
 import { FormatError, hex, le64, padme } from './wire.mjs';
 
 const VECTORS = process.env.FILDRIVE_VECTORS ??
-	join(import.meta.dirname, '..', 'vectors');
+	join(dirname(
+		fileURLToPath(import.meta.url)), '..', 'vectors');
 const GOLDEN = join(VECTORS, 'format', 'piece.car');
 const EXAMPLE = JSON.parse(
 	readFileSync(join(VECTORS, 'format', 'example.json')));

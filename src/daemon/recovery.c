@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "provider/provider.h"
 #include "retrieve/recover.h"
+#include "retrieve/salvage.h"
 
 struct recovery {
 	const struct config *config;
@@ -49,8 +50,8 @@ static int open_stores(struct recovery *r, struct err *reterr)
 	return n_attached ? 0 : err_set(reterr, -EREMOTEIO, "%s", first.text);
 }
 
-int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
-		  struct recovery **ret, struct err *reterr)
+static int begin(const struct config *c, const struct keys *k,
+		 struct recovery **ret, struct err *reterr)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 	int rc;
@@ -63,15 +64,38 @@ int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
 	rc = loop_new(&r->loop);
 	if (rc == 0)
 		rc = loop_start(r->loop);
-	if (rc == 0)
-		rc = open_stores(r, reterr);
+	return rc < 0 ? rc : open_stores(r, reterr);
+}
+
+int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
+		  struct recovery **ret, struct err *reterr)
+{
+	struct recover_params p = { .keys = k, .before = before };
+	int rc = begin(c, k, ret, reterr);
+
 	if (rc < 0)
 		return rc;
-	struct recover_params p = {
-		.keys = k, .stores = r->providers, .n_stores = r->n, .before = before
-	};
+	p.stores = (*ret)->providers;
+	p.n_stores = (*ret)->n;
+	return recover_find(&p, &(*ret)->found, reterr);
+}
 
-	return recover_find(&p, &r->found, reterr);
+int recovery_salvage(const struct config *c, const struct keys *k,
+		     struct recovery **ret, uint64_t *ret_lost_dirs,
+		     struct err *reterr)
+{
+	struct recover_params p = { .keys = k };
+	struct salvage s = { .found = NULL };
+	int rc = begin(c, k, ret, reterr);
+
+	if (rc < 0)
+		return rc;
+	p.stores = (*ret)->providers;
+	p.n_stores = (*ret)->n;
+	rc = salvage_find(&p, &s, reterr);
+	(*ret)->found = s.found;
+	*ret_lost_dirs = s.n_lost_dirs;
+	return rc;
 }
 
 const struct recover_found *recovery_found(const struct recovery *r)

@@ -31,6 +31,15 @@ must_check int recovery_open(const struct config *c, const struct keys *k,
 			     struct err *reterr);
 void recovery_close(struct recovery *r); /* NULL is fine */
 
+/*
+ * The same for a drive whose newest metadata, or whose head register, is gone:
+ * reads the end of every piece and takes the newest commit whose directories can
+ * all be read (retrieve/salvage.h).  *ret_lost_dirs could not be.
+ */
+must_check int recovery_salvage(const struct config *c, const struct keys *k,
+				struct recovery **ret, uint64_t *ret_lost_dirs,
+				struct err *reterr);
+
 /* What was found, for people; NULL if nothing could be looked at. */
 const struct recover_found *recovery_found(const struct recovery *r);
 

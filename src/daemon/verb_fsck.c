@@ -7,10 +7,15 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "cache/cache.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
+#include "daemon/recovery.h"
+#include "daemon/units.h"
 #include "daemon/verbs.h"
+#include "dag/commit.h"
+#include "retrieve/recover.h"
 
 enum {
 	FSCK_CLEAN = 0,
@@ -25,8 +30,13 @@ static const struct cli_option options[] = {
 	CLI_PASSFILE,
 	CLI_EXTPASS,
 	{ "repair", 0, false, NULL, "remove what cannot be read, mend counters" },
+	{ "salvage", 0, false, NULL,
+	  "begin anew from the newest commit that the stores still have" },
 	CLI_END,
 };
+
+#define ASIDE_MAX   32 /* bytes of the folder's name */
+#define ASIDE_TRIES 1000
 
 struct tally {
 	unsigned n_found;
@@ -71,20 +81,87 @@ static int check(struct drive *d, bool repair)
 	return left ? FSCK_LEFT : FSCK_REPAIRED;
 }
 
+/*
+ * What the local databases still hold and the stores do not is not thrown away:
+ * it is moved aside, where a person may look at it.
+ */
+static int move_aside(struct drive *d, char aside[static ASIDE_MAX])
+{
+	static const char *const names[] = { "drive.db",  "drive.db-wal",
+					     "ledger.db", "ledger.db-wal",
+					     "data",      "outbox" };
+	char to[2 * ASIDE_MAX];
+	int r = -EEXIST;
+
+	for (unsigned i = 1; r == -EEXIST && i < ASIDE_TRIES; i++) {
+		(void)snprintf(aside, ASIDE_MAX, "aside-%u", i); /* fits */
+		r = io_mkdir(d->io, aside);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names) && r == 0; i++) {
+		(void)snprintf(to, sizeof(to), "%s/%s", aside, names[i]);
+		r = io_rename(d->io, names[i], to);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	if (r == 0)
+		r = io_syncdir(d->io, aside);
+	return r < 0 ? r : io_syncdir(d->io, ".");
+}
+
+static int salvage(struct drive *d)
+{
+	_cleanup_recovery_ struct recovery *rec = NULL;
+	struct cache_params params;
+	char aside[ASIDE_MAX], date[UNITS_TEXT_MAX];
+	const struct recover_found *f;
+	struct err why = { "" };
+	uint64_t lost = 0;
+	int r;
+
+	r = recovery_salvage(&d->config, d->keys, &rec, &lost, &why);
+	if (r < 0) {
+		(void)exits_err(r, &why, "looking at the stores");
+		return FSCK_FAILED;
+	}
+	r = move_aside(d, aside);
+	if (r == 0) {
+		drive_cache_params(d, &params);
+		r = recovery_fill(rec, &params, &why);
+	}
+	if (r < 0) {
+		(void)exits_err(r, &why, "making the databases anew");
+		return FSCK_FAILED;
+	}
+	f = recovery_found(rec);
+	units_say_date(commit_info(f->commit)->time.s, date);
+	exits_out("Drive '%s' begins anew with commit %llu of %s; what was here is in %s/%s.\n",
+		  d->name, (unsigned long long)f->sequence, date, d->dir, aside);
+	if (lost || f->n_missing)
+		exits_out("%llu folders cannot be read, and %zu pieces are at no store: reading what is in them gives an I/O error.\n",
+			  (unsigned long long)lost, f->n_missing);
+	return lost || f->n_missing ? FSCK_LEFT : FSCK_REPAIRED;
+}
+
 static int run(const struct cli *cli)
 {
+	bool repair = cli_flag(cli, "repair"), anew = cli_flag(cli, "salvage");
 	_cleanup_drive_ struct drive *d = NULL;
 
+	if (repair && anew)
+		return exits_say(FSCK_USAGE,
+				 "fsck: --repair and --salvage exclude each other");
 	if (verbs_open_alone(cli, &d))
 		return FSCK_FAILED;
-	return check(d, cli_flag(cli, "repair"));
+	return anew ? salvage(d) : check(d, repair);
 }
 
 const struct cli_verb verb_fsck = {
 	.name = "fsck",
 	.args = "",
 	.summary = "check the local drive directory of an unmounted drive",
-	.details = "Exit status: 0 clean, 1 all faults repaired, 4 faults left, 8 could not\n"
+	.details = "--salvage is for a drive that cannot be opened or recovered any more: what is\n"
+		   "here is moved aside, and the newest commit that can be put together from the\n"
+		   "stores takes its place. Exit status: 0 clean, 1 all faults repaired, 4 faults left, 8 could not\n"
 		   "check, 16 usage error.",
 	.options = options,
 	.run = run,

@@ -25,6 +25,8 @@ static const struct cli_option options[] = {
 	{ "copies", 'n', false, "N", "stores that must hold each piece; default 1" },
 	CLI_PASSFILE,
 	CLI_EXTPASS,
+	{ "salvage", 0, false, NULL,
+	  "look at every piece: the newest commit that is left" },
 	{ "before", 0, false, "N", "the newest commit below number N" },
 	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
 	CLI_END,
@@ -85,7 +87,8 @@ static int say_not_found(int r, const struct recovery *rec, const struct err *wh
 
 	if (f && f->sequence > 1 && (r == -EBADMSG || r == -ENODATA))
 		return exits_say(EXITS_INTEGRITY,
-				 "%s; an older commit may do: recover --before %" PRIu64,
+				 "%s; an older commit may do: recover --before %" PRIu64
+				 ", or what --salvage finds",
 				 why->text, f->sequence);
 	if (r == -ENOENT)
 		return exits_say(EXITS_INTEGRITY, "%s",
@@ -108,7 +111,7 @@ static int recover(const struct cli *cli, const struct config *c,
 			       .entropy = entropy,
 			       .format = format };
 	struct err why = { "" };
-	uint64_t limit = 0;
+	uint64_t limit = 0, lost = 0;
 	int r;
 
 	if (before && (units_number(before, &limit) < 0 || limit < 2))
@@ -120,10 +123,18 @@ static int recover(const struct cli *cli, const struct config *c,
 	r = keys_from_entropy(entropy, &keys);
 	if (r < 0)
 		return exits_err(r, NULL, "the keys");
-	r = recovery_open(c, keys, limit, &rec, &why);
+	if (cli_flag(cli, "salvage"))
+		r = recovery_salvage(c, keys, &rec, &lost, &why);
+	else
+		r = recovery_open(c, keys, limit, &rec, &why);
 	if (r < 0)
 		return say_not_found(r, rec, &why);
 	print_warnings(recovery_found(rec), c);
+	if (lost)
+		(void)fprintf(stderr,
+			      "fildrive: warning: %" PRIu64
+			      " folders cannot be read\n",
+			      lost);
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",

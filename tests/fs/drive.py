@@ -142,7 +142,7 @@ class Drive:
         self.run('sync', '--drive', self.name, '--wait')
         return self
 
-    def recovered(self):
+    def recovered(self, *options):
         """The same drive on a bare machine: words and stores, no home.
 
         This drive's directory is left alone; it must not be mounted."""
@@ -150,7 +150,8 @@ class Drive:
         other.stores = self.stores
         shutil.copy(self.words, other.words)
         other.run('recover', '--drive', self.name, *self.store_args(),
-                  '--words-file', other.words, '--passfile', other.passfile)
+                  '--words-file', other.words, '--passfile', other.passfile,
+                  *options)
         return other
 
     # what the kernel and the process table say

@@ -35,6 +35,7 @@ struct verify_call {
 	struct lock lock;
 	json_t *faults;       /* lock: lock until the work is done */
 	uint64_t done, total; /* lock: lock */
+	bool stop;            /* lock: lock; nobody waits for it any more */
 	struct err why;
 	int result;
 };
@@ -49,14 +50,17 @@ static void on_fault(void *ctx, const char *sentence)
 	lock_drop(&v->lock);
 }
 
-static void on_verified(void *ctx, uint64_t done, uint64_t total)
+static int on_verified(void *ctx, uint64_t done, uint64_t total)
 {
 	struct verify_call *v = ctx;
+	bool stop;
 
 	lock_take(&v->lock);
 	v->done = done;
 	v->total = total;
+	stop = v->stop;
 	lock_drop(&v->lock);
+	return stop;
 }
 
 static void verify_tick(void *ctx)
@@ -67,6 +71,7 @@ static void verify_tick(void *ctx)
 	lock_take(&v->lock);
 	done = v->done;
 	total = v->total;
+	v->stop = control_gone(v->call) || v->d->ending;
 	lock_drop(&v->lock);
 	if (!control_gone(v->call))
 		control_progress(v->call, json_pack("{s:s, s:I, s:I}", "stage",

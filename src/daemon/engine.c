@@ -37,7 +37,9 @@ struct engine {
 	uint64_t ids[CONFIG_STORES_MAX];
 	size_t n_stores;
 	struct retrieve *retrieve;
-	struct onboard *onboard;
+	struct onboard *onboard; /* written on the loop with the lock held, read
+				    there, or elsewhere with it */
+	struct onboard *ending;  /* what the loop has let go of */
 	char device[65];
 
 	/* loop thread */
@@ -215,6 +217,7 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 		.max_age_ms = (unsigned)c->onboard_age,
 		.dirty_bytes = c->onboard_bytes,
 	};
+	struct onboard *o = NULL;
 	int r;
 
 	if (read_only)
@@ -225,20 +228,40 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 	p.device = e->device;
 	for (size_t i = 0; i < e->n_stores; i++)
 		stores[i] = (struct onboard_store){ e->ids[i], e->providers[i] };
-	r = onboard_new(&p, &e->onboard, reterr);
-	return r < 0 ? r : onboard_start(e->onboard);
+	r = onboard_new(&p, &o, reterr);
+	if (r < 0)
+		return r;
+	lock_take(&e->lock);
+	e->onboard = o;
+	lock_drop(&e->lock);
+	return onboard_start(o);
+}
+
+/* On the loop, or counted as busy: it stays until that ends. */
+static struct onboard *onboard_of(struct engine *e)
+{
+	struct onboard *o;
+
+	lock_take(&e->lock);
+	o = e->onboard;
+	lock_drop(&e->lock);
+	return o;
 }
 
 static void engine_dirtied(struct engine *e)
 {
+	lock_take(&e->lock);
 	if (e->onboard)
 		onboard_dirtied(e->onboard);
+	lock_drop(&e->lock);
 }
 
 static void engine_kick(struct engine *e)
 {
-	if (e->onboard)
-		(void)onboard_request(e->onboard); /* nobody waits for it */
+	struct onboard *o = onboard_of(e);
+
+	if (o)
+		(void)onboard_request(o); /* nobody waits for it */
 }
 
 /* ---- status ---- */
@@ -275,13 +298,14 @@ static void status_error(struct engine_status *s, const char *text)
 
 static void engine_status(struct engine *e, struct engine_status *ret)
 {
+	struct onboard *o = onboard_of(e);
 	struct ledger_sums sums = { 0 };
 	struct retrieve_stats rs;
 	struct onboard_stats os = { .phase = ONBOARD_IDLE };
 
 	retrieve_stats(e->retrieve, &rs);
-	if (e->onboard)
-		onboard_stats(e->onboard, &os);
+	if (o)
+		onboard_stats(o, &os);
 	ret->fetched_bytes = rs.bytes_fetched;
 	ret->commit_sequence = os.sequence;
 	ret->commit_time = (int64_t)os.sequence_time;
@@ -319,7 +343,7 @@ static void sync_progress(struct engine *e, struct engine_sync *s)
 {
 	struct onboard_stats os;
 
-	onboard_stats(e->onboard, &os);
+	onboard_stats(onboard_of(e), &os); /* there while a sync is */
 	switch (os.phase) {
 	case ONBOARD_PACKING:
 		s->progress(s, "sealing", os.pack_done, os.pack_total);
@@ -347,7 +371,7 @@ static void sync_tick(void *ctx)
 		int r;
 
 		r = st->cancelled ? -ECANCELED :
-				    onboard_poll(e->onboard, st->ticket, &why);
+				    onboard_poll(onboard_of(e), st->ticket, &why);
 		if (r == -EINPROGRESS)
 			sync_progress(e, s);
 		else
@@ -357,13 +381,14 @@ static void sync_tick(void *ctx)
 
 static int engine_sync(struct engine *e, struct engine_sync *s)
 {
-	struct sync_state *st = e->onboard ? calloc(1, sizeof(*st)) : NULL;
+	struct onboard *o = onboard_of(e);
+	struct sync_state *st = o ? calloc(1, sizeof(*st)) : NULL;
 
-	if (!e->onboard)
+	if (!o)
 		return -EROFS;
 	if (!st)
 		return -ENOMEM;
-	st->ticket = onboard_request(e->onboard);
+	st->ticket = onboard_request(o);
 	s->impl = st;
 	if (list_empty(&e->syncs))
 		loop_timer_start(e->timer, SYNC_TICK_MS, SYNC_TICK_MS);
@@ -391,12 +416,14 @@ static int engine_snapshots(struct engine *e,
 
 static int engine_verify(struct engine *e, unsigned percent,
 			 void (*found)(void *ctx, const char *sentence),
-			 void (*progress)(void *ctx, uint64_t done, uint64_t total),
+			 int (*progress)(void *ctx, uint64_t done, uint64_t total),
 			 void *ctx, struct err *reterr)
 {
-	if (!e->onboard)
+	struct onboard *o = onboard_of(e);
+
+	if (!o)
 		return err_set(reterr, -EROFS, "the drive is mounted read only");
-	return onboard_verify(e->onboard, percent, found, progress, ctx, reterr);
+	return onboard_verify(o, percent, found, progress, ctx, reterr);
 }
 
 /* ---- stop ---- */
@@ -412,6 +439,8 @@ static void flush_syncs(struct loop_task *t)
 	loop_timer_free(e->timer);
 	e->timer = NULL;
 	lock_take(&e->lock);
+	e->ending = e->onboard;
+	e->onboard = NULL;
 	e->flushed = true;
 	cond_wake_all(&e->cond);
 	lock_drop(&e->lock);
@@ -425,8 +454,8 @@ static void engine_stop(struct engine *e)
 	while (!e->flushed)
 		cond_wait(&e->cond, &e->lock);
 	lock_drop(&e->lock);
-	onboard_free(e->onboard);
-	e->onboard = NULL;
+	onboard_free(e->ending);
+	e->ending = NULL;
 	retrieve_stop(e->retrieve);
 }
 

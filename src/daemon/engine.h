@@ -103,11 +103,12 @@ struct engine_ops {
 
 	/*
 	 * Read pieces back from every store that should hold them.  Blocks: on
-	 * a thread of the caller's.  The number of faults, or -errno.
+	 * a thread of the caller's.  The number of faults, or -errno;
+	 * -ECANCELED once progress returns anything but 0.
 	 */
 	int (*verify)(struct engine *e, unsigned percent,
 		      void (*found)(void *ctx, const char *sentence),
-		      void (*progress)(void *ctx, uint64_t done, uint64_t total),
+		      int (*progress)(void *ctx, uint64_t done, uint64_t total),
 		      void *ctx, struct err *reterr);
 	void (*stop)(struct engine *e);
 	void (*close)(struct engine *e);

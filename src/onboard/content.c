@@ -15,8 +15,9 @@
 #include "dag/file.h"
 #include "dag/profile.h"
 
-#define NODE_MAX (2u << 20) /* bytes of an opened node */
-#define FETCH_MS 120000
+#define NODE_MAX     (2u << 20) /* bytes of an opened node */
+#define FETCH_MS     120000
+#define STOP_LOOK_MS 100
 
 struct piece_of_file {
 	struct link link; /* LINK_NONE until its leaf is sealed */
@@ -191,8 +192,11 @@ static void fetched(struct cache_fetch *f, int status)
 	lock_drop(&w->lock);
 }
 
-static int fetch_and_wait(struct cache *c, const struct cache_miss *miss)
+/* Until it is here, or the drive is unmounted: then it is called off. */
+static int fetch_and_wait(struct onboard *o, const struct cache_miss *miss)
 {
+	struct cache *c = o->p.cache;
+	bool cancelled = false;
 	struct wait w = {
 		.fetch = { .miss = *miss, .done = fetched, .timeout_ms = FETCH_MS }
 	};
@@ -203,8 +207,19 @@ static int fetch_and_wait(struct cache *c, const struct cache_miss *miss)
 	r = cache_fetch(c, &w.fetch);
 	if (r == 0) {
 		lock_take(&w.lock);
-		while (!w.over)
-			cond_wait(&w.cond, &w.lock);
+		while (!w.over) {
+			uint64_t until = monotonic_ms() + STOP_LOOK_MS;
+			struct timespec t = { (time_t)(until / 1000),
+					      (long)(until % 1000) * 1000000 };
+
+			(void)cond_wait_until(&w.cond, &w.lock, &t);
+			if (w.over || cancelled || !atomic_load(&o->stop))
+				continue;
+			cancelled = true;
+			lock_drop(&w.lock);
+			cache_fetch_cancel(c, &w.fetch);
+			lock_take(&w.lock);
+		}
 		lock_drop(&w.lock);
 		r = w.status;
 	}
@@ -224,7 +239,7 @@ static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n)
 		rc = cache_snap_read(r->snap, f->ino, off, bytes, n, &miss);
 		if (rc != -EINPROGRESS)
 			break;
-		rc = fetch_and_wait(r->o->p.cache, &miss);
+		rc = fetch_and_wait(r->o, &miss);
 	}
 	if (rc == 0)
 		rc = row_add(f, NULL, n, false);

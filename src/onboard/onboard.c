@@ -227,7 +227,7 @@ struct verify {
 	uint64_t seen, done, total;
 	int faults;
 	void (*found)(void *ctx, const char *sentence);
-	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	int (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
 
@@ -305,14 +305,14 @@ static int on_verify(void *ctx, const struct ledger_piece *p)
 		r = verify_at(v, p, &h.v[i]);
 	}
 	v->done += p->size;
-	if (v->progress)
-		v->progress(v->ctx, v->done, v->total);
+	if (r == 0 && v->progress && v->progress(v->ctx, v->done, v->total))
+		r = -ECANCELED;
 	return r;
 }
 
 int onboard_verify(struct onboard *o, unsigned percent,
 		   void (*found)(void *ctx, const char *sentence),
-		   void (*progress)(void *ctx, uint64_t done, uint64_t total),
+		   int (*progress)(void *ctx, uint64_t done, uint64_t total),
 		   void *ctx, struct err *reterr)
 {
 	struct verify v = { .o = o,

@@ -129,12 +129,13 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret);
 /*
  * Read pieces back from every store that should hold them: `percent` of them,
  * at least one.  What is missing or damaged is placed again from another copy.
- * `found` gets a sentence for each fault.  Blocks; returns the number of faults.
+ * `found` gets a sentence for each fault; `progress` ends it by anything but 0,
+ * between two pieces: -ECANCELED.  Blocks; returns the number of faults.
  */
 must_check int onboard_verify(struct onboard *o, unsigned percent,
 			      void (*found)(void *ctx, const char *sentence),
-			      void (*progress)(void *ctx, uint64_t done,
-					       uint64_t total),
+			      int (*progress)(void *ctx, uint64_t done,
+					      uint64_t total),
 			      void *ctx, struct err *reterr);
 
 #endif

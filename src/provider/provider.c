@@ -42,7 +42,6 @@ int provider_start(struct provider *p, struct provider_req *req)
 	req->provider = p;
 	req->ret_n = 0;
 	atomic_store(&req->moved, 0);
-	atomic_store(&req->cancelled, false);
 	req->err.text[0] = '\0';
 	return p->ops->start(p, req);
 }

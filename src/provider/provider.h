@@ -9,7 +9,8 @@
  * A request is a caller-owned struct that stays valid until its `done`.  Law of
  * callbacks: if provider_start() returns an error, `done` is never called;
  * otherwise exactly once, on the loop thread, never from inside the start.
- * provider_call() is the same for threads that may wait.
+ * provider_call() is the same for threads that may wait.  The struct is zeroed by
+ * the caller: a cancel may come before the start, and counts.
  *
  * Errors:
  *   -EREMOTEIO     the store is away (folder not there, no network): try later

@@ -180,6 +180,7 @@ must_check int ledger_piece_get(struct ledger *l, uint64_t ordinal,
 /* -ENOENT, as ledger_piece_listed() and ledger_head_set(). */
 must_check int ledger_piece_set(struct ledger *l, uint64_t ordinal,
 				enum ledger_piece_state state, bool outbox);
+/* The oldest commit that lists it counts: it is the first to need it. */
 must_check int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq);
 
 /*

@@ -26,7 +26,7 @@
  STMT(piece_drop, "DELETE FROM piece WHERE ordinal = ?1") \
  STMT(piece_get, "SELECT " PIECE_COLS " FROM piece WHERE ordinal = ?1") \
  STMT(piece_set, "UPDATE piece SET state = ?2, outbox = ?3 WHERE ordinal = ?1") \
- STMT(piece_listed, "UPDATE piece SET seq = ?2 WHERE ordinal = ?1") \
+ STMT(piece_listed, "UPDATE piece SET seq = CASE seq WHEN 0 THEN ?2 ELSE min(seq, ?2) END WHERE ordinal = ?1") \
  STMT(piece_all, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 ORDER BY ordinal LIMIT 1") \
  STMT(piece_in, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 AND state = ?2 ORDER BY ordinal LIMIT 1") \
  STMT(block_add, "INSERT OR IGNORE INTO block (digest, piece, off, len, kind, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \

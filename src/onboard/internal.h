@@ -23,11 +23,13 @@ struct shipper {
 	uint64_t busy_piece;      /* lock: o->lock; 0: none */
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
+	uint64_t pulling;         /* lock: o->lock; into the outbox; 0: none */
 };
 
 struct onboard {
 	struct onboard_params p;
-	struct lock pulling; /* taken before lock: one piece comes back at a time */
+	struct lock outbox; /* above the ledger's: a piece's copies are counted
+			       and its state and file changed in one go */
 	struct lock lock;
 	struct cond cond;
 	bool stopping;      /* lock: lock */

@@ -70,10 +70,12 @@ static void packed(struct onboard *o, uint64_t ticket, int status,
 {
 	lock_take(&o->lock);
 	o->packed = MAX(o->packed, ticket);
-	o->pack_status = status;
 	o->pack_err = *e;
-	if (status < 0)
-		(void)snprintf(o->stats.why, sizeof(o->stats.why), "%s", e->text);
+	if (!o->superseded && status < 0)
+		text_copy(o->stats.why, sizeof(o->stats.why), e->text);
+	else if (!o->superseded && o->pack_status < 0)
+		o->stats.why[0] = '\0'; /* a store that is away says so again */
+	o->pack_status = status;
 	if (o->stats.phase != ONBOARD_STOPPED)
 		o->stats.phase = status < 0 ? ONBOARD_WAITING : ONBOARD_SHIPPING;
 	cond_wake_all(&o->cond);
@@ -202,6 +204,8 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret)
 	cache_stats(o->p.cache, &cs);
 	lock_take(&o->lock);
 	*ret = o->stats;
+	if (o->superseded) /* a run under way changes nothing about it */
+		ret->phase = ONBOARD_STOPPED;
 	for (size_t i = 0; i < o->p.n_stores; i++) {
 		if (!o->shippers[i].busy_piece)
 			continue;
@@ -276,10 +280,14 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	v->faults++;
 	if (r != -ENOENT && r != -EBADMSG)
 		return 0; /* away is not lost */
-	/* It stays where it is until another copy is at hand (ship.c). */
+	/* What is damaged stays until it is replaced: it may be the only copy,
+	 * and all of its other blocks are sound. */
 	at->state = LEDGER_LOST;
 	text_copy(at->error, sizeof(at->error), sentence);
-	return ledger_placement_set(v->o->p.ledger, at);
+	lock_take(&v->o->outbox);
+	r = ledger_placement_set(v->o->p.ledger, at);
+	lock_drop(&v->o->outbox);
+	return r;
 }
 
 /* Every n-th piece, so that the share is right for few pieces too. */
@@ -347,6 +355,13 @@ static int on_newest(void *ctx, const struct ledger_head *h)
 		o->stats.sequence = o->claimed;
 		o->stats.sequence_time = h->time;
 	}
+	if (h->state == LEDGER_SUPERSEDED) {
+		o->superseded = true;
+		o->stats.phase = ONBOARD_STOPPED;
+		(void)snprintf(o->stats.why, sizeof(o->stats.why),
+			       "another device has published commit %" PRIu64,
+			       h->seq); /* fits */
+	}
 	return 0;
 }
 
@@ -375,6 +390,7 @@ static int load(struct onboard *o)
 	r = ledger_get(o->p.ledger, LEDGER_SUPERSEDED_BY, &why);
 	if (r == 0) {
 		memcpy(o->stats.why, why.p, why.n);
+		o->stats.why[why.n] = '\0';
 		o->superseded = true;
 		o->stats.phase = ONBOARD_STOPPED;
 	}
@@ -396,7 +412,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	if (!o)
 		return -ENOMEM;
 	o->p = *p;
-	lock_init(&o->pulling);
+	lock_init(&o->outbox);
 	lock_init(&o->lock);
 	cond_init(&o->cond);
 	o->p.max_age_ms = p->max_age_ms ? p->max_age_ms : MAX_AGE_MS;
@@ -455,6 +471,6 @@ void onboard_free(struct onboard *o)
 			(void)pthread_join(o->shippers[i].thread, NULL); /* ours */
 	cond_fini(&o->cond);
 	lock_fini(&o->lock);
-	lock_fini(&o->pulling);
+	lock_fini(&o->outbox);
 	free(o);
 }

@@ -130,9 +130,11 @@ int publish_heads(struct onboard *o, struct err *reterr)
 			return r < 0 ? r : -EINPROGRESS;
 		r = claim(o, &h, reterr);
 		if (r == -ESTALE) {
+			/* Either of the two rows says so at the next start: the
+			 * next commit would stand on this head. */
+			superseded(o, reterr);
 			best_effort(ledger_head_set(o->p.ledger, h.seq,
 						    LEDGER_SUPERSEDED)); /* found again at once */
-			superseded(o, reterr);
 			return r;
 		}
 		if (r < 0)
@@ -143,9 +145,12 @@ int publish_heads(struct onboard *o, struct err *reterr)
 		if (r < 0)
 			return r;
 		lock_take(&o->lock);
-		o->claimed = h.seq;
-		o->stats.sequence = h.seq;
-		o->stats.sequence_time = h.time;
+		/* another shipper may be further by now */
+		if (h.seq > o->claimed) {
+			o->claimed = h.seq;
+			o->stats.sequence = h.seq;
+			o->stats.sequence_time = h.time;
+		}
 		cond_wake_all(&o->cond);
 		lock_drop(&o->lock);
 		log_info("commit %" PRIu64 " is published", h.seq);

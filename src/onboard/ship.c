@@ -31,13 +31,15 @@
 #include "provider/head.h"
 #include "provider/provider.h"
 
-#define PAUSE_FIRST_MS   500
-#define PAUSE_MAX_MS     60000
-#define IDLE_MS          5000 /* a store is looked at again after so long */
-#define COPY_BYTES       (1u << 20)
-#define PULL_PAUSE_S     10u  /* before a piece without a copy is tried again */
-#define PULL_PAUSE_MAX_S 600u /* at most */
-#define AWAY_AFTER       3 /* failures in a row before others take its place */
+#define PAUSE_FIRST_MS 500
+#define PAUSE_MAX_MS   60000
+#define IDLE_MS        5000 /* a store is looked at again after so long */
+#define COPY_BYTES     (1u << 20)
+#define AWAY_AFTER     3 /* failures in a row before others take its place */
+#define DEFER_FIRST_S \
+ 60 /* a piece that nobody can give is left alone so long */
+#define DEFER_MAX_S 3600
+#define WRONG_AFTER 3 /* times that a piece came back wrong: likewise */
 
 static uint64_t now_s(void)
 {
@@ -130,10 +132,17 @@ struct next {
 	enum ledger_placement_state state; /* 0: no row yet */
 	uint32_t attempts;
 	bool found;
-	bool postponed; /* no copy at hand: see next_try */
-	bool later;     /* one that was postponed was passed over */
-	uint64_t ship_total, ship_done;
+	bool pulled;   /* its file in the outbox is there for this step only */
+	bool deferred; /* there is one that is left alone for now */
 };
+
+static bool is_deferred(const struct ledger_placement *p)
+{
+	uint64_t now = now_s();
+
+	/* a clock that was set back defers nothing for years */
+	return p->next_try > now && p->next_try - now <= DEFER_MAX_S;
+}
 
 static int on_piece(void *ctx, const struct ledger_piece *p)
 {
@@ -153,8 +162,8 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == 0 && pl.state == LEDGER_LOST && pl.next_try > now_s()) {
-		n->later = true;
+	if (r == 0 && is_deferred(&pl)) {
+		n->deferred = true;
 		return 0;
 	}
 	n->piece = *p;
@@ -186,6 +195,31 @@ static int place(struct shipper *s, uint64_t piece,
 
 	text_copy(p.error, sizeof(p.error), error);
 	return ledger_placement_set(s->o->p.ledger, &p);
+}
+
+/*
+ * Not the store's fault, and nothing that a pause of its mends: others go first,
+ * and heads go on.  -ENODATA with the reason.
+ */
+static int defer(struct shipper *s, const struct next *n,
+		 enum ledger_placement_state state, struct err *e)
+{
+	struct ledger_placement p = {
+		.piece = n->piece.ordinal,
+		.store = s->store.id,
+		.state = state,
+		.attempts = n->attempts + 1,
+		.next_try = now_s() + MIN(DEFER_FIRST_S << MIN(n->attempts, 6u),
+					  DEFER_MAX_S),
+	};
+	int r;
+
+	text_copy(p.error, sizeof(p.error), e->text);
+	r = ledger_placement_set(s->o->p.ledger, &p);
+	if (r < 0)
+		return r;
+	log_warn("%s", e->text);
+	return -ENODATA;
 }
 
 /* A call of this shipper's store that a stop may cut short. */
@@ -248,57 +282,100 @@ static int pull_from(struct shipper *s, const struct shipper *from,
 }
 
 /*
- * From another store back into the outbox, whole and checked.  One at a time:
- * two stores may lack the same piece, and its file has one name.  -EREMOTEIO: no
- * store can give it.
+ * One at a time: who comes second waits, and finds the file there.  1: there is
+ * none, and it is ours to pull; 0: there is one now.
  */
-static int pull_locked(struct shipper *s, uint64_t ordinal)
+static int pull_begin(struct shipper *s, struct ledger_piece *p)
+{
+	struct onboard *o = s->o;
+	bool other = true;
+	int r;
+
+	lock_take(&o->lock);
+	while (other && !o->stopping) {
+		other = false;
+		for (size_t i = 0; i < o->p.n_stores; i++)
+			other |= o->shippers[i].pulling == p->ordinal;
+		if (other)
+			cond_wait(&o->cond, &o->lock);
+	}
+	if (!other)
+		s->pulling = p->ordinal;
+	lock_drop(&o->lock);
+	if (other)
+		return -ECANCELED;
+	r = ledger_piece_get(o->p.ledger, p->ordinal, p);
+	return r < 0 ? r : !p->outbox;
+}
+
+static void pull_end(struct shipper *s)
+{
+	struct onboard *o = s->o;
+
+	lock_take(&o->lock);
+	s->pulling = 0;
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+}
+
+/* Its file is in the outbox, or no more; the state is what it is. */
+static int outbox_set(struct onboard *o, uint64_t ordinal, bool outbox)
+{
+	struct ledger_piece p;
+	int r;
+
+	lock_take(&o->outbox);
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0)
+		r = ledger_piece_set(o->p.ledger, ordinal, p.state, outbox);
+	lock_drop(&o->outbox);
+	return r;
+}
+
+/* From another store back into the outbox, whole and checked. */
+static int pull_file(struct shipper *s, const struct ledger_piece *p)
 {
 	struct onboard *o = s->o;
 	struct spread sp = { .o = o };
 	char name[LEDGER_OUTBOX_NAME_MAX];
-	struct ledger_piece p;
 	int r;
 
-	r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r < 0 || p.outbox)
-		return r; /* somebody else has just pulled it */
-	r = ledger_placements(o->p.ledger, ordinal, on_placement, &sp);
+	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
 	if (r < 0)
 		return r;
-	ledger_outbox_name(ordinal, name);
+	ledger_outbox_name(p->ordinal, name);
 	r = -EREMOTEIO;
 	for (size_t i = 0; i < o->p.n_stores && r < 0; i++) {
 		_cleanup_io_file_ struct io_file *f = NULL;
 
-		if (i == s->index || !counts(sp.state[i]))
+		if (i == s->index || (sp.state[i] && !counts(sp.state[i])))
 			continue;
 		r = io_open(o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
 		if (r < 0)
 			return r;
-		r = pull_from(s, &o->shippers[i], &p, f);
-		if (r == -ECANCELED || r == -ENOSPC || r == -ENOMEM)
+		r = pull_from(s, &o->shippers[i], p, f);
+		if (r == -ECANCELED)
 			break;
-		if (r < 0)
-			r = -EREMOTEIO;
 	}
 	if (r == 0)
 		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
 	if (r == 0)
-		r = ledger_piece_set(o->p.ledger, ordinal, p.state, true);
+		r = outbox_set(o, p->ordinal, true);
 	if (r < 0)
 		best_effort(io_unlink(o->p.io, name)); /* else at the next start */
 	ship_outbox_account(o);
 	return r;
 }
 
-static int pull(struct shipper *s, uint64_t ordinal)
+static int pull(struct shipper *s, struct next *n)
 {
-	int r;
+	int r = pull_begin(s, &n->piece);
 
-	lock_take(&s->o->pulling);
-	r = pull_locked(s, ordinal);
-	lock_drop(&s->o->pulling);
+	if (r == 1) {
+		r = pull_file(s, &n->piece);
+		n->pulled = r == 0;
+	}
+	pull_end(s);
 	return r;
 }
 
@@ -318,8 +395,25 @@ static int outbox_drop(struct onboard *o, const struct ledger_piece *p)
 	return r == -ENOENT ? 0 : r;
 }
 
+/*
+ * What was held before it was pulled goes again at once: else a drive that is
+ * filled into several stores would stand in the outbox while one is away.
+ */
+static int pulled_drop(struct onboard *o, uint64_t ordinal)
+{
+	struct ledger_piece p;
+	int r;
+
+	lock_take(&o->outbox);
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0 && p.state == LEDGER_HELD && p.outbox)
+		r = outbox_drop(o, &p);
+	lock_drop(&o->outbox);
+	return r;
+}
+
 /* I2: only copies that were read back count. */
-static int settle(struct onboard *o, uint64_t ordinal)
+static int settle_one(struct onboard *o, uint64_t ordinal)
 {
 	struct ledger_piece p;
 	unsigned copies = 0;
@@ -341,61 +435,37 @@ static int settle(struct onboard *o, uint64_t ordinal)
 	return r;
 }
 
-/* ---- the state machine of one placement ---- */
-
-/* No copy at hand: this one waits, the others go on. */
-static int postpone(struct shipper *s, const struct next *n)
+static int settle(struct onboard *o, uint64_t ordinal)
 {
-	struct ledger_placement p = {
-		.piece = n->piece.ordinal,
-		.store = s->store.id,
-		.state = LEDGER_LOST,
-		.attempts = n->attempts + 1,
-		.next_try = now_s() + MIN(PULL_PAUSE_S << MIN(n->attempts, 8u),
-					  PULL_PAUSE_MAX_S),
-	};
-
-	text_copy(p.error, sizeof(p.error),
-		  "damaged or missing, and no other store can give it now");
-	lock_take(&s->o->lock);
-	(void)snprintf(s->o->stats.why, sizeof(s->o->stats.why),
-		       "%s: piece %016" PRIx64 " is %s",
-		       provider_name(s->store.provider), p.piece, p.error);
-	lock_drop(&s->o->lock);
-	return ledger_placement_set(s->o->p.ledger, &p);
-}
-
-/* What stands there under this name is not the piece: PUT would keep it. */
-static int clear(struct shipper *s, const struct next *n, struct err *e)
-{
-	struct provider_req req = { .verb = PROVIDER_REMOVE, .cid = n->piece.cid };
 	int r;
 
-	if (n->state != LEDGER_LOST)
-		return 0;
-	r = call(s, &req);
-	return r == 0 || r == -ENOENT ? 0 : err_set(e, r, "%s", req.err.text);
+	lock_take(&o->outbox);
+	r = settle_one(o, ordinal);
+	lock_drop(&o->outbox);
+	return r;
 }
+
+/* ---- the state machine of one placement ---- */
 
 static int step_put(struct shipper *s, struct next *n, struct err *e)
 {
 	struct provider_req req = { .verb = PROVIDER_PUT,
 				    .cid = n->piece.cid,
 				    .src = s->o->p.io,
-				    .size = n->piece.size };
+				    .size = n->piece.size,
+				    .replace = n->state == LEDGER_LOST };
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r = 0;
 
 	ledger_outbox_name(n->piece.ordinal, name);
 	req.src_name = name;
 	if (!n->piece.outbox)
-		r = pull(s, n->piece.ordinal);
-	if (r == -EREMOTEIO) {
-		n->postponed = true;
-		return postpone(s, n);
+		r = pull(s, n);
+	if (r == -EREMOTEIO || r == -EBADMSG || r == -ENOENT) {
+		err_set(e, r, "no other store can give piece %016" PRIx64 " now",
+			n->piece.ordinal);
+		return defer(s, n, n->state ? n->state : LEDGER_PLANNED, e);
 	}
-	if (r == 0)
-		r = clear(s, n, e);
 	if (r == 0 && n->state != LEDGER_PLANNED)
 		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
 	if (r == 0)
@@ -412,15 +482,14 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 
 	r = call(s, &req);
 	if (r == -EBADMSG || r == -ENOENT) {
-		/* What it holds is not the piece.  It stays until another copy
-		 * is at hand: most of its blocks may be sound. */
+		/* What it holds is not the piece: it is put over it again. */
+		err_set(e, -EAGAIN, "%s gave piece %016" PRIx64 " back wrong",
+			provider_name(s->store.provider), n->piece.ordinal);
+		if (n->attempts >= WRONG_AFTER)
+			return defer(s, n, LEDGER_LOST, e);
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
 			  "read back wrong");
-		return r < 0 ? r :
-			       err_set(e, -EAGAIN,
-				       "%s gave piece %016" PRIx64 " back wrong",
-				       provider_name(s->store.provider),
-				       n->piece.ordinal);
+		return r < 0 ? r : -EAGAIN;
 	}
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
@@ -438,11 +507,14 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	lock_drop(&s->o->lock);
 	if (n->state != LEDGER_STORED)
 		r = step_put(s, n, e);
-	if (r == 0 && !n->postponed)
+	if (r == 0)
 		r = step_verify(s, n, e);
 	lock_take(&s->o->lock);
 	s->busy_piece = 0;
 	lock_drop(&s->o->lock);
+	if (n->pulled)
+		best_effort(pulled_drop(s->o, n->piece.ordinal)); /* the next
+			start settles what is left */
 	return r;
 }
 
@@ -565,13 +637,25 @@ static void note_failure(struct shipper *s, int status, const struct err *e)
 		pause *= 2;
 	s->not_before_ms = monotonic_ms() + MIN(pause, PAUSE_MAX_MS);
 	s->away = status == -EREMOTEIO;
-	text_copy(o->stats.why, sizeof(o->stats.why), why);
+	if (!o->superseded)
+		text_copy(o->stats.why, sizeof(o->stats.why), why);
 	lock_drop(&o->lock);
 	if (first)
 		log_warn("store %s: %s; trying again until it works",
 			 provider_name(s->store.provider), why);
 	best_effort(ledger_store_seen(o->p.ledger, s->store.id, now_s(),
 				      why)); /* for status only */
+}
+
+/* The store answers; a piece has to wait.  Status says which and why. */
+static void note_deferred(struct shipper *s, const struct err *e)
+{
+	struct onboard *o = s->o;
+
+	lock_take(&o->lock);
+	if (!o->superseded)
+		text_copy(o->stats.why, sizeof(o->stats.why), e->text);
+	lock_drop(&o->lock);
 }
 
 static void note_success(struct shipper *s)
@@ -584,7 +668,7 @@ static void note_success(struct shipper *s)
 	s->failures = 0;
 	s->away = false;
 	s->rescan |= back;
-	if (back)
+	if (back && !o->superseded)
 		o->stats.why[0] = '\0';
 	lock_drop(&o->lock);
 	if (back)
@@ -600,7 +684,6 @@ static void note_success(struct shipper *s)
  */
 static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 {
-	struct onboard *o = s->o;
 	struct next n;
 	int r;
 
@@ -611,7 +694,7 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	if (r == 0 && !n.found) {
 		struct err why = { "" };
 
-		r = publish_heads(o, &why);
+		r = publish_heads(s->o, &why);
 		if (r == 0 || r == -EINPROGRESS)
 			r = give_heads(s, &why);
 		if (r == -ECANCELED)
@@ -621,7 +704,7 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 		r = 0;
 		if (s->rescan) {
 			r = next_piece(s, LEDGER_HELD, &n);
-			s->rescan = n.found || n.later || r < 0;
+			s->rescan = n.found || n.deferred || r < 0;
 		}
 	}
 	if (r < 0 || !n.found)
@@ -642,6 +725,10 @@ void *ship_thread(void *arg)
 		r = turn(s, &e, &busy);
 		if (r == -ECANCELED)
 			break;
+		if (r == -ENODATA) {
+			note_deferred(s, &e);
+			continue;
+		}
 		if (r < 0) {
 			note_failure(s, r, &e);
 			continue;
@@ -707,7 +794,7 @@ static int on_outbox_row(void *ctx, const struct ledger_piece *p)
 		return r;
 	log_err(copies ? -ENOENT : -EUCLEAN,
 		"%s is missing or cut; %u stores have the piece", path, copies);
-	return ledger_piece_set(s->o->p.ledger, p->ordinal, p->state, false);
+	return outbox_set(s->o, p->ordinal, false);
 }
 
 int ship_recover(struct onboard *o)

@@ -359,7 +359,7 @@ static int do_put(int fd, struct provider_req *req)
 	int r;
 
 	piece_name(&req->cid, name);
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (!req->replace && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode) && (uint64_t)st.st_size == req->size)
 		return 0; /* there; whether it is sound is VERIFY's question */
 	r = io_open(req->src, req->src_name, O_RDONLY, &from);
@@ -374,7 +374,7 @@ static int do_put(int fd, struct provider_req *req)
 	if (to < 0)
 		return away(errno);
 	r = copy_in(req, from, to);
-	/* Replaces a file of the same name: that one had another size. */
+	/* Replaces a file of the same name: that one is damaged. */
 	if (r == 0 && renameat(fd, part, fd, name) < 0)
 		r = -errno;
 	if (r == 0)

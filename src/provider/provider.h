@@ -66,6 +66,7 @@ struct provider_req {
 	struct io *src;       /* PUT: the piece is this file; borrowed */
 	const char *src_name; /* borrowed */
 	uint64_t size;        /* PUT: of the piece, bytes */
+	bool replace; /* PUT: also over one of that size: it is damaged */
 	uint64_t off;
 	size_t n;
 	uint8_t *dst; /* GET: n bytes, borrowed */

@@ -19,3 +19,68 @@ def test_a_changed_attribute_is_clean_after_one_commit(drives):
     d.sync()
     until(lambda: d.status()['cache']['dirty_inodes'] == 0,
           what='an inode is dirty for ever: a commit would follow a commit')
+
+
+def pieces(store):
+    found = [os.path.join(store, n) for n in os.listdir(store)]
+    return [n for n in found if n.endswith('.car')]
+
+
+def flip(path, at):
+    with open(path, 'r+b') as f:
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 1]))
+
+
+def test_verify_leaves_a_damaged_only_copy_and_commits_go_on(drives):
+    d = drives().init().mount()
+    for i in range(12):  # more than 8 MiB: a piece of leaves alone
+        write(os.path.join(d.mnt, f'f{i}'), os.urandom(1 << 20))
+    d.sync()
+    largest = max(pieces(d.stores[0]), key=os.path.getsize)
+    size = os.path.getsize(largest)
+    flip(largest, size // 2)
+    d.run('verify', '--drive', d.name, '--all', check=False)
+    until(lambda: d.status()['errors'], what='nobody says that it is damaged')
+    assert os.path.getsize(largest) == size
+    write(os.path.join(d.mnt, 'more'), os.urandom(100000))
+    d.sync()
+
+
+def test_a_damaged_copy_is_replaced_from_another_store(drives):
+    d = drives(stores=2, copies=2).init().mount()
+    write(os.path.join(d.mnt, 'f'), os.urandom(3 << 20))
+    d.sync()
+    damaged = max(pieces(d.stores[0]), key=os.path.getsize)
+    with open(damaged, 'rb') as f:
+        want = f.read()
+    flip(damaged, len(want) // 2)
+    d.run('verify', '--drive', d.name, '--all', check=False)
+
+    def whole():
+        with open(damaged, 'rb') as f:
+            return f.read() == want
+
+    until(whole, what='the damaged copy was not replaced')
+
+
+def test_two_emptied_stores_are_filled_at_once_from_the_third(drives):
+    d = drives(stores=3, copies=3).init().mount()
+    for i in range(3):
+        write(os.path.join(d.mnt, f'f{i}'), os.urandom(3 << 20))
+        d.sync()
+    want = sorted(os.path.basename(p) for p in pieces(d.stores[2]))
+    for store in d.stores[:2]:
+        for piece in pieces(store):
+            os.remove(piece)
+    d.run('verify', '--drive', d.name, '--all', check=False)
+
+    def filled():
+        return all(sorted(os.path.basename(p) for p in pieces(s)) == want
+                   for s in d.stores)
+
+    until(filled, 30, 'the stores are not filled again')
+    outbox = os.path.join(d.home, d.name, 'outbox')
+    until(lambda: not os.listdir(outbox), what='the outbox is not emptied')

@@ -255,6 +255,8 @@ static void a_piece_carries_what_was_said_of_it(void **state)
 	/* once more after a crash: the same */
 	assert_int_equal(ledger_piece_ready(f->l, o, &cid, 5000, &b, 1), 0);
 	assert_int_equal(ledger_piece_listed(f->l, o, 4), 0);
+	/* a later commit that lists it too is not the first to need it */
+	assert_int_equal(ledger_piece_listed(f->l, o, 6), 0);
 	for (int s = LEDGER_HELD; s < LEDGER_PIECE_NX; s++) {
 		assert_int_equal(ledger_piece_set(f->l, o,
 						  (enum ledger_piece_state)s, false),

@@ -196,9 +196,15 @@ must_check int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
 				 const struct ledger_block *blocks, size_t n);
 
 /*
- * Where a block is that may be linked again: in a READY or HELD piece, never in
- * a condemned one (FORMAT: never deduplicate against those).  -ENOENT.
+ * Where a block is that may be linked again: in a READY or HELD piece that is in
+ * the outbox or verified at a store; never in one that is condemned or lost
+ * (FORMAT: never deduplicate against those).  -ENOENT.
  */
+must_check int ledger_block_link(struct ledger *l,
+				 const uint8_t digest[static LINK_DIGEST_SIZE],
+				 struct ledger_block *ret, uint64_t *ret_ordinal);
+
+/* Where a block may be read: in any READY or HELD piece.  -ENOENT. */
 must_check int ledger_block_find(struct ledger *l,
 				 const uint8_t digest[static LINK_DIGEST_SIZE],
 				 struct ledger_block *ret, uint64_t *ret_ordinal);

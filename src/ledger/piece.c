@@ -265,11 +265,10 @@ int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 	}
 }
 
-int ledger_block_find(struct ledger *l,
-		      const uint8_t digest[static LINK_DIGEST_SIZE],
-		      struct ledger_block *ret, uint64_t *ret_ordinal)
+static int block_by(struct ledger *l, struct db_stmt *s,
+		    const uint8_t digest[static LINK_DIGEST_SIZE],
+		    struct ledger_block *ret, uint64_t *ret_ordinal)
 {
-	struct db_stmt *s = l->st[STMT_block_get];
 	struct slice key;
 	int r;
 
@@ -291,6 +290,20 @@ int ledger_block_find(struct ledger *l,
 	db_reset(s);
 	ledger_done(l);
 	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int ledger_block_link(struct ledger *l,
+		      const uint8_t digest[static LINK_DIGEST_SIZE],
+		      struct ledger_block *ret, uint64_t *ret_ordinal)
+{
+	return block_by(l, l->st[STMT_block_link], digest, ret, ret_ordinal);
+}
+
+int ledger_block_find(struct ledger *l,
+		      const uint8_t digest[static LINK_DIGEST_SIZE],
+		      struct ledger_block *ret, uint64_t *ret_ordinal)
+{
+	return block_by(l, l->st[STMT_block_get], digest, ret, ret_ordinal);
 }
 
 void ledger_outbox_name(uint64_t ordinal, char ret[static LEDGER_OUTBOX_NAME_MAX])

@@ -4,6 +4,8 @@
 
 /* clang-format off */
 #define PIECE_COLS "ordinal, cid, size, kind, state, outbox, seq, live, created"
+/* Here, or at a store that gave it back verified. */
+#define PIECE_SAFE "(p.outbox = 1 OR EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = p.ordinal AND x.state = 3 AND s.retired = 0))"
 #define PLACE_COLS "p.piece, p.store, p.state, p.attempts, p.next_try, p.error"
 
 /* Before the tables are there: are they? */
@@ -30,8 +32,9 @@
  STMT(piece_all, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 ORDER BY ordinal LIMIT 1") \
  STMT(piece_in, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 AND state = ?2 ORDER BY ordinal LIMIT 1") \
  STMT(block_add, "INSERT OR IGNORE INTO block (digest, piece, off, len, kind, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
- STMT(block_replace, "UPDATE block SET piece = ?2, off = ?3, len = ?4 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM piece p WHERE p.ordinal = block.piece AND p.state IN (2, 3))") \
+ STMT(block_replace, "UPDATE block SET piece = ?2, off = ?3, len = ?4 WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM piece p WHERE p.ordinal = block.piece AND p.state IN (2, 3) AND " PIECE_SAFE ")") \
  STMT(block_get, "SELECT b.piece, b.off, b.len, b.kind, b.key FROM block b JOIN piece p ON p.ordinal = b.piece WHERE b.digest = ?1 AND p.state IN (2, 3)") \
+ STMT(block_link, "SELECT b.piece, b.off, b.len, b.kind, b.key FROM block b JOIN piece p ON p.ordinal = b.piece WHERE b.digest = ?1 AND p.state IN (2, 3) AND " PIECE_SAFE) \
  STMT(node_get, "SELECT body, used FROM node WHERE digest = ?1") \
  STMT(node_put, "INSERT OR REPLACE INTO node (digest, used, body) VALUES (?1, ?2, ?3)") \
  STMT(node_use, "UPDATE node SET used = ?2 WHERE digest = ?1") \

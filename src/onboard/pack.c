@@ -171,7 +171,7 @@ static int known(struct pack *p, const uint8_t *digest, struct place *ret)
 			return 1;
 		}
 	}
-	r = ledger_block_find(p->o->p.ledger, digest, &b, &ordinal);
+	r = ledger_block_link(p->o->p.ledger, digest, &b, &ordinal);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)

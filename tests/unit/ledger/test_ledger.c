@@ -407,6 +407,35 @@ static void a_block_moves_away_from_a_piece_that_goes(void **state)
 	assert_true(where(f->l, 1) == c);
 }
 
+static uint64_t linkable(struct ledger *l, uint32_t n)
+{
+	struct ledger_block want = test_block(n), b;
+	uint64_t o = 0;
+
+	return ledger_block_link(l, want.digest, &b, &o) == 0 ? o : 0;
+}
+
+static void a_block_of_a_lost_piece_is_read_but_not_linked(void **state)
+{
+	const char *const url[] = { "dir:///a" };
+	struct fixture *f = *state;
+	struct ledger_placement at = { .state = LEDGER_VERIFIED };
+	uint64_t a = add_ready(f->l, 1, 1), b;
+
+	assert_true(linkable(f->l, 1) == a); /* in the outbox */
+	assert_int_equal(ledger_stores_set(f->l, url, 1, &at.store), 0);
+	at.piece = a;
+	assert_int_equal(ledger_placement_set(f->l, &at), 0);
+	assert_int_equal(ledger_piece_set(f->l, a, LEDGER_HELD, false), 0);
+	assert_true(linkable(f->l, 1) == a); /* verified */
+	at.state = LEDGER_LOST;
+	assert_int_equal(ledger_placement_set(f->l, &at), 0);
+	assert_int_equal(linkable(f->l, 1), 0);
+	assert_true(where(f->l, 1) == a); /* most of it may be sound */
+	b = add_ready(f->l, 1, 1);
+	assert_true(linkable(f->l, 1) == b && where(f->l, 1) == b);
+}
+
 /* ---- the node cache ---- */
 
 static void digest_of(uint32_t n, uint8_t ret[static LINK_DIGEST_SIZE])
@@ -717,6 +746,7 @@ int main(void)
 		CASE(blocks_are_found_in_whole_pieces_only),
 		CASE(a_block_moves_away_from_a_piece_that_goes),
 		CASE(the_node_cache_forgets_the_least_used_and_never_outgrows),
+		CASE(a_block_of_a_lost_piece_is_read_but_not_linked),
 		CASE(placements_survive_and_count_at_configured_stores),
 		CASE(sums_count_each_piece_where_it_stands),
 		cmocka_unit_test(outbox_names_have_sixteen_digits),

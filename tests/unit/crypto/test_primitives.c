@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/cursor.h"
@@ -277,6 +279,61 @@ static void links_differ_by_what_they_open_not_by_place(void **state)
 	assert_false(link_same(&a, &b));
 }
 
+/* Two libraries do it, by size: each must open what the other sealed. */
+static void local_aead_is_libsodiums_at_every_size(void **state)
+{
+	static const size_t sizes[] = { 0,    1,    63,   1023, 1024,
+					1025, 4056, 4096, 5000, 65537 };
+	enum {
+		MAX_SIZE = 65537
+	};
+	uint8_t key[32], ad[36], mark[AEAD_MARK_SIZE];
+	uint8_t *text = malloc(MAX_SIZE), *sealed = malloc(MAX_SIZE);
+	uint8_t *out = malloc(MAX_SIZE);
+	struct secret *s;
+
+	(void)state;
+	assert_true(text && sealed && out);
+	randombytes_buf(key, sizeof(key));
+	randombytes_buf(ad, sizeof(ad));
+	randombytes_buf(text, MAX_SIZE);
+	assert_int_equal(secret_new(key, &s), 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t n = sizes[i], n_ad = i % 2 ? sizeof(ad) : 0;
+
+		aead_seal(s, slice(ad, n_ad), slice(text, n), sealed, mark);
+		assert_int_equal(crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+					 out, NULL, sealed, n, mark + AEAD_NONCE_SIZE,
+					 ad, n_ad, mark, key),
+				 0);
+		assert_memory_equal(out, text, n);
+
+		assert_int_equal(crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+					 sealed, mark + AEAD_NONCE_SIZE, NULL,
+					 text, n, ad, n_ad, NULL, mark, key),
+				 0);
+		/* in place */
+		assert_int_equal(aead_open(s, slice(ad, n_ad), slice(sealed, n),
+					   mark, sealed),
+				 0);
+		assert_memory_equal(sealed, text, n);
+		if (n == 0)
+			continue;
+
+		aead_seal(s, slice(ad, n_ad), slice(sealed, n), sealed, mark);
+		sealed[n - 1] ^= 1;
+		memset(out, 1, n);
+		assert_int_equal(aead_open(s, slice(ad, n_ad), slice(sealed, n),
+					   mark, out),
+				 -EBADMSG);
+		assert_true(sodium_is_zero(out, n));
+	}
+	secret_free(s);
+	free(text);
+	free(sealed);
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +342,7 @@ int main(void)
 		cmocka_unit_test(both_ways_to_blake2b_agree_at_every_length),
 		cmocka_unit_test(local_aead_opens_the_published_vector),
 		cmocka_unit_test(local_aead_refuses_every_flipped_bit_and_zeroes),
+		cmocka_unit_test(local_aead_is_libsodiums_at_every_size),
 		cmocka_unit_test(subkeys_differ_by_label_and_parent_and_repeat),
 		cmocka_unit_test(links_come_back_as_they_went),
 		cmocka_unit_test(hostile_links_are_refused),

@@ -414,11 +414,22 @@ static void pieces_of(struct retrieve *r, const struct link *l, struct pieces *r
 		pieces_note(ret, &c.link);
 }
 
+/* The newest commit that is visible at the stores. */
+struct claimed {
+	uint64_t seq, piece; /* 0: none */
+};
+
 static int newest_claimed(void *ctx, const struct ledger_head *h)
 {
 	if (h->state == LEDGER_CLAIMED)
-		*(uint64_t *)ctx = h->piece;
+		*(struct claimed *)ctx = (struct claimed){ h->seq, h->piece };
 	return 0;
+}
+
+/* Would recover find it?  A commit that was never published lists nothing. */
+static bool is_published(const struct claimed *c, const struct ledger_piece *p)
+{
+	return (p->seq && p->seq <= c->seq) || p->ordinal == c->piece;
 }
 
 static int source_state(struct source *s, uint64_t ino, struct slice link,
@@ -427,6 +438,7 @@ static int source_state(struct source *s, uint64_t ino, struct slice link,
 	struct retrieve *r = retrieve_of(s);
 	unsigned copies, least = UINT32_MAX;
 	struct cursor c = cursor(link);
+	struct claimed claimed = { 0 };
 	struct pieces pieces;
 	struct ledger_piece p;
 	bool held = true;
@@ -446,20 +458,19 @@ static int source_state(struct source *s, uint64_t ino, struct slice link,
 		memcpy(ret->cid, text, MIN(strlen(text), sizeof(ret->cid) - 1));
 	}
 	pieces_of(r, &l, &pieces);
-	if (pieces.n == 0) { /* the bytes stand in the directory's node */
-		rc = ledger_heads(r->p.ledger, newest_claimed, &pieces.v[0]);
-		if (rc < 0)
-			return rc;
-		pieces.n = pieces.v[0] ? 1 : 0;
-		held = pieces.n > 0;
-	}
+	rc = ledger_heads(r->p.ledger, newest_claimed, &claimed);
+	if (rc < 0)
+		return rc;
+	if (pieces.n == 0 && claimed.piece) /* it stands in the directory's node */
+		pieces.v[pieces.n++] = claimed.piece;
+	held = pieces.n > 0;
 	for (size_t i = 0; i < pieces.n; i++) {
 		rc = ledger_piece_get(r->p.ledger, pieces.v[i], &p);
 		if (rc == 0)
 			rc = ledger_copies(r->p.ledger, pieces.v[i], &copies);
 		if (rc < 0)
 			return rc;
-		held &= p.state == LEDGER_HELD;
+		held &= p.state == LEDGER_HELD && is_published(&claimed, &p);
 		least = MIN(least, copies);
 	}
 	ret->copies = pieces.n ? least : 0;

@@ -22,7 +22,8 @@ static const struct cli_option options[] = {
 	  "where the drive was kept: dir:///absolute/path" },
 	{ "words-file", 'w', false, "FILE",
 	  "the 24 recovery words; - is standard input" },
-	{ "copies", 'n', false, "N", "stores that must hold each piece; default 1" },
+	{ "copies", 'n', false, "N",
+	  "stores that must hold each piece; default as before" },
 	CLI_PASSFILE,
 	CLI_EXTPASS,
 	{ "salvage", 0, false, NULL,
@@ -98,7 +99,25 @@ static int say_not_found(int r, const struct recovery *rec, const struct err *wh
 	return exits_err(r, why, "recover");
 }
 
-static int recover(const struct cli *cli, const struct config *c,
+/* What the drive was set to, unless the command line says otherwise. */
+static void keep_settings(const struct cli *cli, const struct commit_info *info,
+			  struct config *c)
+{
+	if (info->compress == COMMIT_COMPRESS_ALL)
+		c->compress = CONFIG_COMPRESS_ALL;
+	if (cli_get(cli, "copies"))
+		return;
+	c->copies = MAX(1, MIN(info->copies, c->n_stores));
+	if (c->copies < info->copies)
+		(void)fprintf(stderr,
+			      "fildrive: warning: the drive kept %" PRIu32
+			      " copies of everything, and %" PRIu64
+			      " now: add a store, then: fildrive config copies %" PRIu32
+			      "\n",
+			      info->copies, c->copies, info->copies);
+}
+
+static int recover(const struct cli *cli, struct config *c,
 		   const struct secret *entropy)
 {
 	_cleanup_passphrase_ struct passphrase *p = NULL;
@@ -135,6 +154,7 @@ static int recover(const struct cli *cli, const struct config *c,
 			      "fildrive: warning: %" PRIu64
 			      " folders cannot be read\n",
 			      lost);
+	keep_settings(cli, commit_info(recovery_found(rec)->commit), c);
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",

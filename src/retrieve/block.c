@@ -129,19 +129,23 @@ static void health_note(struct retrieve *r, size_t i, int status,
 	lock_drop(&r->lock);
 }
 
-static void note_wrong(struct retrieve *r, size_t i,
-		       const struct ledger_piece *p, uint64_t off, int rc)
+static void note_wrong(struct retrieve *r, size_t i, const struct ledger_piece *p,
+		       uint64_t off, int rc, struct err *reterr)
 {
+	char cid[PIECE_CID_TEXT_MAX];
+	const char *who = i == SOURCE_OUTBOX ?
+				  "the outbox" :
+				  provider_name(r->stores[i].store.provider);
+
+	piece_cid_text(&p->cid, cid);
+	err_set(reterr, rc, "%s gave a damaged block of piece %s", who, cid);
 	lock_take(&r->lock);
 	r->stats.wrong++;
 	if (i != SOURCE_OUTBOX)
 		r->stores[i].failures++;
 	lock_drop(&r->lock);
-	log_warn("piece %" PRIx64 " at %" PRIu64 ": %s gave a wrong block: %s",
-		 p->ordinal, off,
-		 i == SOURCE_OUTBOX ? "the outbox" :
-				      provider_name(r->stores[i].store.provider),
-		 err_str(rc));
+	log_warn("%s gave a damaged block of piece %s at %" PRIu64 ": %s", who,
+		 cid, off, err_str(rc));
 }
 
 static int get_outbox(struct retrieve *r, const struct ledger_piece *p,
@@ -175,7 +179,11 @@ static int get_store(struct retrieve *r, size_t i, const struct ledger_piece *p,
 	health_note(r, i, rc == -ENOENT ? 0 : rc, monotonic_us() - began, req.ret_n);
 	if (rc < 0)
 		return err_set(reterr, rc, "%s", req.err.text);
-	return req.ret_n == n ? 0 : -EBADMSG;
+	if (req.ret_n != n) { /* cut */
+		note_wrong(r, i, p, off + req.ret_n, -EBADMSG, reterr);
+		return -EBADMSG;
+	}
+	return 0;
 }
 
 /* ---- groups of neighbours ---- */
@@ -188,7 +196,8 @@ struct group {
 
 /* Open every member that is not settled yet from the bytes of its range. */
 static size_t group_open(struct retrieve *r, const struct group *g, size_t from,
-			 const struct ledger_piece *p, const uint8_t *bytes)
+			 const struct ledger_piece *p, const uint8_t *bytes,
+			 struct err *reterr)
 {
 	size_t left = 0;
 	int rc;
@@ -205,7 +214,7 @@ static size_t group_open(struct retrieve *r, const struct group *g, size_t from,
 			continue;
 		if (rc == -ENOMEM)
 			w->status = rc;
-		note_wrong(r, from, p, w->link.place.off, rc);
+		note_wrong(r, from, p, w->link.place.off, rc, reterr);
 		left++;
 	}
 	return left;
@@ -241,7 +250,7 @@ static int group_fetch(struct retrieve *r, const struct group *g,
 			*away |= rc == -EREMOTEIO;
 			continue;
 		}
-		if (group_open(r, g, s.v[i], &p, bytes) == 0)
+		if (group_open(r, g, s.v[i], &p, bytes, reterr) == 0)
 			return 0;
 	}
 	return 0;

@@ -244,7 +244,8 @@ static int on_holder(void *ctx, const struct ledger_placement *p)
 {
 	struct holders *h = ctx;
 
-	if (p->state == LEDGER_VERIFIED && h->n < ARRAY_LEN(h->v))
+	if (p->state != LEDGER_PLANNED && p->state != LEDGER_REMOVING &&
+	    h->n < ARRAY_LEN(h->v))
 		h->v[h->n++] = *p;
 	return 0;
 }
@@ -268,8 +269,13 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	if (!s)
 		return 0;
 	r = provider_call(s->store.provider, &req);
-	if (r == 0)
+	if (r == 0 && at->state == LEDGER_VERIFIED)
 		return 0;
+	if (r == 0) { /* read back before the shipper did, or brought back */
+		at->state = LEDGER_VERIFIED;
+		at->error[0] = '\0';
+		return ledger_placement_set(v->o->p.ledger, at);
+	}
 	piece_cid_text(&p->cid, cid);
 	(void)snprintf(sentence, sizeof(sentence), "%s: piece %s: %s",
 		       provider_name(s->store.provider), cid,

@@ -121,6 +121,7 @@ enum cache_miss_kind {
 	CACHE_MISS_RANGE, /* bytes [off, off + n) of ino */
 	CACHE_MISS_INODE, /* attributes of the hard-linked inode ino */
 	CACHE_MISS_ROOM,  /* room for a write */
+	CACHE_MISS_HOLES, /* where the holes of ino are */
 };
 
 struct cache_miss {

@@ -77,6 +77,17 @@ static void job_free(struct job *j)
 
 /* ---- what the source calls ---- */
 
+static int on_hole(struct job *j, uint64_t off, uint64_t n)
+{
+	uint64_t to = MIN(off + n, j->req.n);
+	int r;
+
+	if (off >= to)
+		return 0;
+	r = buf_le64(&j->entries, off);
+	return r < 0 ? r : buf_le64(&j->entries, to - off);
+}
+
 static int on_data(struct source_req *req, uint64_t off, struct slice data,
 		   uint64_t n_hole)
 {
@@ -84,7 +95,11 @@ static int on_data(struct source_req *req, uint64_t off, struct slice data,
 	uint64_t n = n_hole ? n_hole : data.n;
 	uint64_t from = MAX(off, req->off), to;
 
-	if (req->kind != SOURCE_READ || n > UINT64_MAX - off)
+	if (n > UINT64_MAX - off)
+		return -EPROTO;
+	if (req->kind == SOURCE_HOLES && n_hole)
+		return on_hole(j, off, n_hole);
+	if (req->kind != SOURCE_READ)
 		return -EPROTO;
 	to = MIN(off + n, req->off + req->n);
 	if (from >= to)
@@ -111,7 +126,7 @@ static int on_entry(struct source_req *req, const struct source_entry *e)
 {
 	struct job *j = container_of(req, struct job, req);
 
-	if (req->kind == SOURCE_READ)
+	if (req->kind == SOURCE_READ || req->kind == SOURCE_HOLES)
 		return -EPROTO;
 	return entry_encode(&j->entries, e);
 }
@@ -175,6 +190,7 @@ static int describe(struct cache *c, const struct cache_miss *m, struct want *w)
 	w->ino = m->ino;
 	w->kind = m->kind == CACHE_MISS_DIR   ? SOURCE_DIR :
 		  m->kind == CACHE_MISS_INODE ? SOURCE_INODE :
+		  m->kind == CACHE_MISS_HOLES ? SOURCE_HOLES :
 						SOURCE_READ;
 	lock_take(&c->lock);
 	r = inode_get(c, m->ino, &i);
@@ -198,6 +214,9 @@ static int describe(struct cache *c, const struct cache_miss *m, struct want *w)
 		}
 		if (r == 0 && m->kind == CACHE_MISS_DIR && (i->flags & INODE_LOADED))
 			r = 1;
+		if (r == 0 && m->kind == CACHE_MISS_HOLES &&
+		    !(i->flags & INODE_HOLES))
+			r = 1;
 		if (r == 0 && m->kind == CACHE_MISS_RANGE && m->off >= size)
 			r = 1;
 		if (r == 0 && (link.n == 0 || link.n > sizeof(w->link)))
@@ -206,6 +225,8 @@ static int describe(struct cache *c, const struct cache_miss *m, struct want *w)
 			memcpy(w->link, link.p, link.n);
 			w->n_link = link.n;
 		}
+		if (r == 0 && w->kind == SOURCE_HOLES)
+			w->n = size;
 		if (r == 0 && w->kind == SOURCE_READ) {
 			w->off = align_down(m->off, FETCH_CHUNK);
 			w->n = MIN(FETCH_CHUNK, size - w->off);

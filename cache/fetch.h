@@ -23,7 +23,7 @@ struct job {
 		uint16_t bytes; /* that have come */
 		bool data;      /* some of them are no hole */
 	} * have;               /* by block */
-	struct buf entries;
+	struct buf entries;     /* or holes: offset and length of each, le64 */
 	int status;
 	bool started, delivered, cancelled;
 	bool placed; /* it was here when its turn came */

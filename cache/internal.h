@@ -56,6 +56,7 @@ enum inode_flag {
 	INODE_SHARED = 1, /* has or had several names; must stay 1 (stmts.h) */
 	INODE_LOADED = 2, /* directory: its entries are here */
 	INODE_XATTR = 4,  /* may have rows in xattr */
+	INODE_HOLES = 8,  /* its link may have holes where no row is */
 };
 
 /* ---- inodes (inode.c) ---- */

@@ -122,6 +122,8 @@ static int put_inode(struct cache *c, uint64_t parent, const struct entry *e,
 		i->flags |= INODE_SHARED;
 	if (e->n_xattrs)
 		i->flags |= INODE_XATTR;
+	if (S_ISREG(e->attr.mode) && e->attr.size)
+		i->flags |= INODE_HOLES;
 	if (!i->nlink)
 		i->nlink = dir ? 2 : 1;
 	/* a link costs 131 bytes; without it the inode would be empty */
@@ -449,7 +451,67 @@ static int place_bytes(struct cache *c, struct job *j)
 	return 0;
 }
 
+/* ---- holes ---- */
+
+/* Rows for [at, end) where there are none. */
+static int place_hole(struct cache *c, struct inode *i, uint64_t at, uint64_t end)
+{
+	_cleanup_runs_ struct runs runs = { 0 };
+	int r = extent_find(c, i->ino, at, end - at, &runs);
+
+	for (size_t k = 0; k <= runs.n && r == 0; k++) {
+		uint64_t row = k < runs.n ? runs.v[k].block : end;
+		struct run hole = { .block = at, .n = row - at };
+
+		if (row > at)
+			r = extent_set(c, i, at, hole.n, &hole, 1);
+		if (k < runs.n)
+			at = row + runs.v[k].n;
+	}
+	return r;
+}
+
+/* Whole blocks of one hole; the last one of the link counts as whole. */
+static int place_next_hole(struct cache *c, struct inode *i, struct cursor *cur)
+{
+	uint64_t off = cursor_le64(cur), n = cursor_le64(cur);
+	uint64_t to = MIN(off + n, i->link_size);
+	uint64_t at = align_up(off, CACHE_BLOCK) / CACHE_BLOCK;
+	uint64_t end = to / CACHE_BLOCK;
+
+	if (to == i->link_size)
+		end = align_up(to, CACHE_BLOCK) / CACHE_BLOCK;
+	return at < end ? place_hole(c, i, at, end) : 0;
+}
+
+/* From now on what is absent of this link is data. */
+static int place_holes(struct cache *c, struct job *j)
+{
+	struct cursor cur = cursor(buf_slice(&j->entries));
+	bool more = true;
+	struct inode *i;
+	int r = 0;
+
+	while (r == 0 && more) {
+		r = op_begin(c, 0);
+		if (r < 0)
+			return r == -EROFS ? -EIO : r;
+		if (!still_wanted(c, j, &i))
+			return op_end(c, 0); /* who asks again has another link */
+		for (int k = 0; r == 0 && k < ENTRIES_AT_ONCE && cur.n > 0; k++)
+			r = place_next_hole(c, i, &cur);
+		more = cur.n > 0;
+		if (r == 0 && !more)
+			i->flags &= ~(uint32_t)INODE_HOLES;
+		inode_change(c, i);
+		r = op_end(c, r);
+	}
+	return r;
+}
+
 int fetch_place(struct cache *c, struct job *j)
 {
+	if (j->req.kind == SOURCE_HOLES)
+		return place_holes(c, j);
 	return j->req.kind == SOURCE_READ ? place_bytes(c, j) : place_entries(c, j);
 }

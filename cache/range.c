@@ -143,19 +143,25 @@ static uint64_t seek_row(struct cache *c, const struct inode *i,
 {
 	uint64_t k = r->block, end = r->block + r->n;
 
-	if ((r->seg != 0) == data)
-		return k;
-	if (data && !i->n_bufs)
-		return end;
-	if (!data)
-		return end;
-	while (k < end && !buffer_find(c, i->ino, k))
+	if (r->seg != 0)
+		return data ? k : end;
+	/* a buffered block over a hole row is data */
+	if (!i->n_bufs)
+		return data ? end : k;
+	while (k < end && (buffer_find(c, i->ino, k) != NULL) != data)
 		k++;
 	return k;
 }
 
-static int seek(struct cache *c, const struct inode *i, uint64_t from,
-		bool data, uint64_t *ret)
+/* Is [at, row) without rows, in the link, and its holes not known yet? */
+static bool is_unknown(const struct inode *i, uint64_t at, uint64_t row)
+{
+	return (i->flags & INODE_HOLES) && at < row &&
+	       at * CACHE_BLOCK < i->link_size;
+}
+
+static int seek(struct cache *c, struct cache_op *op, const struct inode *i,
+		uint64_t from, bool data, uint64_t *ret)
 {
 	uint64_t end = blocks_of(i->size), at = from, hit;
 	int r = 0;
@@ -168,6 +174,8 @@ static int seek(struct cache *c, const struct inode *i, uint64_t from,
 		for (size_t k = 0; k <= runs.n && r == 0; k++) {
 			uint64_t row = k < runs.n ? runs.v[k].block : to;
 
+			if (is_unknown(i, at, row))
+				return miss(op, CACHE_MISS_HOLES, i->ino, 0, 0);
 			hit = seek_absent(c, i, at, row, data);
 			if (hit < row) {
 				*ret = hit;
@@ -178,8 +186,7 @@ static int seek(struct cache *c, const struct inode *i, uint64_t from,
 				break;
 			row = runs.v[k].block + runs.v[k].n;
 			hit = seek_row(c, i, &runs.v[k], data);
-			/* a hole row under a buffered block is data */
-			if (hit < row && (data || !buffer_find(c, i->ino, hit))) {
+			if (hit < row) {
 				*ret = hit;
 				return 0;
 			}
@@ -197,7 +204,6 @@ int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 	uint64_t block;
 	int r;
 
-	(void)op; /* what is remote counts as data */
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return -EINVAL;
 	lock_take(&c->lock);
@@ -205,7 +211,7 @@ int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 	if (r == 0 && off >= i->size)
 		r = -ENXIO;
 	if (r == 0)
-		r = seek(c, i, off / CACHE_BLOCK, whence == SEEK_DATA, &block);
+		r = seek(c, op, i, off / CACHE_BLOCK, whence == SEEK_DATA, &block);
 	if (r == 0) {
 		*ret = MAX(off, MIN(block * CACHE_BLOCK, i->size));
 		if (whence == SEEK_DATA && *ret >= i->size)

@@ -58,6 +58,8 @@ enum source_kind {
 	SOURCE_DIR,   /* every entry of directory `link` */
 	SOURCE_READ,  /* bytes [off, off + n) of file `link` */
 	SOURCE_INODE, /* the inode table's row of `ino`, as one entry */
+	SOURCE_HOLES, /* holes of [off, off + n) of file `link`, in order; what is
+			 not told is data.  Costs nodes, no bytes of the file */
 };
 
 struct source_req {

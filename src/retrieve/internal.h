@@ -69,6 +69,10 @@ must_check int walk_dir(struct retrieve *r, const struct link *dir,
 
 typedef int (*walk_file_cb)(void *ctx, uint64_t off, struct slice data,
 			    uint64_t n_hole);
+/* Only the holes: nodes are fetched, leaves are not. */
+must_check int walk_holes(struct retrieve *r, const struct link *file,
+			  uint64_t off, uint64_t n, const atomic_bool *cancelled,
+			  walk_file_cb cb, void *ctx, struct err *reterr);
 must_check int walk_file(struct retrieve *r, const struct link *file,
 			 uint64_t off, uint64_t n, const atomic_bool *cancelled,
 			 walk_file_cb cb, void *ctx, struct err *reterr);

@@ -134,7 +134,7 @@ static int data(void *ctx, uint64_t off, struct slice bytes, uint64_t n_hole)
 	return j->req->sink->data(j->req, off, bytes, n_hole);
 }
 
-/* ---- the three kinds ---- */
+/* ---- the kinds of requests ---- */
 
 static int read_symlink(struct job *j, struct slice body)
 {
@@ -191,6 +191,9 @@ static int job_run(struct job *j, struct err *e)
 		return walk_dir(j->r, &j->link, &j->cancelled, entry, j, e);
 	case SOURCE_READ: return job_read(j, e);
 	case SOURCE_INODE: return job_inode(j, e);
+	case SOURCE_HOLES:
+		return walk_holes(j->r, &j->link, j->req->off, j->req->n,
+				  &j->cancelled, data, j, e);
 	}
 	return -EINVAL;
 }

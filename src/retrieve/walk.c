@@ -138,6 +138,7 @@ struct file_walk {
 	void *ctx;
 	struct err *reterr;
 	uint64_t from, to; /* the range that is wanted */
+	bool holes;        /* and of it only the holes */
 };
 
 /* A block on the way down: what its parent said of it, and where it lies. */
@@ -151,7 +152,7 @@ static int file_bytes(struct file_walk *f, uint64_t base, struct slice bytes)
 	uint64_t from = MAX(base, f->from);
 	uint64_t to = MIN(base + bytes.n, f->to);
 
-	if (from >= to)
+	if (from >= to || f->holes)
 		return 0;
 	return f->cb(f->ctx, from, slice(bytes.p + (from - base), to - from), 0);
 }
@@ -194,6 +195,8 @@ static int file_one(struct file_walk *f, uint64_t base,
 	while ((r = file_iter_next(&it, &c)) == 1) {
 		if (base + c.off + c.size <= f->from || base + c.off >= f->to)
 			continue;
+		if (f->holes && !c.hole && c.link.codec == LINK_RAW)
+			continue;
 		if (c.hole || n == FILE_BATCH) {
 			r = file_batch(f, fw, w, &n, depth + 1);
 			if (r)
@@ -235,19 +238,35 @@ static int file_level(struct file_walk *f, const struct file_want *fw,
 	return r;
 }
 
-int walk_file(struct retrieve *r, const struct link *file, uint64_t off,
-	      uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
-	      void *ctx, struct err *reterr)
+static int walk(struct file_walk *f, const struct link *file)
 {
-	struct file_walk f = { r, cancelled, cb, ctx, reterr, off, off + n };
 	struct file_want fw = { .base = 0 };
 	struct want w;
 	int rc;
 
 	want_init(&w, file);
-	rc = file_level(&f, &fw, &w, 1, 0);
+	rc = file_level(f, &fw, &w, 1, 0);
 	want_fini(&w);
 	return rc;
+}
+
+int walk_file(struct retrieve *r, const struct link *file, uint64_t off,
+	      uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
+	      void *ctx, struct err *reterr)
+{
+	struct file_walk f = { r,      cancelled, cb,      ctx,
+			       reterr, off,       off + n, false };
+
+	return walk(&f, file);
+}
+
+int walk_holes(struct retrieve *r, const struct link *file, uint64_t off,
+	       uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
+	       void *ctx, struct err *reterr)
+{
+	struct file_walk f = { r, cancelled, cb, ctx, reterr, off, off + n, true };
+
+	return file->codec == LINK_RAW ? 0 : walk(&f, file);
 }
 
 static int append(void *ctx, uint64_t off, struct slice data, uint64_t n_hole)

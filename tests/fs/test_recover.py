@@ -76,3 +76,48 @@ def test_two_stores_both_hold_a_piece_and_one_is_enough(drives):
     os.mkdir(d.stores[0])
     back = drives.adopt(d.recovered()).mount()
     assert read(os.path.join(back.mnt, 'f')) == b'twice' * 100000
+
+
+def holes_of(path):
+    """Where data begins and ends, from SEEK_DATA and SEEK_HOLE."""
+    fd, found, at = os.open(path, os.O_RDONLY), [], 0
+    try:
+        while True:
+            try:
+                at = os.lseek(fd, at, os.SEEK_DATA)
+            except OSError:
+                return found
+            end = os.lseek(fd, at, os.SEEK_HOLE)
+            found.append((at, end))
+            at = end
+    finally:
+        os.close(fd)
+
+
+def test_a_recovered_sparse_file_has_its_holes_before_it_is_read(drives):
+    d = drives().init().mount()
+    path = os.path.join(d.mnt, 'sparse')
+    mib = 1 << 20
+    want = [(3 * mib, 5 * mib), (40 * mib, 41 * mib), (63 * mib, 64 * mib)]
+    for at, end in want:
+        with open(path, 'r+b' if os.path.exists(path) else 'wb') as f:
+            f.seek(at)
+            f.write(os.urandom(end - at))
+        d.sync()
+    with open(path, 'r+b') as f:
+        f.truncate(70 * mib + 5)
+    d.sync()
+    assert holes_of(path) == want
+    lose(d)
+    back = drives.adopt(d.recovered()).mount()
+    path = os.path.join(back.mnt, 'sparse')
+    assert holes_of(path) == want
+    assert back.status()['bytes_fetched'] < mib
+    with open(path, 'r+b') as f:  # and after it is written and lost again
+        f.seek(50 * mib)
+        f.write(b'x' * mib)
+    back.sync()
+    lose(back)
+    third = drives.adopt(back.recovered()).mount()
+    assert holes_of(os.path.join(third.mnt, 'sparse')) == [
+        *want[:2], (50 * mib, 51 * mib), want[2]]

@@ -88,6 +88,21 @@ static int serve_dir(struct source_req *req, const struct content *c,
 	return r;
 }
 
+/* Blocks of zeros are holes, as a sealer of 4 KiB chunks would have them. */
+static int serve_holes(struct source_req *req, const struct content *c)
+{
+	static const uint8_t zeros[CACHE_BLOCK];
+	int r = 0;
+
+	for (size_t at = 0; at < c->n && r == 0; at += CACHE_BLOCK) {
+		size_t n = MIN(CACHE_BLOCK, c->n - at);
+
+		if (memcmp(c->p + at, zeros, n) == 0)
+			r = req->sink->data(req, at, SLICE_NONE, n);
+	}
+	return r;
+}
+
 static int serve(struct fakedag *f, struct source_req *req)
 {
 	uint64_t id = req->link.n == 8 ? get_le64(req->link.p) : 0;
@@ -99,6 +114,8 @@ static int serve(struct fakedag *f, struct source_req *req)
 		return -EREMOTEIO;
 	if (req->kind == SOURCE_DIR)
 		return serve_dir(req, c, f->v);
+	if (req->kind == SOURCE_HOLES)
+		return serve_holes(req, c);
 	end = MIN(req->off + req->n, c->n);
 	for (uint64_t at = req->off; at < end && r == 0; at += 3000)
 		r = req->sink->data(req, at,

@@ -264,6 +264,87 @@ static void clean_data_makes_room_for_writers(void **state)
 		read_back(d, inos[k], 1u << 20, a);
 }
 
+static uint64_t look_fetched(struct drive *d, uint64_t parent, const char *name)
+{
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+	int r;
+
+	while ((r = cache_lookup(d->c, &op, parent, slice_str(name), &at)) ==
+	       -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	return at.ino;
+}
+
+/* Data and holes of a file, block by block: true is data. */
+static void seek_map(struct drive *d, uint64_t ino, uint64_t size, bool *data)
+{
+	uint64_t at = 0, to = 0;
+	struct cache_op op = { 0 };
+	int r;
+
+	memset(data, 0, size / CACHE_BLOCK * sizeof(*data));
+	while (at < size) {
+		r = cache_lseek(d->c, &op, ino, at, SEEK_DATA, &at);
+		if (r == -EINPROGRESS) {
+			assert_int_equal(op.miss.kind, CACHE_MISS_HOLES);
+			assert_int_equal(fetch_wait(d, &op, 10000), 0);
+			continue;
+		}
+		if (r == -ENXIO)
+			return;
+		assert_int_equal(r, 0);
+		assert_int_equal(cache_lseek(d->c, &op, ino, at, SEEK_HOLE, &to), 0);
+		for (; at < to; at += CACHE_BLOCK)
+			data[at / CACHE_BLOCK] = true;
+	}
+}
+
+static void holes_of_a_file_that_is_not_here_are_found_without_its_bytes(void **state)
+{
+	struct world *w = *state;
+	struct cache_attr root = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 };
+	const uint64_t n = SIZE / CACHE_BLOCK;
+	bool data[SIZE / CACHE_BLOCK];
+	struct drive d = { 0 };
+	struct err e = { 0 };
+	uint64_t blocks;
+	uint8_t link[8];
+
+	pattern(a, SIZE, 0, 3);
+	for (uint64_t k = 0; k < n; k++)
+		if (k % 7 < 4)
+			memset(a + k * CACHE_BLOCK, 0, CACHE_BLOCK);
+	fakedag_dir(w->f, 1, 100, a, SIZE, link);
+	assert_int_equal(recorder_new(&d.rec), 0);
+	assert_int_equal(secret_new_random(&d.key), 0);
+	d.p = w->d.p;
+	d.p.io = recorder_io(d.rec);
+	d.p.key = d.key;
+	assert_int_equal(cache_format_from(&d.p, &root, slice(link, 8), 50, &e), 0);
+	drive_open(&d);
+	assert_int_equal(look_fetched(&d, 1, "e0"), 100);
+	assert_true(attr(&d, 100).blocks == n * 8); /* as if all were data */
+	pattern(a, CACHE_BLOCK, 0, 9);
+	put(&d, 100, 0, a, CACHE_BLOCK); /* over a hole */
+	seek_map(&d, 100, SIZE, data);
+	for (uint64_t k = 0; k < n; k++)
+		assert_true(data[k] == (k == 0 || k % 7 >= 4));
+	assert_int_equal(stats(&d).clean_bytes, 0);
+	blocks = attr(&d, 100).blocks;
+	assert_true(blocks < n * 8);
+	read_back(&d, 100, SIZE, a);
+	assert_true(attr(&d, 100).blocks == blocks);
+	/* known for good, with no source to ask */
+	assert_int_equal(cache_evict(d.c, 0), 0);
+	drive_again(&d);
+	fakedag_fail(w->f, EREMOTEIO);
+	seek_map(&d, 100, SIZE, data);
+	assert_true(data[0] && !data[1] && data[4]);
+	drive_free(&d);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -275,6 +356,7 @@ int main(void)
 		T(a_fetch_has_a_deadline_and_can_be_called_off),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(clean_data_makes_room_for_writers),
+		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),
 	};
 #undef T
 

@@ -20,7 +20,8 @@
 #define COMMIT_ROOM    (1u << 20) /* bytes kept free for the commit */
 #define SEEN_MIN       1024       /* slots of the table, a power of two */
 
-/* Where this run has put a block; open addressing on the digest. */
+/* Where in the open piece a block is; open addressing on the digest.  The ledger
+ * knows the blocks of those that are finished. */
 struct seen {
 	uint8_t digest[LINK_DIGEST_SIZE];
 	struct place place; /* piece 0: slot is free */
@@ -156,7 +157,14 @@ static int seen_add(struct pack *p, const uint8_t *digest, const struct place *p
 	return 0;
 }
 
-/* Is the block in this run's pieces, or in one that may be linked? */
+static void seen_clear(struct pack *p)
+{
+	if (p->n_seen)
+		memset(p->seen, 0, p->cap_seen * sizeof(*p->seen));
+	p->n_seen = 0;
+}
+
+/* Is the block in the open piece, or in one that may be linked? */
 static int known(struct pack *p, const uint8_t *digest, struct place *ret)
 {
 	struct ledger_block b;
@@ -229,7 +237,8 @@ static int outbox_wait(struct pack *p)
 		r = ledger_sums(o->p.ledger, &sums);
 		if (r < 0)
 			return r;
-		if (sums.outbox_bytes + o->p.piece_target <= o->p.outbox_max)
+		if (!sums.outbox_bytes ||
+		    sums.outbox_bytes + o->p.piece_target <= o->p.outbox_max)
 			break;
 		lock_take(&o->lock);
 		o->stats.phase = ONBOARD_PAUSED;
@@ -308,6 +317,7 @@ static int piece_close(struct pack *p, const struct trailer_head *previous)
 	p->f = NULL;
 	p->ordinal = 0;
 	p->n_blocks = 0;
+	seen_clear(p);
 	ship_outbox_account(o);
 	onboard_kick(o);
 	return 0;
@@ -317,13 +327,14 @@ static int block_note(struct pack *p, const struct piece_block *b,
 		      const struct place *place)
 {
 	struct ledger_block *v = p->blocks;
+	size_t cap = p->cap_blocks;
 
 	if (p->n_blocks == p->cap_blocks) {
-		p->cap_blocks = p->cap_blocks ? 2 * p->cap_blocks : 256;
-		v = realloc(v, p->cap_blocks * sizeof(*v));
+		v = realloc(v, (cap ? 2 * cap : 256) * sizeof(*v));
 		if (!v)
 			return -ENOMEM;
 		p->blocks = v;
+		p->cap_blocks = cap ? 2 * cap : 256;
 	}
 	v += p->n_blocks++;
 	*v = (struct ledger_block){ .off = place->off,

@@ -5,8 +5,8 @@
  *   node ─► sealed here        ─► likewise
  *
  * Blocks are deduplicated inside the drive by the digest of the sealed block:
- * against this run, and against pieces that are READY or HELD (never against one
- * that is condemned).  A piece that is full is finished, named, recorded in the
+ * against the open piece, and against those that are READY or HELD (never against
+ * one that is condemned or lost).  A piece that is full is finished, named, recorded in the
  * ledger and synced; then the next begins.
  *
  * Threading: one thread (the packer); sealing of leaves fans out to workers.

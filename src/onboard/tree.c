@@ -38,28 +38,34 @@ int link_of(const struct run *r, const struct cache_snap_inode *i, struct link *
 
 struct xattrs {
 	struct buf bytes; /* names and values, one behind the other */
-	struct {
-		size_t name_off, n_name, n_value;
-	} v[XATTRS_MAX];
-	size_t n;
+	struct xattr_at {
+		size_t off, n_name, n_value;
+	} * v;
+	size_t n, cap;
 };
 
 static int on_xattr(void *ctx, struct slice name, struct slice value)
 {
 	struct xattrs *x = ctx;
-	size_t off = x->bytes.n;
+	size_t off = x->bytes.n, cap = x->cap ? 2 * x->cap : 8;
+	struct xattr_at *v = x->v;
 	int r;
 
 	if (x->n == XATTRS_MAX)
 		return -E2BIG;
+	if (x->n == x->cap) {
+		v = realloc(v, cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		x->v = v;
+		x->cap = cap;
+	}
 	r = buf_append(&x->bytes, name);
 	if (r == 0)
 		r = buf_append(&x->bytes, value);
 	if (r < 0)
 		return r;
-	x->v[x->n].name_off = off;
-	x->v[x->n].n_name = name.n;
-	x->v[x->n++].n_value = value.n;
+	x->v[x->n++] = (struct xattr_at){ off, name.n, value.n };
 	return 0;
 }
 
@@ -77,7 +83,7 @@ static int xattrs_encode(struct xattrs *x, struct buf *set)
 	if (!v)
 		return -ENOMEM;
 	for (size_t i = 0; i < x->n; i++) {
-		const uint8_t *p = x->bytes.p + x->v[i].name_off;
+		const uint8_t *p = x->bytes.p + x->v[i].off;
 
 		v[i].name = slice(p, x->v[i].n_name);
 		v[i].value = slice(p + x->v[i].n_name, x->v[i].n_value);
@@ -90,17 +96,14 @@ static int xattrs_encode(struct xattrs *x, struct buf *set)
 static int attr_set_xattrs(struct run *r, uint64_t ino, struct attr *a,
 			   struct buf *set)
 {
-	_cleanup_free_ struct xattrs *x = malloc(sizeof(*x));
+	struct xattrs x = { .n = 0 };
 	size_t n;
 	int rc;
 
-	if (!x)
-		return -ENOMEM;
-	x->n = 0;
-	buf_init(&x->bytes, 4 * ATTR_XATTRS_MAX);
-	rc = cache_snap_xattrs(r->snap, ino, on_xattr, x);
-	if (rc == 0 && x->n) {
-		rc = xattrs_encode(x, set);
+	buf_init(&x.bytes, 4 * ATTR_XATTRS_MAX);
+	rc = cache_snap_xattrs(r->snap, ino, on_xattr, &x);
+	if (rc == 0 && x.n) {
+		rc = xattrs_encode(&x, set);
 		if (rc == 0)
 			rc = attr_xattrs_size(buf_slice(set), &n);
 		if (rc == 0 && n <= ATTR_XATTRS_INLINE)
@@ -109,7 +112,8 @@ static int attr_set_xattrs(struct run *r, uint64_t ino, struct attr *a,
 			rc = pack_block(r->pack, LINK_RAW, XINDEX_XATTRS,
 					buf_slice(set), &a->xattr_link);
 	}
-	buf_fini(&x->bytes);
+	buf_fini(&x.bytes);
+	free(x.v);
 	return rc;
 }
 

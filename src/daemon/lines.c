@@ -24,10 +24,11 @@ int lines_feed(struct lines *l, struct slice s)
 
 bool lines_next(struct lines *l, struct slice *ret)
 {
-	const uint8_t *start = l->buf.p + l->at, *end;
+	const uint8_t *start, *end;
 
 	if (l->at == l->buf.n)
 		return false;
+	start = l->buf.p + l->at;
 	end = memchr(start, '\n', l->buf.n - l->at);
 	if (!end)
 		return false;

@@ -34,8 +34,9 @@ static int64_t from_slice(void *ctx, void *p, size_t n)
 	struct source *s = ctx;
 
 	n = MIN(MIN(n, s->step), s->left.n);
-	if (n)
-		memcpy(p, s->left.p, n);
+	if (n == 0)
+		return 0;
+	memcpy(p, s->left.p, n);
 	s->left = slice(s->left.p + n, s->left.n - n);
 	return (int64_t)n;
 }

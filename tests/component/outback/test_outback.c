@@ -267,7 +267,7 @@ static void every_commit_can_be_mounted_again(void **state)
 	device_init(&a, r, "a", 1, 1);
 	device_start(&a);
 	for (int i = 0; i < 3; i++) {
-		f_write(&a, "f", 0, "abcdef" + i, 3);
+		f_write(&a, "f", 0, &"abcdef"[i], 3);
 		f_write(&a, i ? "h" : "f2", 0, "1", 1);
 		f_mkdir(&a, i == 0 ? "d0" : i == 1 ? "d1" : "d2");
 		if (i == 1)

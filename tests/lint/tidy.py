@@ -16,6 +16,12 @@ import tree
 
 SKIP = 77
 
+# gcc's own warnings mean nothing to clang.  All but a twentieth of the time goes
+# into the analyzer's walk through the paths of a function: with 40,000 steps (the
+# default is 225,000) cache/fetch.c takes 1.0 s in place of 4.5 s.
+ARGS = ('-Wno-unknown-warning-option', '-Wno-ignored-optimization-argument',
+        '-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=40000')
+
 
 def git(root, *args):
     out = subprocess.run(['git', *args], cwd=root, check=False, text=True,
@@ -52,11 +58,9 @@ def main():
         return SKIP
 
     def run(path):
-        # gcc's own warnings mean nothing to clang.
         return path, subprocess.run(
             [tool, '-quiet', '-p', build,
-             '--extra-arg=-Wno-unknown-warning-option',
-             '--extra-arg=-Wno-ignored-optimization-argument', path],
+             *('--extra-arg=' + a for a in ARGS), path],
             cwd=root, check=False, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
 

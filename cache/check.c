@@ -79,7 +79,7 @@ static int check_page(struct checking *k, uint64_t *ino, uint64_t *block)
 {
 	struct db_stmt *s = st(k->c, STMT_extent_scan);
 	_cleanup_runs_ struct runs runs = { 0 };
-	uint64_t inos[PAGE];
+	uint64_t inos[PAGE] = { 0 };
 	int r = 0;
 
 	db_bind_u64(s, 1, *ino);

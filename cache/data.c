@@ -374,6 +374,7 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 
 	if (r < 0)
 		return r;
+	assert(i);
 	r = prepare_range(c, op, i, off, data.n, v, &n);
 	if (r < 0) {
 		unprepare(c, i, v, n);

@@ -192,7 +192,7 @@ static int mount_helper(const char *path, const struct opts *o, int *ret_fd,
 	char text[5 * OPTS_NAME_MAX];
 	const char *const argv[] = { FUSERMOUNT, "-o", text, "--", path, NULL };
 	int socks[2], fd = -1, r, exited;
-	pid_t pid;
+	pid_t pid = 0;
 
 	r = options_text(o, text, sizeof(text));
 	if (r < 0)

@@ -1,5 +1,6 @@
 #include "daemon/stores.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ int stores_check(const struct config *c, const char *drive_dir, struct err *rete
 			break;
 		}
 		r = check_dir(url, drive_dir, &real[i], reterr);
+		assert(r < 0 || real[i]);
 		for (uint64_t j = 0; r == 0 && j < i; j++)
 			if (strcmp(real[i], real[j]) == 0)
 				r = err_set(reterr, -EINVAL,

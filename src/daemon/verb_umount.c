@@ -6,6 +6,7 @@
  * unmount, which ends the daemon.  A mount whose daemon does not listen to us
  * (dead, or another user's) is unmounted all the same.
  */
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +138,7 @@ static int run(const struct cli *cli)
 
 	if (r)
 		return r;
+	assert(m.mountpoint && m.drive);
 	c = enlist(&m, &pid);
 	r = mounts_unmount(m.mountpoint, lazy, &why);
 	if (r < 0)

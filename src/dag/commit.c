@@ -1,5 +1,6 @@
 #include "dag/commit.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -281,6 +282,7 @@ static int piece_parse(struct slice s, struct commit_piece *ret)
 		return field_done(&r);
 	if (piece_cid_parse(cid, &sum) < 0)
 		return -EPROTO;
+	assert(cid.p); /* what parses has bytes */
 	memcpy(p.cid.bytes, cid.p, cid.n);
 	p.cid.n = (uint8_t)cid.n;
 	p.size = sum.raw_size;

@@ -69,7 +69,7 @@ int piece_section_verify(struct slice section, const uint8_t *digest,
 			 struct slice *ret_block)
 {
 	uint8_t claimed[PIECE_DIGEST_SIZE], is[HASH_SIZE];
-	struct slice block;
+	struct slice block = SLICE_NONE;
 	int r;
 
 	r = piece_section_parse(section, claimed, &block);

@@ -8,6 +8,7 @@
  */
 #include "onboard/run.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "base/buf.h"
@@ -308,7 +309,10 @@ static int chunk_reuse(struct file_plan *f, struct base *b, uint64_t off, uint32
 static uint64_t hole_length(const struct spans *s, size_t at, uint64_t off,
 			    uint64_t size)
 {
-	uint64_t end = s->v[at].end;
+	uint64_t end;
+
+	assert(s->v); /* one of kind hole was found */
+	end = s->v[at].end;
 
 	return end >= size ? size - off : (end - off) / CHUNK * CHUNK;
 }

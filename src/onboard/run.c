@@ -247,7 +247,7 @@ static int record_links(struct run *r, const struct parent *parent,
 			struct record *rec)
 {
 	struct commit_info *info = &rec->info;
-	uint64_t counter;
+	uint64_t counter = 0;
 	int rc;
 
 	rc = tree_inode_table(r, &parent->inode_table, &info->inode_table);
@@ -282,7 +282,7 @@ static int record_write(struct run *r, const struct parent *parent,
 					 .cid = parent->cid };
 	_cleanup_secret_ struct secret *convergence = NULL;
 	_cleanup_buf_ struct buf sealed = { 0 };
-	uint64_t ordinal;
+	uint64_t ordinal = 0;
 	int rc;
 
 	buf_init(&sealed, COMMIT_RECORD_MAX);

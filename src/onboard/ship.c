@@ -684,7 +684,7 @@ static void note_success(struct shipper *s)
  */
 static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 {
-	struct next n;
+	struct next n = { 0 };
 	int r;
 
 	*ret_busy = false;

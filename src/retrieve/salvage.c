@@ -148,6 +148,7 @@ static int try_one(struct finder *d, const struct candidate *c, uint64_t newest,
 static int choose(struct finder *d, const struct candidates *c, struct salvage *s)
 {
 	struct recover_found *seen = d->f;
+	struct err *outer = d->err;
 	int r = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
@@ -177,6 +178,7 @@ static int choose(struct finder *d, const struct candidates *c, struct salvage *
 			break;
 	}
 	d->f = seen;
+	d->err = outer;
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -203,7 +205,6 @@ static int salvage(struct finder *d, struct salvage *s)
 	r = read_trailers(d, &c, s);
 	if (r == 0)
 		r = choose(d, &c, s);
-	d->err = outer;
 	free(c.v);
 	if (r == 0 && !s->found)
 		r = err_set(d->err, -ENOENT,

@@ -439,7 +439,7 @@ static int source_state(struct source *s, uint64_t ino, struct slice link,
 			struct source_state *ret)
 {
 	struct retrieve *r = retrieve_of(s);
-	unsigned copies, least = UINT32_MAX;
+	unsigned copies = 0, least = UINT32_MAX;
 	struct cursor c = cursor(link);
 	struct claimed claimed = { 0 };
 	struct pieces pieces;

@@ -88,7 +88,7 @@ static int look_up(struct db_stmt *st)
 
 static int measure(struct db *db, const char *what, bool reserve)
 {
-	struct db_stmt *st[N_STMT];
+	struct db_stmt *st[N_STMT] = { NULL };
 	double t[5];
 	int r;
 

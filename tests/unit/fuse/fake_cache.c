@@ -663,17 +663,17 @@ static bool under_way(struct cache *c, struct cache_fetch *f)
 	return false;
 }
 
-void cache_fetch_cancel(struct cache *c, struct cache_fetch *f)
+void cache_fetch_cancel(struct cache *c, struct cache_fetch *w)
 {
 	bool mine;
 
 	lock_take(&c->lock);
-	mine = under_way(c, f);
+	mine = under_way(c, w);
 	if (mine)
-		list_del(&f->node);
+		list_del(&w->node);
 	lock_drop(&c->lock);
 	if (mine)
-		f->done(f, -ECANCELED);
+		w->done(w, -ECANCELED);
 }
 
 static void end_one(struct cache *c, struct cache_fetch *f, int status)

@@ -53,6 +53,19 @@ def until(true, seconds=10.0, what='condition'):
         time.sleep(0.01)
 
 
+def alive(pid):
+    """False once every thread of the process has let go of its files."""
+    try:
+        for tid in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{tid}/stat', encoding='ascii',
+                      errors='replace') as f:
+                if f.read().rpartition(')')[2].split()[0] not in 'ZX':
+                    return True
+    except OSError:
+        return os.path.exists(f'/proc/{pid}')
+    return False
+
+
 class Drive:
     def __init__(self, stores=1, copies=None, cache_size=None, name='test',
                  options=()):
@@ -142,14 +155,50 @@ class Drive:
         self.run('sync', '--drive', self.name, '--wait')
         return self
 
-    def recovered(self, *options):
+    def start(self, *args):
+        """A command that may take longer; the test waits for it, or ends it."""
+        return subprocess.Popen([binary(), *args], env=self.env(), cwd='/',
+                                text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE)
+
+    def start_sync(self):
+        return self.start('sync', '--drive', self.name, '--wait', '--quiet')
+
+    def set(self, **values):
+        """Of the config; holds from the next mount on."""
+        for key, value in values.items():
+            self.run('config', '--drive', self.name, key, str(value))
+        return self
+
+    def state(self, path, what='state'):
+        return os.getxattr(path, 'user.fildrive.' + what,
+                           follow_symlinks=False).decode()
+
+    def lose(self):
+        """The machine is gone: only words, stores and passphrases stay."""
+        self.umount()
+        shutil.rmtree(self.home)
+        os.mkdir(self.home, 0o700)
+        return self
+
+    def recover(self):
+        """On the bare machine; the mountpoint stays the same."""
+        self.run('recover', '--drive', self.name, *self.store_args(),
+                 '--words-file', self.words, '--passfile', self.passfile)
+        return self
+
+    def reborn(self):
+        return self.sync().lose().recover().mount()
+
+    def recovered(self, *options, stores=None):
         """The same drive on a bare machine: words and stores, no home.
 
         This drive's directory is left alone; it must not be mounted."""
         other = Drive(stores=0, name=self.name, options=self.options)
-        other.stores = self.stores
+        other.stores = self.stores if stores is None else stores
         shutil.copy(self.words, other.words)
-        other.run('recover', '--drive', self.name, *self.store_args(),
+        other.run('recover', '--drive', self.name, *other.store_args(),
                   '--words-file', other.words, '--passfile', other.passfile,
                   *options)
         return other
@@ -179,7 +228,8 @@ class Drive:
         assert pids, 'no daemon to kill'
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        until(lambda: not self.pids(), what='the killed daemon is gone')
+        # A dying process has no environment any more, but still its lock.
+        until(lambda: not any(map(alive, pids)), 30, 'the daemon is gone')
         self.detach()
         return self
 

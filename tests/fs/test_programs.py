@@ -1,4 +1,10 @@
-"""Real programs on a real mount, and what they leave there after a remount."""
+"""Real programs on a real mount, and what the stores bring back of their work.
+
+Each case works in a drive of its own.  Then everything is sent, the drive
+directory is deleted, the drive recovered from its words and mounted at the same
+place; the tree must be the same, and so must be the program's own verdict.
+"""
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -10,6 +16,25 @@ import pytest
 from conftest import LONG
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
+
+
+@pytest.fixture
+def there(drives):
+    """A folder on a new drive; there.again() loses it and brings it back."""
+    d = drives().init().mount()
+    folder = Folder(os.path.join(d.mnt, 'there'))
+    os.mkdir(folder)
+
+    def again():
+        want = picture(d.mnt, everything=True)
+        d.reborn()
+        assert_same(want, picture(d.mnt, everything=True))
+    folder.again = again
+    return folder
+
+
+class Folder(str):
+    """A path that can carry again()."""
 
 
 def run(*args, cwd=None, **env):
@@ -45,12 +70,19 @@ def test_git_commits_clones_and_finds_no_fault(there):
     git('fsck', '--full', '--strict', cwd=clone)
     assert git('status', '--porcelain', cwd=clone) == ''
     assert git('rev-list', '--count', 'HEAD', cwd=clone).strip() == '5'
+    there.again()
+    for repository in origin, clone:
+        git('fsck', '--full', '--strict', cwd=repository)
+        assert git('status', '--porcelain', cwd=repository) == ''
+    write(os.path.join(clone, 'file1'), b'after')
+    git('commit', '-qam', 'after', cwd=clone)
+    git('fsck', '--full', '--strict', cwd=clone)
 
 
 @pytest.mark.parametrize('journal', ['wal', 'delete'])
 def test_sqlite_keeps_every_row_of_many_writers(there, journal):
     path = os.path.join(there, 'db')
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute(f'PRAGMA journal_mode={journal}').fetchone() == \
             (journal,)
         db.execute('CREATE TABLE t(who, i, PRIMARY KEY(who, i))')
@@ -72,9 +104,13 @@ def test_sqlite_keeps_every_row_of_many_writers(there, journal):
     for t in threads:
         t.join()
     assert not wrong
-    with sqlite3.connect(path) as db:
-        assert db.execute('SELECT count(*) FROM t').fetchone() == (120,)
-        assert db.execute('PRAGMA integrity_check').fetchone() == ('ok',)
+    def check():
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert db.execute('SELECT count(*) FROM t').fetchone() == (120,)
+            assert db.execute('PRAGMA integrity_check').fetchone() == ('ok',)
+    check()
+    there.again()
+    check()
 
 
 @needs('rsync')
@@ -88,8 +124,14 @@ def test_rsync_keeps_everything_both_ways(native, there):
     assert_same(want, picture(far))
     run('rsync', '-aHAX', '--sparse', far + '/', back + '/')
     assert_same(want, picture(back))
-    again = run('rsync', '-aHAXi', source + '/', far + '/')
-    assert again == '', 'a second run has nothing to do'
+    def check(*what):
+        again = run('rsync', '-aHAXi', *what, source + '/', far + '/')
+        assert again == '', 'a second run has nothing to do'
+    check()
+    there.again()
+    assert_same(want, picture(far))
+    check('--dry-run', '--checksum')
+    check()
 
 
 @needs('restic')
@@ -103,11 +145,19 @@ def test_restic_backs_up_checks_and_restores(native, there):
     run('restic', 'init', **env)
     run('restic', 'backup', '.', cwd=source, **env)
     run('restic', 'check', '--read-data', **env)
-    out = os.path.join(there, 'out')
-    run('restic', 'restore', 'latest', '--target', out, **env)
-    want, got = picture(source), picture(out)
-    del want[b'.'], got[b'.']  # restic does not keep the top folder's times
-    assert_same(want, got)
+
+    def restore(name):
+        out = os.path.join(there, name)
+        run('restic', 'restore', 'latest', '--target', out, **env)
+        want, got = picture(source), picture(out)
+        del want[b'.'], got[b'.']  # restic does not keep the top one's times
+        assert_same(want, got)
+    restore('out')
+    there.again()
+    run('restic', 'check', '--read-data', **env)
+    restore('again')
+    run('restic', 'backup', '.', cwd=source, **env)
+    run('restic', 'check', '--read-data', **env)
 
 
 @needs('borg')
@@ -121,23 +171,34 @@ def test_borg_creates_checks_and_extracts(native, there):
     run('borg', 'init', '-e', 'repokey', **env)
     run('borg', 'create', '::one', '.', cwd=source, **env)
     run('borg', 'check', '--verify-data', **env)
-    out = os.path.join(there, 'out')
-    os.mkdir(out)
-    run('borg', 'extract', '--sparse', '::one', cwd=out, **env)
-    want, got = picture(source), picture(out)
-    del want[b'.'], got[b'.']
-    assert_same(want, got)
+
+    def extract(name):
+        out = os.path.join(there, name)
+        os.mkdir(out)
+        run('borg', 'extract', '--sparse', '::one', cwd=out, **env)
+        want, got = picture(source), picture(out)
+        del want[b'.'], got[b'.']
+        assert_same(want, got)
+    extract('out')
+    there.again()
+    run('borg', 'check', '--verify-data', **env)
+    extract('again')
+    run('borg', 'create', '::two', '.', cwd=source, **env)
+    run('borg', 'check', '--verify-data', **env)
 
 
 @needs('fio')
 @pytest.mark.parametrize('rw,engine', [('randwrite', 'psync'),
                                        ('write', 'psync'),
                                        ('randwrite', 'mmap')])
-def test_fio_reads_back_what_it_wrote(there, rw, engine):
-    run('fio', '--name=t', f'--directory={there}', f'--rw={rw}', '--bs=4k',
-        f'--size={"1g" if LONG else "32m"}', f'--ioengine={engine}',
-        '--verify=crc32c', '--verify_fatal=1', '--end_fsync=1',
-        '--randseed=7', '--do_verify=1', cwd=there)
+def test_fio_reads_back_what_it_wrote(native, there, rw, engine):
+    job = ('fio', '--name=t', f'--directory={there}', f'--rw={rw}', '--bs=4k',
+           f'--size={"1g" if LONG else "32m"}', f'--ioengine={engine}',
+           '--verify=crc32c', '--verify_fatal=1', '--end_fsync=1',
+           '--randseed=7', '--do_verify=1')
+    run(*job, cwd=native)
+    there.again()
+    run(*job, '--verify_only', cwd=native)
 
 
 def test_tar_unpacks_and_finds_no_difference(native, there):
@@ -150,6 +211,8 @@ def test_tar_unpacks_and_finds_no_difference(native, there):
     run('tar', '--xattrs', '--xattrs-include=*', '-xpf', archive, '-C', there)
     run('tar', '-df', archive, '-C', there)
     assert_same(picture(source), picture(there))
+    there.again()
+    run('tar', '-df', archive, '-C', there)
 
 
 def test_the_way_vim_saves_leaves_the_new_text_and_a_backup(there):
@@ -192,5 +255,9 @@ def test_the_way_borg_locks_admits_one(there):
 def test_a_program_is_compiled_and_runs_from_the_drive(there):
     write(os.path.join(there, 'a.c'),
           b'#include <stdio.h>\nint main(void) { return puts("hello") < 0; }')
+    run('gcc', '-o', 'a', 'a.c', cwd=there)
+    assert run(os.path.join(there, 'a')) == 'hello\n'
+    there.again()
+    assert run(os.path.join(there, 'a')) == 'hello\n'
     run('gcc', '-o', 'a', 'a.c', cwd=there)
     assert run(os.path.join(there, 'a')) == 'hello\n'

@@ -1,4 +1,5 @@
 """trees.py - everything that a tree is made of, to compare two of them"""
+import errno
 import hashlib
 import os
 import stat
@@ -18,12 +19,39 @@ def _xattrs(path):
             if not name.startswith('security.')}
 
 
-def picture(root, times=True, owners=True):
+def refuse(error):
+    """For os.walk, which passes over what it cannot list."""
+    raise error
+
+
+def _leaves(path, size):
+    """The MiB of a file that are not holes, as it says itself.  Zeros that
+    were written may have become a hole."""
+    found, at = set(), 0
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        while at < size:
+            try:
+                at = os.lseek(fd, at, os.SEEK_DATA)
+            except OSError as e:
+                if e.errno == errno.ENXIO:  # holes to the end
+                    break
+                raise
+            end = os.lseek(fd, at, os.SEEK_HOLE)
+            found.update(range(at >> 20, (end + (1 << 20) - 1) >> 20))
+            at = end
+    finally:
+        os.close(fd)
+    return sorted(found)
+
+
+def picture(root, times=True, owners=True, everything=False):
     """Relative path -> what is there: kind, mode, owner, times, attributes and
-    ACLs, content, target, device, and which names are one file."""
+    ACLs, content, target, device, and which names are one file.  Everything:
+    also inode numbers, times of change, and which MiB are holes."""
     root = os.fsencode(root)
     found, links = {}, {}
-    for where, dirs, files in os.walk(root):
+    for where, dirs, files in os.walk(root, onerror=refuse):
         for name in [b'.'] * (where == root) + dirs + files:
             path = os.path.join(where, name)
             rel = os.path.relpath(path, root)
@@ -34,8 +62,13 @@ def picture(root, times=True, owners=True):
                 row['owner'] = (st.st_uid, st.st_gid)
             if times:
                 row['mtime_ns'] = st.st_mtime_ns
+            if everything:
+                row['ino'], row['nlink'] = st.st_ino, st.st_nlink
+                row['ctime_ns'] = st.st_ctime_ns
             if kind == stat.S_IFREG:
                 row['size'], row['sha256'] = st.st_size, _content(path)
+                if everything:
+                    row['leaves'] = _leaves(path, st.st_size)
             elif kind == stat.S_IFLNK:
                 row['target'] = os.readlink(path)
             elif kind in (stat.S_IFBLK, stat.S_IFCHR):

@@ -1,0 +1,447 @@
+"""Out: what leaves for the stores, when, how often, and how it is told."""
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+import cars
+from conftest import LONG
+from drive import until
+from syscalls import read, write
+from trees import assert_same, picture
+
+MIB = 1 << 20
+ENDED = 30  # seconds within which a store that is back must be noticed
+
+
+def at(d, *names):
+    return os.path.join(d.mnt, *names)
+
+
+def published(d):
+    last = d.status()['last_commit']
+    return last['sequence'] if last else 0
+
+
+def is_clean(d):
+    s = d.status()
+    return s['cache']['dirty_inodes'] == 0 and s['queued']['pieces'] == 0 and \
+        s['last_commit'] is not None
+
+
+def names(store):
+    return {os.path.basename(p) for p in cars.pieces(store)}
+
+
+def heads(store):
+    try:
+        return set(os.listdir(os.path.join(store, 'heads')))
+    except FileNotFoundError:
+        return set()
+
+
+# ---- when ----
+
+def test_an_empty_drive_is_published(drives):
+    d = drives().init().mount().sync()
+    assert published(d) == 1 and cars.pieces(d.stores[0])
+
+
+def test_nothing_new_makes_no_commit(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), b'x' * 5000)
+    d.sync()
+    before = published(d), names(d.stores[0])
+    d.sync()
+    read(at(d, 'f'))
+    d.remount().sync()
+    assert (published(d), names(d.stores[0])) == before
+
+
+def test_changes_leave_after_some_quiet(drives):
+    d = drives().init().set(onboard_idle='300ms').mount()
+    write(at(d, 'f'), b'x' * 100000)
+    until(lambda: is_clean(d), 10, 'the file has left by itself')
+    assert d.state(at(d, 'f')) == 'stored'
+    n = published(d)
+    os.rename(at(d, 'f'), at(d, 'g'))
+    until(lambda: published(d) > n, 10, 'a rename leaves by itself, too')
+
+
+def test_changes_leave_at_an_age_though_writing_goes_on(drives):
+    d = drives().init().set(onboard_idle='1h', onboard_age='1s').mount()
+    end = time.monotonic() + 10
+    i = 0
+    while published(d) == 0:
+        write(at(d, 'f'), b'%d' % i)
+        i += 1
+        assert time.monotonic() < end, 'nothing has left in 10 s'
+
+
+def test_many_changes_do_not_wait_for_quiet(drives):
+    d = drives().init().set(onboard_idle='1h', onboard_age='1d',
+                            onboard_bytes='4M').mount()
+    write(at(d, 'small'), os.urandom(MIB))
+    time.sleep(2.5)  # it is given the time to do wrong
+    assert published(d) == 0
+    write(at(d, 'big'), os.urandom(5 * MIB))
+    until(lambda: is_clean(d), 10, 'the bytes have left by themselves')
+
+
+# ---- what ----
+
+def test_a_copy_costs_next_to_nothing(drives):
+    d = drives().init().mount()
+    write(at(d, 'a'), os.urandom(50 * MIB))
+    d.sync()
+    before = cars.total(d.stores[0])
+    assert 50 * MIB < before < 52 * MIB
+    shutil.copyfile(at(d, 'a'), at(d, 'b'))
+    d.sync()
+    assert cars.total(d.stores[0]) - before < MIB
+    with open(at(d, 'c'), 'wb') as f, open(at(d, 'a'), 'rb') as a:
+        f.write(b'not at the same place' + a.read())  # other leaves
+    d.sync()
+    assert cars.total(d.stores[0]) - before > 50 * MIB
+    assert read(at(d, 'b')) == read(at(d, 'a'))
+
+
+def test_a_change_in_a_big_file_costs_a_leaf(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), os.urandom(50 * MIB))
+    d.sync()
+    before = cars.total(d.stores[0])
+    with open(at(d, 'f'), 'r+b') as f:
+        f.seek(20 * MIB + 12345)
+        f.write(b'another')
+    d.sync()
+    assert MIB < cars.total(d.stores[0]) - before < MIB + 300_000
+
+
+def test_new_names_modes_and_times_cost_no_leaf(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), os.urandom(5 * MIB))
+    d.sync()
+    before = cars.total(d.stores[0])
+    os.rename(at(d, 'f'), at(d, 'g'))
+    os.chmod(at(d, 'g'), 0o600)
+    os.utime(at(d, 'g'), ns=(1, 2))
+    os.setxattr(at(d, 'g'), 'user.a', b'b')
+    d.sync()
+    assert 0 < cars.total(d.stores[0]) - before < 50_000
+
+
+def test_a_hole_costs_next_to_nothing(drives):
+    d = drives().init().mount()
+    with open(at(d, 'f'), 'wb') as f:
+        f.truncate(1 << 40)
+        f.seek(1 << 39)
+        f.write(b'in the middle')
+    d.sync()
+    assert cars.total(d.stores[0]) < 4 * MIB
+    back = drives.adopt(d.umount().recovered()).mount()
+    fd = os.open(at(back, 'f'), os.O_RDONLY)
+    assert os.fstat(fd).st_size == 1 << 40
+    assert os.lseek(fd, 0, os.SEEK_DATA) <= 1 << 39
+    assert os.pread(fd, 13, 1 << 39) == b'in the middle'
+    assert os.pread(fd, 4096, 1 << 30) == bytes(4096)
+    os.close(fd)
+
+
+def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
+    """Two files in step: no commit shows them out of step, or a torn line."""
+    d = drives().init().set(onboard_idle='1ms').mount()
+    stop = threading.Event()
+    wrong = []
+
+    def writer():
+        try:
+            with open(at(d, 'a'), 'wb', buffering=0) as a, \
+                    open(at(d, 'b'), 'wb', buffering=0) as b:
+                i = 0
+                while not stop.is_set():
+                    a.write(b'%09d\n' % i)
+                    b.write(b'%09d\n' % i)
+                    os.rename(at(d, f'n{i}'), at(d, f'n{i + 1}')) if i else \
+                        write(at(d, 'n1'))
+                    i += 1
+        except OSError as e:
+            wrong.append(e)
+    thread = threading.Thread(target=writer)
+    thread.start()
+    try:
+        for _ in range(200 if LONG else 8):
+            write(at(d, 'other'), os.urandom(2 * MIB))
+            d.sync()
+            back = drives.adopt(d.recovered()).mount('ro')
+            a, b = read(at(back, 'a')), read(at(back, 'b'))
+            for text in a, b:
+                lines = text.split(b'\n')
+                assert lines.pop() == b''
+                assert lines == [b'%09d' % i for i in range(len(lines))]
+            n = len(b) // 10
+            assert len(a) // 10 in (n, n + 1)
+            (name,) = [e for e in os.listdir(back.mnt) if e[0] == 'n']
+            assert int(name[1:]) in (n, n - 1, n + 1), name
+            back.close()
+    finally:
+        stop.set()
+        thread.join()
+    assert not wrong
+
+
+# ---- what is said ----
+
+def test_the_state_of_a_file_over_its_life(drives):
+    d = drives().init().mount()
+    path = write(at(d, 'f'), os.urandom(100000))
+    assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
+    with pytest.raises(OSError):
+        d.state(path, 'cid')
+    os.rename(d.stores[0], d.stores[0] + '.away')
+    waiting = d.start_sync()
+    until(lambda: d.state(path) in ('queued', 'uploading'), 20, 'it is queued')
+    assert d.state(path, 'copies') == '0'
+    os.rename(d.stores[0] + '.away', d.stores[0])
+    assert waiting.wait(ENDED) == 0
+    assert d.state(path) == 'stored' and d.state(path, 'copies') == '1'
+    cid = d.state(path, 'cid')
+    assert cid.startswith('bafkrei')
+    with open(path, 'r+b') as f:
+        f.write(b'changed')
+    assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
+    d.sync()
+    assert d.state(path, 'cid') != cid
+    assert os.listxattr(path) == [] and os.listxattr(d.mnt) == []
+    for name in 'state', 'cid', 'copies', 'unheard of':
+        with pytest.raises(OSError):
+            os.setxattr(path, 'user.fildrive.' + name, b'x')
+        with contextlib.suppress(OSError):
+            os.removexattr(path, 'user.fildrive.' + name)
+    assert d.state(path) == 'stored'
+    assert d.state(d.mnt) == 'stored'
+    back = drives.adopt(d.umount().recovered()).mount()
+    assert back.state(at(back, 'f')) == 'stored'
+    assert back.state(at(back, 'f'), 'copies') == '1'
+    assert back.state(at(back, 'f'), 'cid').startswith('bafkrei')
+
+
+def test_status_counts_what_is_dirty_queued_and_held(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), os.urandom(3 * MIB))
+    s = d.status()
+    assert s['cache']['dirty_bytes'] >= 3 * MIB and not s['cache']['failed']
+    assert s['last_commit'] is None and s['mounted'] and not s['fenced']
+    assert s['errors'] == []
+    d.sync()
+    s = d.status()
+    assert s['cache']['dirty_bytes'] == 0 == s['cache']['dirty_inodes']
+    assert s['cache']['clean_bytes'] >= 3 * MIB
+    (store,) = s['stores']
+    assert store['state'] == 'ok' and store['error'] is None
+    assert store['pieces'] == len(cars.pieces(d.stores[0]))
+    assert store['bytes'] == cars.total(d.stores[0])
+    assert s['queued'] == {'pieces': 0, 'bytes': 0} == s['uploading']
+    assert s['last_commit']['sequence'] == 1
+    assert abs(s['last_commit']['time'] - time.time()) < 60
+    assert s['bytes_fetched'] == 0
+
+
+# ---- stores come and go ----
+
+def test_a_store_that_is_away_is_named_and_caught_up_with(drives):
+    d = drives().init().mount()
+    write(at(d, 'before'), b'1' * 50000)
+    d.sync()
+    away = d.stores[0] + '.away'
+    os.rename(d.stores[0], away)
+    write(at(d, 'while away'), os.urandom(3 * MIB))
+    waiting = d.start_sync()
+    until(lambda: any(d.stores[0] in e for e in d.status()['errors']), 20,
+          'status names the store')
+    s = d.status()
+    assert s['stores'][0]['state'] == 'away' and s['stores'][0]['error']
+    assert s['queued']['pieces'] > 0
+    assert waiting.poll() is None, 'nothing is held, but it says so'
+    write(at(d, 'more'), os.urandom(MIB))  # local work goes on (I7)
+    assert read(at(d, 'before')) == b'1' * 50000
+    assert not os.path.exists(d.stores[0]), 'a new store was made in its place'
+    os.rename(away, d.stores[0])
+    assert waiting.wait(ENDED) == 0, waiting.stderr.read()
+    until(lambda: d.status()['errors'] == [], 10, 'the error is over')
+    want = picture(d.sync().mnt)
+    d.lose().recover().mount()
+    assert_same(want, picture(d.mnt))
+
+
+def test_an_empty_folder_in_place_of_the_store_is_not_taken_for_it(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), b'x' * 50000)
+    d.sync()
+    away = d.stores[0] + '.away'
+    os.rename(d.stores[0], away)
+    os.mkdir(d.stores[0])  # as the mountpoint of an absent stick
+    write(at(d, 'g'), b'y' * 50000)
+    waiting = d.start_sync()
+    until(lambda: d.status()['stores'][0]['state'] == 'away', 20,
+          'it is seen that this is not the store')
+    assert os.listdir(d.stores[0]) == []
+    os.rmdir(d.stores[0])
+    os.rename(away, d.stores[0])
+    assert waiting.wait(ENDED) == 0
+
+
+def test_a_drive_mounts_and_works_while_its_store_is_away(drives):
+    d = drives().init().mount()
+    write(at(d, 'f'), b'x' * 50000)
+    d.sync().umount()
+    os.rename(d.stores[0], d.stores[0] + '.away')
+    d.mount()
+    assert read(at(d, 'f')) == b'x' * 50000
+    write(at(d, 'g'), b'y' * 50000)
+    d.remount()
+    assert read(at(d, 'g')) == b'y' * 50000
+    os.rename(d.stores[0] + '.away', d.stores[0])
+    d.sync()
+
+
+def test_of_three_stores_one_may_be_away_and_is_filled_up_later(drives):
+    d = drives(stores=3, copies=2).init().mount()
+    write(at(d, '0'), os.urandom(MIB))
+    d.sync()
+    away = d.stores[1] + '.away'
+    os.rename(d.stores[1], away)
+    for i in range(1, 4):
+        write(at(d, str(i)), os.urandom(MIB))
+        d.sync()
+    s = d.status()
+    assert [x['state'] for x in s['stores']] == ['ok', 'away', 'ok']
+    want = picture(d.mnt)
+    os.rename(away, d.stores[1])
+    until(lambda: heads(d.stores[1]) == heads(d.stores[0]),
+          ENDED, 'it gets the heads that it has missed')
+    back = drives.adopt(d.umount().recovered(stores=d.stores[:2])).mount()
+    assert_same(want, picture(back.mnt))
+
+
+def test_two_copies_are_two_stores(drives):
+    d = drives(stores=2, copies=2).init().mount()
+    write(at(d, 'f'), os.urandom(2 * MIB))
+    d.sync()
+    assert names(d.stores[0]) == names(d.stores[1]) != set()
+    assert d.state(at(d, 'f'), 'copies') == '2'
+    for name in names(d.stores[0]):
+        assert read(os.path.join(d.stores[0], name)) == \
+            read(os.path.join(d.stores[1], name))
+    os.rename(d.stores[1], d.stores[1] + '.away')
+    write(at(d, 'g'), os.urandom(2 * MIB))
+    waiting = d.start_sync()
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(2)
+    assert d.state(at(d, 'g')) != 'stored', 'one copy is not two (I10)'
+    os.rename(d.stores[1] + '.away', d.stores[1])
+    assert waiting.wait(ENDED) == 0
+    assert names(d.stores[0]) == names(d.stores[1])
+
+
+def test_a_new_store_is_filled_up(drives):
+    d = drives().init().mount()
+    for i in range(3):
+        write(at(d, str(i)), os.urandom(MIB))
+        d.sync()
+    d.umount()
+    d.stores.append(os.path.join(d.dir, 'new'))
+    d.set(store='dir://' + d.stores[1], copies=2)
+    d.mount()
+    until(lambda: os.path.isdir(d.stores[1]) and
+          names(d.stores[1]) == names(d.stores[0]), ENDED,
+          'the new store has every piece')
+    until(lambda: heads(d.stores[1]) == heads(d.stores[0]),
+          ENDED, 'the new store has every head')
+    assert d.state(at(d, '0'), 'copies') == '2'
+    want = picture(d.mnt)
+    back = drives.adopt(d.umount().recovered(stores=d.stores[1:])).mount()
+    assert_same(want, picture(back.mnt))
+
+
+@pytest.mark.root
+def test_a_full_store_is_named_and_waited_for(drives):
+    d = drives()
+    store = d.stores[0]
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=6m,mode=700', 'none',
+                    store], check=True)
+    try:
+        d.init().mount()
+        write(at(d, 'f'), os.urandom(MIB))
+        d.sync()
+        path = write(at(d, 'big'), os.urandom(12 * MIB))
+        waiting = d.start_sync()
+        until(lambda: d.status()['errors'], 20, 'status says why')
+        (why,) = d.status()['errors']
+        assert store in why and 'space' in why
+        assert waiting.poll() is None
+        write(at(d, 'g'), b'local work goes on')
+        want = read(path)
+        subprocess.run(['mount', '-o', 'remount,size=64m', store], check=True)
+        assert waiting.wait(ENDED) == 0
+        assert d.sync().status()['errors'] == []
+        d.lose().recover().mount()
+        assert read(path) == want
+        d.umount()
+    finally:
+        d.close()
+        subprocess.run(['umount', store], check=True)
+
+
+# ---- the cache ----
+
+def test_more_than_the_cache_holds_can_be_written_and_read(drives):
+    size = 256 * MIB
+    d = drives(cache_size='256M').init().set(full_timeout='2m').mount()
+    rand, want = random.Random(1), {}
+    files = (3 if LONG else 2) * size // (16 * MIB)
+    for i in range(files):
+        data = rand.randbytes(16 * MIB)
+        write(at(d, f'{i:02}'), data)
+        want[f'{i:02}'] = hash(data)
+    s = d.sync().status()
+    assert s['cache']['used_bytes'] <= size
+    used = 0
+    for where, _, entries in os.walk(d.home):
+        used += sum(os.lstat(os.path.join(where, e)).st_blocks * 512
+                    for e in entries)
+    assert used <= size * 1.05, f'{used} bytes on the disk'
+    for name in sorted(want):
+        assert hash(read(at(d, name))) == want[name], name
+    s = d.status()
+    assert s['cache']['used_bytes'] <= size
+    assert s['bytes_fetched'] >= files * 16 * MIB - size - 32 * MIB
+    assert s['errors'] == []
+
+
+# ---- two devices ----
+
+def test_a_second_device_takes_over_and_the_first_one_says_so(drives):
+    first = drives().init().mount()
+    write(at(first, 'f'), b'1')
+    first.sync()
+    second = drives.adopt(first.recovered()).mount()
+    write(at(second, 'by the second'), b'2')
+    second.sync()
+    write(at(first, 'by the first'), b'3')
+    done = first.run('sync', '--drive', first.name, '--wait', check=False)
+    assert done.returncode != 0 and 'superseded' in done.stderr
+    s = first.status()
+    assert s['fenced'] and any('superseded' in e for e in s['errors'])
+    assert read(at(first, 'by the first')) == b'3', 'nothing local is lost'
+    write(at(first, 'still'), b'works')
+    first.remount()
+    assert first.status()['fenced'], 'a remount does not forget it'
+    assert read(at(first, 'still')) == b'works'
+    third = drives.adopt(second.umount().recovered()).mount()
+    assert sorted(os.listdir(third.mnt)) == ['by the second', 'f']

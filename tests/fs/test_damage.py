@@ -1,0 +1,216 @@
+"""A store flips, cuts or loses what it holds: I4 and repair."""
+import contextlib
+import errno
+import os
+import random
+import shutil
+
+import pytest
+
+import cars
+from conftest import LONG
+from drive import until
+from syscalls import read, write
+from trees import assert_same, picture
+
+MIB = 1 << 20
+FOUND = 26  # exit status of a check that found errors
+REPAIRED = 60  # seconds
+
+
+def names(store):
+    return {os.path.basename(p) for p in cars.pieces(store)}
+
+
+def make(drives, **kw):
+    """A drive with the file `bad` in one piece and `good` in another; returns
+    the name of the first."""
+    d = drives(**kw).init().mount()
+    rand = random.Random(7)
+    for name in 'bad', 'good':
+        before = names(d.stores[0])
+        write(os.path.join(d.mnt, name), rand.randbytes(5 * MIB))
+        d.sync()
+        fresh = names(d.stores[0]) - before
+        if name == 'bad':
+            # The biggest has the leaves, whatever else was written.
+            piece = max(fresh, key=lambda n: os.path.getsize(
+                os.path.join(d.stores[0], n)))
+    return d, piece
+
+
+def flip(path):
+    """One bit in the third leaf."""
+    leaf = [b for b in cars.blocks(path) if b.size > MIB][2]
+    with open(path, 'r+b') as f:
+        f.seek(leaf.offset + leaf.size // 2)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 4]))
+
+
+def cut(path):
+    leaf = [b for b in cars.blocks(path) if b.size > MIB][2]
+    os.truncate(path, leaf.offset + 1000)
+
+
+DAMAGE = pytest.mark.parametrize('damage', [flip, cut, os.unlink],
+                                 ids=['flip', 'cut', 'delete'])
+
+
+@contextlib.contextmanager
+def whole(store):
+    """Whatever is done to the store's pieces is undone afterwards."""
+    shutil.copytree(store, store + '.copy')
+    yield
+    shutil.rmtree(store)
+    os.rename(store + '.copy', store)
+
+
+@DAMAGE
+def test_with_one_copy_only_that_file_is_lost_and_it_is_said(drives, damage):
+    d, piece = make(drives)
+    want = picture(d.mnt)
+    d.lose().recover().set(fetch_timeout='3s').mount()
+    assert sorted(os.listdir(d.mnt)) == ['bad', 'good']
+    with whole(d.stores[0]):
+        damage(os.path.join(d.stores[0], piece))
+        with pytest.raises(OSError) as e:
+            read(os.path.join(d.mnt, 'bad'))
+        assert e.value.errno == errno.EIO
+        assert read(os.path.join(d.mnt, 'good'))
+        if damage is flip:  # the leaves beside it are whole
+            with open(os.path.join(d.mnt, 'bad'), 'rb') as f:
+                f.seek(4 * MIB)
+                assert len(f.read()) == MIB
+        errors = d.status()['errors']
+        assert any(d.stores[0] in e for e in errors), errors
+        done = d.run('verify', '--drive', d.name, '--all', check=False)
+        assert done.returncode == FOUND
+        assert piece.removesuffix('.car') in done.stdout + done.stderr
+        if damage is not os.unlink:
+            assert os.path.exists(os.path.join(d.stores[0], piece)), \
+                'the only copy was removed, damaged as it was'
+        # Local work goes on; what is damaged can be removed and written anew.
+        write(os.path.join(d.mnt, 'new'), b'local')
+        os.rename(os.path.join(d.mnt, 'bad'), os.path.join(d.mnt, 'worse'))
+        os.unlink(os.path.join(d.mnt, 'worse'))
+        assert sorted(os.listdir(d.mnt)) == ['good', 'new']
+    d.lose().recover().mount()
+    assert_same(want, picture(d.mnt))
+
+
+@DAMAGE
+def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
+    d, piece = make(drives, stores=2, copies=2)
+    want = picture(d.mnt)
+    d.lose().recover().mount()
+    until(lambda: [s['pieces'] for s in d.status()['stores']] ==
+          [len(names(s)) for s in d.stores], 20, 'both have been read back')
+    for name in (names(d.stores[0]) if damage is os.unlink else [piece]):
+        damage(os.path.join(d.stores[0], name))
+    assert_same(want, picture(d.mnt))
+    done = d.run('verify', '--drive', d.name, '--all', check=False)
+    assert done.returncode == FOUND
+    assert piece.removesuffix('.car') in done.stdout + done.stderr
+
+    def repaired():
+        try:
+            return all(read(os.path.join(d.stores[0], n)) ==
+                       read(os.path.join(d.stores[1], n))
+                       for n in names(d.stores[1]))
+        except FileNotFoundError:
+            return False
+    until(repaired, REPAIRED, 'the damaged copy is whole again')
+    until(lambda: d.run('verify', '--drive', d.name, '--all',
+                        check=False).returncode == 0, REPAIRED,
+          'verify is satisfied')
+    until(lambda: not d.status()['errors'], 10, 'no error is left')
+    d.umount()
+    back = drives.adopt(d.recovered(stores=d.stores[:1])).mount()
+    assert_same(want, picture(back.mnt))
+
+
+def test_a_piece_that_is_brought_back_counts_again(drives):
+    d, piece = make(drives)
+    path = os.path.join(d.stores[0], piece)
+    os.rename(path, path + '.away')
+    args = ('verify', '--drive', d.name, '--all')
+    assert d.run(*args, check=False).returncode == FOUND
+    assert any('at no store' in e for e in d.status()['errors'])
+    # What cannot be repaired does not hold up what is new.
+    write(os.path.join(d.mnt, 'new'), b'x' * 50000)
+    d.sync()
+    assert d.run(*args, check=False).returncode == FOUND
+    os.rename(path + '.away', path)
+    assert d.run(*args).returncode == 0
+    assert d.status()['errors'] == []
+
+
+def test_a_store_that_lies_everywhere_never_gives_wrong_bytes(drives):
+    """Each bit of a piece counts: nothing but the right bytes or EIO."""
+    d = drives().init().mount()
+    rand = random.Random(8)
+    for i in range(20):
+        write(os.path.join(d.mnt, str(i)), rand.randbytes(20000))
+    os.symlink('x' * 300, os.path.join(d.mnt, 'link'))
+    os.setxattr(os.path.join(d.mnt, '1'), 'user.x', b'y' * 1000)
+    d.sync()
+    want = picture(d.mnt)
+    d.umount()
+    store = d.stores[0]
+    (path,) = cars.pieces(store)
+    good = read(path)
+    wrong = right = 0
+    for turn in range(200 if LONG else 12):
+        data = bytearray(good)
+        for _ in range(3):
+            data[rand.randrange(len(data))] ^= 1 << rand.randrange(8)
+        write(path, data)
+        home = os.path.join(d.dir, f'home{turn}')
+        d.home = home
+        os.mkdir(home, 0o700)
+        done = d.run('recover', '--drive', d.name, *d.store_args(),
+                     '--words-file', d.words, '--passfile', d.passfile,
+                     check=False)
+        if done.returncode == 0:
+            d.set(fetch_timeout='2s').mount()
+            try:
+                assert_same(want, picture(d.mnt))
+                right += 1
+            except OSError as e:
+                assert e.errno == errno.EIO
+                wrong += 1
+            d.umount()
+        else:
+            assert done.stderr.strip(), 'refused without a reason'
+            wrong += 1
+        shutil.rmtree(home)
+        os.mkdir(home, 0o700)
+    assert wrong > 0
+    write(path, good)
+    d.recover().mount()
+    assert_same(want, picture(d.mnt))
+
+
+def test_the_newest_commit_is_lost_and_the_one_before_is_offered(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'first'), b'1' * 50000)
+    d.sync()
+    want, before = picture(d.mnt), names(d.stores[0])
+    write(os.path.join(d.mnt, 'second'), b'2' * 50000)
+    d.sync().umount()
+    for name in names(d.stores[0]) - before:
+        os.unlink(os.path.join(d.stores[0], name))
+    shutil.rmtree(d.home)
+    os.mkdir(d.home, 0o700)
+    done = d.run('recover', '--drive', d.name, *d.store_args(), '--words-file',
+                 d.words, '--passfile', d.passfile, check=False)
+    said = done.stdout + done.stderr
+    print(done.returncode, said)
+    assert said.strip()
+    if done.returncode == 0:
+        d.mount()
+        got = picture(d.mnt)
+        assert b'second' not in got or got[b'second'] != b''
+        assert got[b'first'] == want[b'first']

@@ -33,7 +33,16 @@ struct job {
 	struct link link;
 	atomic_bool cancelled;
 	uint64_t not_before_ms, give_up_ms, pause_ms;
+	/* What the sink has got already: a walk that is begun again after a
+	 * store was away comes by in the same order. */
+	uint64_t n_told, at;
 };
+
+/* Is this the first time that the walk comes here? */
+static bool is_new(struct job *j)
+{
+	return j->at++ >= j->n_told;
+}
 
 /* ---- what the cache wants to know of an entry ---- */
 
@@ -102,6 +111,8 @@ static int entry(void *ctx, const struct dir_item *item)
 	struct attr a;
 	int r;
 
+	if (!is_new(j))
+		return 0;
 	buf_init(&set, ATTR_XATTRS_MAX);
 	buf_init(&link, LINK_ENCODED_MAX);
 	r = attr_decode(item->attr, &a);
@@ -124,14 +135,23 @@ static int entry(void *ctx, const struct dir_item *item)
 	if (r < 0)
 		return r;
 	e.xattrs = xattrs;
-	return j->req->sink->entry(j->req, &e);
+	r = j->req->sink->entry(j->req, &e);
+	if (r == 0)
+		j->n_told = j->at;
+	return r;
 }
 
 static int data(void *ctx, uint64_t off, struct slice bytes, uint64_t n_hole)
 {
 	struct job *j = ctx;
+	int r;
 
-	return j->req->sink->data(j->req, off, bytes, n_hole);
+	if (!is_new(j))
+		return 0;
+	r = j->req->sink->data(j->req, off, bytes, n_hole);
+	if (r == 0)
+		j->n_told = j->at;
+	return r;
 }
 
 /* ---- the kinds of requests ---- */
@@ -186,6 +206,7 @@ static int job_inode(struct job *j, struct err *e)
 
 static int job_run(struct job *j, struct err *e)
 {
+	j->at = 0;
 	switch (j->req->kind) {
 	case SOURCE_DIR:
 		return walk_dir(j->r, &j->link, &j->cancelled, entry, j, e);

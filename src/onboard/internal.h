@@ -14,11 +14,12 @@ struct shipper {
 	size_t index;
 	pthread_t thread;
 	bool started;
-	bool away;                /* lock: o->lock */
-	bool unrecorded;          /* its own: ident not in the ledger yet */
-	atomic_bool rescan;       /* look through what is held, too */
-	uint64_t not_before_ms;   /* lock: o->lock */
-	unsigned failures;        /* lock: o->lock; in a row */
+	bool away;              /* lock: o->lock */
+	bool unrecorded;        /* its own: ident not in the ledger yet */
+	atomic_bool rescan;     /* look through what is held, too */
+	uint64_t not_before_ms; /* lock: o->lock */
+	unsigned failures;      /* lock: o->lock; in a row */
+	uint64_t said_ms; /* its own; when the ledger last heard that it answers */
 	struct provider_req *req; /* lock: o->lock; under way */
 	uint64_t busy_piece;      /* lock: o->lock; 0: none */
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */

@@ -33,7 +33,8 @@
 
 #define PAUSE_FIRST_MS 500
 #define PAUSE_MAX_MS   60000
-#define IDLE_MS        5000 /* a store is looked at again after so long */
+#define SAY_MS         300000 /* «answers» is written down so often */
+#define IDLE_MS        5000   /* a store is looked at again after so long */
 #define COPY_BYTES     (1u << 20)
 #define AWAY_AFTER     3 /* failures in a row before others take its place */
 #define DEFER_FIRST_S \
@@ -673,6 +674,10 @@ static void note_success(struct shipper *s)
 	lock_drop(&o->lock);
 	if (back)
 		log_info("store %s answers again", provider_name(s->store.provider));
+	/* each is a write to the disk */
+	if (!back && s->said_ms && monotonic_ms() - s->said_ms < SAY_MS)
+		return;
+	s->said_ms = monotonic_ms();
 	best_effort(ledger_store_seen(o->p.ledger, s->store.id, now_s(),
 				      NULL)); /* for status only */
 }

@@ -50,13 +50,15 @@ struct secret;
 struct source;
 struct source_entry;
 
-#define CACHE_ROOT_INO  1
-#define CACHE_BLOCK     4096         /* bytes: slot and extent unit */
-#define CACHE_NAME_MAX  255          /* bytes */
-#define CACHE_LINK_MAX  4095         /* bytes of a symlink's target */
-#define CACHE_XATTR_MAX 65536        /* bytes of one value */
-#define CACHE_FILE_MAX  (1ull << 53) /* bytes */
-#define CACHE_NLINK_MAX 65000
+#define CACHE_ROOT_INO     1
+#define CACHE_BLOCK        4096    /* bytes: slot and extent unit */
+#define CACHE_NAME_MAX     255     /* bytes */
+#define CACHE_LINK_MAX     4095    /* bytes of a symlink's target */
+#define CACHE_XATTR_MAX    65536   /* bytes of one value */
+#define CACHE_XATTRS_MAX   1000000 /* bytes of all of an inode, with 16 each */
+#define CACHE_XATTRS_N_MAX 1024    /* of an inode */
+#define CACHE_FILE_MAX     (1ull << 53) /* bytes */
+#define CACHE_NLINK_MAX    65000
 
 /* ---- life ---- */
 

@@ -50,6 +50,7 @@
  STMT(xattr_put, "INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?1, ?2, ?3)") \
  STMT(xattr_del, "DELETE FROM xattr WHERE ino = ?1 AND name = ?2") \
  STMT(xattr_list, "SELECT name FROM xattr WHERE ino = ?1 ORDER BY name") \
+ STMT(xattr_others, "SELECT count(*), coalesce(sum(length(name) + length(value)), 0) FROM xattr WHERE ino = ?1 AND name <> ?2") \
  STMT(xattr_clear, "DELETE FROM xattr WHERE ino = ?1") \
  STMT(orphan_add, "INSERT OR REPLACE INTO orphan VALUES (?1)") \
  STMT(orphan_del, "DELETE FROM orphan WHERE ino = ?1") \

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define CAPS "security.capability"
+#define CAPS           "security.capability"
+#define XATTR_OVERHEAD 16 /* bytes of its fields in a commit, at most */
 
 static int find(struct cache *c, uint64_t ino, struct slice name, struct slice *ret)
 {
@@ -59,6 +60,34 @@ int cache_getxattr(struct cache *c, struct cache_op *op, uint64_t ino,
 	return r;
 }
 
+/*
+ * A commit keeps the set of an inode in one block (dag/attr.h): what does not
+ * fit is refused here, where somebody is told.
+ */
+static int check_room(struct cache *c, const struct inode *i, struct slice name,
+		      size_t n_value)
+{
+	struct db_stmt *s = st(c, STMT_xattr_others);
+	uint64_t n, bytes;
+	int r;
+
+	if (!(i->flags & INODE_XATTR))
+		return 0;
+	db_bind_u64(s, 1, i->ino);
+	db_bind_blob(s, 2, name);
+	r = c_sql(c, db_step(s));
+	if (r > 0) {
+		n = db_col_u64(s, 0) + 1;
+		bytes = db_col_u64(s, 1) + name.n + n_value;
+		r = n > CACHE_XATTRS_N_MAX || bytes + n * XATTR_OVERHEAD >
+						      CACHE_XATTRS_MAX ?
+			    -ENOSPC :
+			    0;
+	}
+	db_reset(s);
+	return r;
+}
+
 int cache_setxattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		   struct slice name, struct slice value, int flags)
 {
@@ -80,6 +109,8 @@ int cache_setxattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		if (flags == CACHE_XATTR_CREATE && (r == 0 || r == -ENODATA))
 			r = r == 0 ? -EEXIST : 0;
 	}
+	if (r == 0)
+		r = check_room(c, i, name, value.n);
 	if (r < 0)
 		return op_end(c, r);
 	db_bind_u64(s, 1, ino);

@@ -1,4 +1,5 @@
 """What a commit does to the drive that it is made of."""
+import errno
 import os
 
 from drive import until
@@ -84,3 +85,28 @@ def test_two_emptied_stores_are_filled_at_once_from_the_third(drives):
     until(filled, 30, 'the stores are not filled again')
     outbox = os.path.join(d.home, d.name, 'outbox')
     until(lambda: not os.listdir(outbox), what='the outbox is not emptied')
+
+
+def test_more_extended_attributes_than_a_commit_keeps_are_refused(drives):
+    d = drives().init().mount()
+    path = os.path.join(d.mnt, 'file')
+    write(path, b'x')
+    kept = {}
+    refused = None
+    for i in range(40):
+        try:
+            os.setxattr(path, f'user.n{i}', os.urandom(60000))
+            kept[f'user.n{i}'] = os.getxattr(path, f'user.n{i}')
+        except OSError as e:
+            refused = e.errno
+            break
+    assert refused == errno.ENOSPC and len(kept) > 10
+    os.setxattr(path, 'user.n0', b'smaller')  # makes room for another
+    kept['user.n0'] = b'smaller'
+    os.setxattr(path, 'user.last', b'y' * 50000)
+    kept['user.last'] = b'y' * 50000
+    d.sync()
+    d.umount()
+    back = drives.adopt(d.recovered()).mount()
+    path = os.path.join(back.mnt, 'file')
+    assert {n: os.getxattr(path, n) for n in os.listxattr(path)} == kept

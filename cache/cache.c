@@ -14,9 +14,17 @@
 
 #define DB_NAME "drive.db"
 
+/*
+ * Clean pages that are kept (28 MiB).  db_dirty_pages() counts them as if they
+ * were dirty, so they must stay below TXN_SOON.
+ */
+#define DB_CACHE_PAGES 7168
+
 /* Pages of the open transaction: from here it is committed soon, or at once. */
 #define TXN_SOON 8192
 #define TXN_NOW  24576
+_Static_assert(DB_CACHE_PAGES + DB_CACHE_PAGES / 8 < TXN_SOON,
+	       "clean pages alone do not ask for a commit");
 
 static const char *const sql[] = { STMTS(DB_STMT_SQL) };
 
@@ -120,6 +128,7 @@ static int open_db(struct cache *c, bool create, struct db **ret, struct err *re
 				.name = DB_NAME,
 				.key = c->p.key,
 				.create = create,
+				.cache_pages = ret == &c->db ? DB_CACHE_PAGES : 0,
 				.read_only = c->p.read_only };
 
 	memcpy(dp.drive_id, c->p.drive_id, sizeof(dp.drive_id));

@@ -278,8 +278,8 @@ static const struct row {
 	{ "read-cold", read_big, MIB, true },
 	{ "read", read_big, MIB, false },
 	{ "write-random", write_random, 4096, false },
-	{ "read-random-cold", read_random, 4096, true },
 	{ "read-random", read_random, 4096, false },
+	{ "read-random-cold", read_random, 4096, true },
 	{ "read-cold-fragmented", read_big, MIB, true },
 	{ "unlink", unlink_all, 0, false },
 };

@@ -419,7 +419,8 @@ static int format(const struct cache_params *p, const struct source_entry *root,
 		err_set(reterr, r, "cannot make drive.db: %s", err_str(r));
 	db_stmt_free_all(c->st, N_STMTS);
 	memset(c->st, 0, sizeof(c->st));
-	db_rollback(c->db);
+	if (c->db)
+		db_rollback(c->db);
 	free_cache(c);
 	return r;
 }

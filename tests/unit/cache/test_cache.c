@@ -367,6 +367,23 @@ static void an_open_file_without_a_name_goes_with_its_last_reference(void **stat
 	expect_pattern(d, look(d, 1, "now"), 0, 100000, 1);
 }
 
+static void formatting_over_what_is_no_database_fails_and_says_so(void **state)
+{
+	static const struct cache_root root = { .mode = 0755 };
+	struct drive *d = *state;
+	struct cache_params p = d->p;
+	struct recorder *rec;
+	struct err e = { 0 };
+
+	assert_int_equal(recorder_new(&rec), 0);
+	p.io = recorder_io(rec);
+	assert_int_equal(
+		io_replace(p.io, ".", "drive.db", slice_str("no database")), 0);
+	assert_int_equal(cache_format(&p, &root, &e), -EUCLEAN);
+	assert_true(e.text[0]);
+	recorder_free(rec);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -382,6 +399,7 @@ int main(void)
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),
 		T(xattrs_are_kept_and_bounded),
 		T(an_open_file_without_a_name_goes_with_its_last_reference),
+		T(formatting_over_what_is_no_database_fails_and_says_so),
 	};
 #undef T
 

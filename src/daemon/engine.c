@@ -9,6 +9,7 @@
 #include "daemon/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -300,7 +301,9 @@ static void engine_status(struct engine *e, struct engine_status *ret)
 {
 	struct onboard *o = onboard_of(e);
 	struct ledger_sums sums = { 0 };
+	char text[ENGINE_TEXT_MAX];
 	struct retrieve_stats rs;
+	uint64_t lost = 0;
 	struct onboard_stats os = { .phase = ONBOARD_IDLE };
 
 	retrieve_stats(e->retrieve, &rs);
@@ -324,6 +327,13 @@ static void engine_status(struct engine *e, struct engine_status *ret)
 	if (!ret->fenced)
 		status_error(ret, os.why);
 	status_error(ret, rs.error);
+	if (ledger_lost(e->ledger, &lost) == 0 && lost) {
+		(void)snprintf(text, sizeof(text),
+			       "%" PRIu64
+			       " pieces are whole at no store: files in them may not be readable; fildrive verify --all names them",
+			       lost);
+		status_error(ret, text);
+	}
 }
 
 /* ---- sync ---- */

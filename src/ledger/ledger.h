@@ -264,6 +264,9 @@ struct ledger_sums {
 };
 must_check int ledger_sums(struct ledger *l, struct ledger_sums *ret);
 
+/* Pieces that neither the outbox nor any store of the configuration holds. */
+must_check int ledger_lost(struct ledger *l, uint64_t *ret);
+
 /* Pieces and bytes verified at one store. */
 must_check int ledger_store_sums(struct ledger *l, uint64_t store,
 				 uint64_t *ret_pieces, uint64_t *ret_bytes);

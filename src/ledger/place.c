@@ -125,6 +125,20 @@ int ledger_sums(struct ledger *l, struct ledger_sums *ret)
 	return r < 0 ? r : 0;
 }
 
+int ledger_lost(struct ledger *l, uint64_t *ret)
+{
+	struct db_stmt *s = l->st[STMT_lost];
+	int r;
+
+	ledger_read(l);
+	r = ledger_row(s);
+	if (r == 1)
+		*ret = db_col_u64(s, 0);
+	db_reset(s);
+	ledger_done(l);
+	return r < 0 ? r : 0;
+}
+
 int ledger_store_sums(struct ledger *l, uint64_t store, uint64_t *ret_pieces,
 		      uint64_t *ret_bytes)
 {

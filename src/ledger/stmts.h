@@ -47,6 +47,7 @@
  STMT(place_of, "SELECT " PLACE_COLS " FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND s.retired = 0 ORDER BY p.store") \
  STMT(place_copies, "SELECT count(*) FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND p.state = 3 AND s.retired = 0") \
  STMT(sums, "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(outbox), 0), coalesce(sum(outbox * size), 0), coalesce(sum(state = 2), 0), coalesce(sum((state = 2) * size), 0) FROM piece WHERE state IN (2, 3)") \
+ STMT(lost, "SELECT count(*) FROM piece p WHERE p.state IN (2, 3) AND p.outbox = 0 AND NOT EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = p.ordinal AND x.state IN (2, 3) AND s.retired = 0)") \
  STMT(store_sums, "SELECT count(*), coalesce(sum(c.size), 0) FROM placement p JOIN piece c ON c.ordinal = p.piece WHERE p.store = ?1 AND p.state = 3") \
  STMT(head_add, "INSERT OR REPLACE INTO head (seq, state, time, piece, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
  STMT(head_set, "UPDATE head SET state = ?2 WHERE seq = ?1") \

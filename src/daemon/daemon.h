@@ -24,6 +24,7 @@
 struct daemon;
 struct drive;
 struct engine_ops;
+struct engine_status;
 struct err;
 
 struct daemon_params {
@@ -55,10 +56,11 @@ must_check int daemon_run(const struct daemon_params *p,
 			  enum daemon_part *ret_part, struct err *reterr);
 
 /*
- * The answer to `status`, an object; loop thread.  NULL without memory.
+ * The answer to `status`, an object; loop thread.  NULL without memory.  `engine`
+ * NULL: there is none.
  *
  * Members and units: see STATUS in fildrive(1), which is the interface.
  */
-json_t *daemon_status(struct daemon *d);
+json_t *daemon_status(struct daemon *d, const struct engine_status *engine);
 
 #endif

@@ -131,10 +131,9 @@ static int add_session(json_t *o, struct session *session)
 			     (json_int_t)s.timeouts));
 }
 
-json_t *daemon_status(struct daemon *d)
+json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 {
 	const struct drive *drive = d->p->drive;
-	struct engine_status *es = NULL;
 	struct cache_stats cs;
 	json_t *o = json_object(), *errors = json_array();
 	bool mounted;
@@ -155,15 +154,8 @@ json_t *daemon_status(struct daemon *d)
 	r |= add(o, "cache", cache_json(&cs));
 	if (cs.failed)
 		r |= json_array_append_new(errors, json_string(cs.why));
-	if (d->engine) {
-		es = calloc(1, sizeof(*es));
-		if (es)
-			d->p->engine->status(d->engine, es);
-		r |= es ? add_engine(o, errors, es) : -1;
-		free(es);
-	} else {
-		r |= add_local_only(o, &drive->config);
-	}
+	r |= engine ? add_engine(o, errors, engine) :
+		      add_local_only(o, &drive->config);
 	if (mounted && !d->ending)
 		r |= add_session(o, d->session);
 	r |= add(o, "errors", json_incref(errors));

@@ -8,13 +8,70 @@
 
 /* ---- status ---- */
 
+/* The engine asks its ledger, which may wait for the disk: on the loop's pool. */
+struct status_call {
+	struct daemon *d;
+	struct control_call *call;
+	uv_work_t work;
+	struct engine_status engine;
+};
+
+static void status_answer(struct daemon *d, struct control_call *call,
+			  const struct engine_status *engine)
+{
+	json_t *status = daemon_status(d, engine);
+
+	control_done(call, status ? 0 : -ENOMEM, NULL, status);
+}
+
+static void status_work(uv_work_t *req)
+{
+	struct status_call *s = container_of(req, struct status_call, work);
+
+	s->d->p->engine->status(s->d->engine, &s->engine);
+}
+
+static void status_worked(uv_work_t *req, int status)
+{
+	struct status_call *s = container_of(req, struct status_call, work);
+	struct daemon *d = s->d;
+
+	(void)status; /* never cancelled */
+	status_answer(d, s->call, &s->engine);
+	free(s);
+	daemon_idle(d);
+}
+
 static void verb_status_start(void *ctx, struct control_call *call,
 			      const json_t *request)
 {
-	json_t *status = daemon_status(ctx);
+	struct daemon *d = ctx;
+	struct status_call *s;
+	int r;
 
 	(void)request;
-	control_done(call, status ? 0 : -ENOMEM, NULL, status);
+	if (d->ending) { /* the cache closes meanwhile */
+		control_done(call, -ECANCELED, "the drive is being unmounted", NULL);
+		return;
+	}
+	if (!d->engine) {
+		status_answer(d, call, NULL);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	r = s ? 0 : -ENOMEM;
+	if (r == 0) {
+		s->d = d;
+		s->call = call;
+		daemon_busy(d);
+		r = uv_queue_work(loop_uv(d->loop), &s->work, status_work,
+				  status_worked);
+		if (r == 0)
+			return;
+		daemon_idle(d);
+		free(s);
+	}
+	control_done(call, r, NULL, NULL);
 }
 
 /* ---- umount: waits for the end, which the mount's end brings ---- */

@@ -13,8 +13,9 @@
  *   source                      for cache_open()
  *   start(cache)                main thread, cache open, loop running
  *   dirtied                     any thread
- *   status, kick, sync, …       loop thread
- *   verify                      any thread but the loop; ends with stop
+ *   kick, sync, …               loop thread
+ *   status, verify              any thread but the loop (they wait for the
+ *                               disk); over before stop
  *   stop                        main thread: end what is under way (it resumes
  *                               at the next mount); may wait for the loop;
  *                               afterwards no thread of it touches the cache

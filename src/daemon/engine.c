@@ -27,7 +27,8 @@
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
 
-#define SYNC_TICK_MS 50
+#define SYNC_TICK_MS   50
+#define PROGRESS_TICKS 10 /* of a sync; each asks the ledger */
 
 struct engine {
 	const struct drive *drive;
@@ -56,6 +57,7 @@ struct engine {
 
 struct sync_state {
 	uint64_t ticket;
+	unsigned ticks;
 	bool cancelled;
 };
 
@@ -382,9 +384,9 @@ static void sync_tick(void *ctx)
 
 		r = st->cancelled ? -ECANCELED :
 				    onboard_poll(onboard_of(e), st->ticket, &why);
-		if (r == -EINPROGRESS)
+		if (r == -EINPROGRESS && st->ticks++ % PROGRESS_TICKS == 0)
 			sync_progress(e, s);
-		else
+		else if (r != -EINPROGRESS)
 			sync_end(e, s, r, why.text[0] ? why.text : NULL);
 	}
 }

@@ -50,7 +50,8 @@ def test_a_wrong_passphrase_is_refused(drives):
     d = drives().init()
     write(d.passfile, b'something else\n')
     assert failure(d.mount).status == BAD_PASSWORD
-    assert not d.is_mounted() and not d.pids()
+    assert not d.is_mounted()
+    until(lambda: not d.pids(), what='the end of the daemon')
 
 
 def test_a_mountpoint_that_is_not_there_is_refused(drives):

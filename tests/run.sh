@@ -7,7 +7,9 @@
 # that this machine could have run.
 #
 #   --sanitize LIST   build with clang and these sanitizers, in a build folder of
-#                     its own: address,undefined or thread; without the lints
+#                     its own: address,undefined or thread; without the lints.
+#                     A report fails the run, whoever wrote it: a daemon whose
+#                     test passed as well.  All are kept in reports/ there
 #   --long            the long form of the tests that have one
 #   --no-deps         install nothing
 #   -j N              test programs at a time (default: one a core)
@@ -104,9 +106,6 @@ if [ -n "$sanitize" ]; then
 	export CC=clang
 	set -- "$@" "-Db_sanitize=$sanitize" -Db_lundef=false
 	[ -n "$suites" ] || suites='--no-suite lint'
-	export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:strict_string_checks=1
-	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 fi
 [ -f "$build/build.ninja" ] && set -- "$@" --reconfigure
 mkdir -p "$build" || exit 1
@@ -135,6 +134,18 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 tmp=$(mktemp -d /var/tmp/fd-test.XXXXXX) && chmod 711 "$tmp" || exit 1
 
+# A daemon's stderr leads nowhere, so reports go to files; anybody may write one,
+# for some tests are other users.
+if [ -n "$sanitize" ]; then
+	rm -rf "$build/reports"
+	mkdir "$tmp/reports" && chmod 1777 "$tmp/reports" || exit 1
+	to=log_path=$tmp/reports/report
+	export ASAN_OPTIONS="$to:abort_on_error=1:strict_string_checks=1"
+	export UBSAN_OPTIONS="$to:halt_on_error=1:print_stacktrace=1"
+	TSAN_OPTIONS="$to:halt_on_error=1:second_deadlock_stack=1"
+	export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$root/tests/tsan.supp"
+fi
+
 log=$build/meson-logs/testlog.json
 $as_root rm -f "$log"
 # Sanitizers are slow, and the long form is what its name says.
@@ -152,7 +163,21 @@ wait "$meson"
 failed=$?
 meson=''
 
+# The heads of the sanitizers' reports; fails if there are any.
+tell_reports() {
+	[ -d "$tmp/reports" ] || return 0
+	[ -n "$(ls -A "$tmp/reports")" ] || return 0
+	cp -r "$tmp/reports" "$build/"
+	for report in "$build"/reports/*; do
+		echo "== $report"
+		head -n 30 "$report"
+	done
+	echo "the reports of the sanitizers are in $build/reports/"
+	return 1
+}
+
 [ -f "$log" ] || die "no test ran: is there a suite named so? ($suites )"
+tell_reports || failed=1
 python3 tests/count.py "$log"
 counted=$?
 [ $failed -eq 0 ] && [ $counted -eq 0 ]

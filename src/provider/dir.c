@@ -38,14 +38,13 @@
 #include "crypto/commp.h"
 #include "dag/piece.h"
 
-#define DIR_MARKER      "fildrive-store"
-#define DIR_MARKER_HEAD "fildrive store 1\n"
-#define DIR_PART        ".part-"
-#define DIR_PART_MAX_S  86400 /* seconds: an older rest of a crash is dropped */
-#define DIR_COPY        (1u << 20) /* bytes a read and write */
-#define DIR_THREADS     4
-#define HEX_ID          (2 * PROVIDER_ID_SIZE)
-#define HEX_HEAD        (2 * KEYS_HEAD_NAME_SIZE)
+#define DIR_MARKER     "fildrive-store"
+#define DIR_PART       ".part-"
+#define DIR_PART_MAX_S 86400 /* seconds: an older rest of a crash is dropped */
+#define DIR_COPY       (1u << 20) /* bytes a read and write */
+#define DIR_THREADS    4
+#define HEX_ID         (2 * PROVIDER_ID_SIZE)
+#define HEX_HEAD       (2 * KEYS_HEAD_NAME_SIZE)
 
 struct dir {
 	struct provider provider;
@@ -223,37 +222,49 @@ static int file_once(int fd, int to, const char *name, struct slice content)
 	return r;
 }
 
-static int marker_read(int fd, uint8_t ret[static PROVIDER_ID_SIZE])
+int dir_marker_parse(struct slice text, uint8_t ret[static PROVIDER_ID_SIZE])
 {
-	char text[sizeof(DIR_MARKER_HEAD) + HEX_ID + 8];
 	const size_t head = strlen(DIR_MARKER_HEAD);
-	_cleanup_close_ int f = open_regular(fd, DIR_MARKER);
-	int64_t n;
 
-	if (f < 0)
-		return f;
-	n = read_at(f, text, sizeof(text) - 1, 0);
-	if (n < 0)
-		return (int)n;
-	text[n] = '\0';
-	if ((size_t)n < head + HEX_ID || strncmp(text, DIR_MARKER_HEAD, head) != 0 ||
-	    !unhex(text + head, PROVIDER_ID_SIZE, ret))
+	if (text.n < head + HEX_ID ||
+	    !slice_eq(slice(text.p, head), slice_str(DIR_MARKER_HEAD)) ||
+	    !unhex((const char *)text.p + head, PROVIDER_ID_SIZE, ret))
 		return -EUCLEAN;
 	return 0;
 }
 
+void dir_marker_text(const uint8_t id[static PROVIDER_ID_SIZE],
+		     char ret[static DIR_MARKER_SIZE])
+{
+	memcpy(ret, DIR_MARKER_HEAD, strlen(DIR_MARKER_HEAD));
+	hex(id, PROVIDER_ID_SIZE, ret + strlen(DIR_MARKER_HEAD));
+	ret[DIR_MARKER_SIZE - 1] = '\n';
+}
+
+static int marker_read(int fd, uint8_t ret[static PROVIDER_ID_SIZE])
+{
+	_cleanup_close_ int f = open_regular(fd, DIR_MARKER);
+	char text[DIR_MARKER_SIZE];
+	int64_t n;
+
+	if (f < 0)
+		return f;
+	n = read_at(f, text, sizeof(text), 0);
+	if (n < 0)
+		return (int)n;
+	return dir_marker_parse(slice(text, (size_t)n), ret);
+}
+
 static int marker_write(int fd)
 {
-	char text[sizeof(DIR_MARKER_HEAD) + HEX_ID + 1];
+	char text[DIR_MARKER_SIZE];
 	uint8_t id[PROVIDER_ID_SIZE];
 	int r;
 
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return -EIO;
-	memcpy(text, DIR_MARKER_HEAD, strlen(DIR_MARKER_HEAD));
-	hex(id, sizeof(id), text + strlen(DIR_MARKER_HEAD));
-	text[sizeof(text) - 2] = '\n';
-	r = file_once(fd, fd, DIR_MARKER, slice(text, sizeof(text) - 1));
+	dir_marker_text(id, text);
+	r = file_once(fd, fd, DIR_MARKER, slice(text, sizeof(text)));
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -634,10 +645,22 @@ static void dir_free(struct provider *p)
 	free(d);
 }
 
+static const uint8_t *dir_id(struct provider *p)
+{
+	return dir_of(p)->id;
+}
+
+static const char *dir_name(struct provider *p)
+{
+	return dir_of(p)->path;
+}
+
 static const struct provider_ops dir_ops = {
 	.start = dir_start,
 	.cancel = dir_cancel,
 	.free = dir_free,
+	.id = dir_id,
+	.name = dir_name,
 };
 
 int dir_new(const struct provider_params *p, const char *path, struct provider **ret)
@@ -664,14 +687,4 @@ int dir_new(const struct provider_params *p, const char *path, struct provider *
 	}
 	*ret = &d->provider;
 	return 0;
-}
-
-const uint8_t *dir_id(struct provider *p)
-{
-	return dir_of(p)->id;
-}
-
-const char *dir_path(struct provider *p)
-{
-	return dir_of(p)->path;
 }

@@ -96,10 +96,10 @@ int provider_call(struct provider *p, struct provider_req *req)
 
 const uint8_t *provider_id(struct provider *p)
 {
-	return dir_id(p);
+	return p->ops->id(p);
 }
 
 const char *provider_name(struct provider *p)
 {
-	return dir_path(p);
+	return p->ops->name(p);
 }

@@ -96,6 +96,8 @@ struct provider_ops {
 	int (*start)(struct provider *p, struct provider_req *req);
 	void (*cancel)(struct provider *p, struct provider_req *req);
 	void (*free)(struct provider *p);
+	const uint8_t *(*id)(struct provider *p);
+	const char *(*name)(struct provider *p);
 };
 
 struct provider {

@@ -156,6 +156,7 @@ static int choose(struct finder *d, const struct candidates *c, struct salvage *
 		struct err e = { "" };
 
 		d->f = seen;
+		/* cppcheck-suppress autoVariables; put back below */
 		d->err = &e;
 		r = try_one(d, &c->v[i], s->newest, &tree);
 		if (r == -ENOMEM)

@@ -464,6 +464,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 
 	if (r < 0)
 		return r;
+	assert(i);
 	if (off != d->off) /* somebody else appended meanwhile */
 		return op_end(c, -EAGAIN);
 	r = prepare_edges(c, op, i, d, v, &n);
@@ -496,6 +497,7 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 
 	if (r < 0)
 		return r;
+	assert(i);
 	/* what would be missing is asked for before the work, not after */
 	d = cut(off, data);
 	r = prepare_edges(c, op, i, &d, v, &n);

@@ -201,7 +201,7 @@ int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 		uint64_t off, int whence, uint64_t *ret)
 {
 	struct inode *i;
-	uint64_t block;
+	uint64_t block = 0;
 	int r;
 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)

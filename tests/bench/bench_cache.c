@@ -296,7 +296,7 @@ static void in_data(struct bench *b, void (*call)(int dir, const char *name))
 	(void)snprintf(path, sizeof(path), "%s/data", b->path); /* fits */
 	d = opendir(path);
 	check(d ? 0 : -errno, path);
-	assert(d); /* check() ends the program */
+	assert(d);                 /* check() ends the program */
 	while ((e = readdir(d))) { // NOLINT(concurrency-mt-unsafe): own stream
 		if (e->d_name[0] != '.')
 			call(dirfd(d), e->d_name);

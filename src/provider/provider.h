@@ -22,7 +22,8 @@
  * Any other is the store's own; req->err says it in words.
  *
  * Threading: provider_start() and provider_call() from any thread (a call never
- * from the loop); provider_cancel() from any thread while the request runs.
+ * from the loop); provider_cancel() from any thread as long as the struct lives:
+ * before the start, while the request runs, or when it is over.
  */
 #ifndef PROVIDER_PROVIDER_H
 #define PROVIDER_PROVIDER_H

@@ -14,7 +14,6 @@
 
 #define RANGE_MAX     (4u << 20)  /* bytes asked for at once */
 #define GAP_MAX       (64u << 10) /* bytes read for nothing to save a request */
-#define AWAY_MS       1000 /* a store that was away is not asked for so long */
 #define SOURCE_OUTBOX SIZE_MAX
 
 void want_init(struct want *w, const struct link *l)
@@ -110,20 +109,20 @@ static void sources_for(struct retrieve *r, const struct ledger_piece *p,
 	lock_drop(&r->lock);
 }
 
+/* What it does not have, and what we called off, is no failure of a store. */
 static void health_note(struct retrieve *r, size_t i, int status,
 			uint64_t took_us, size_t n)
 {
 	struct store_health *h = &r->stores[i];
 
 	lock_take(&r->lock);
-	if (status == 0) {
+	if (status == 0 || status == -ENOENT) {
 		h->failures = 0;
 		h->latency_us = h->latency_us ? (h->latency_us * 7 + took_us) / 8 :
 						took_us;
 		r->stats.bytes_fetched += n;
-	} else {
+	} else if (status != -ECANCELED) {
 		h->failures++;
-		h->not_before_ms = monotonic_ms() + AWAY_MS;
 	}
 	r->stats.requests++;
 	lock_drop(&r->lock);
@@ -148,42 +147,93 @@ static void note_wrong(struct retrieve *r, size_t i, const struct ledger_piece *
 		 cid, off, err_str(rc));
 }
 
-static int get_outbox(struct retrieve *r, const struct ledger_piece *p,
-		      uint64_t off, uint8_t *dst, size_t n)
+/* ---- one range; a piece that is cut gives fewer bytes ---- */
+
+struct range {
+	const struct ledger_piece *piece;
+	uint64_t off;
+	uint8_t *dst;
+	size_t n;
+	size_t got; /* result */
+};
+
+static int get_outbox(struct retrieve *r, struct range *g)
 {
 	_cleanup_io_file_ struct io_file *f = NULL;
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int64_t got;
 	int rc;
 
-	ledger_outbox_name(p->ordinal, name);
+	ledger_outbox_name(g->piece->ordinal, name);
 	rc = io_open(r->p.io, name, O_RDONLY, &f);
 	if (rc < 0)
 		return rc;
-	got = io_pread(f, dst, n, off);
+	got = io_pread(f, g->dst, g->n, g->off);
 	if (got < 0)
 		return (int)got;
-	return (size_t)got == n ? 0 : -EBADMSG;
+	g->got = (size_t)got;
+	return 0;
 }
 
-static int get_store(struct retrieve *r, size_t i, const struct ledger_piece *p,
-		     uint64_t off, uint8_t *dst, size_t n, struct err *reterr)
+void stop_now(struct stop *s)
 {
-	struct provider_req req = {
-		.verb = PROVIDER_GET, .cid = p->cid, .off = off, .n = n, .dst = dst
-	};
+	atomic_store(&s->cancelled, true);
+	if (s->req)
+		provider_cancel(s->provider, s->req);
+}
+
+/* Let stop_now() find what is under way; NULL: nothing is. */
+static int stop_watch(struct retrieve *r, struct stop *s, struct provider *p,
+		      struct provider_req *req)
+{
+	int rc = 0;
+
+	if (!s)
+		return 0;
+	lock_take(&r->lock);
+	if (req && atomic_load(&s->cancelled)) {
+		rc = -ECANCELED;
+	} else {
+		s->provider = p;
+		s->req = req;
+	}
+	lock_drop(&r->lock);
+	return rc;
+}
+
+static int get_store(struct retrieve *r, size_t i, struct range *g,
+		     struct stop *stop, struct err *reterr)
+{
+	struct provider *p = r->stores[i].store.provider;
+	struct provider_req req = { .verb = PROVIDER_GET,
+				    .cid = g->piece->cid,
+				    .off = g->off,
+				    .n = g->n,
+				    .dst = g->dst };
 	uint64_t began = monotonic_us();
 	int rc;
 
-	rc = provider_call(r->stores[i].store.provider, &req);
-	health_note(r, i, rc == -ENOENT ? 0 : rc, monotonic_us() - began, req.ret_n);
+	rc = stop_watch(r, stop, p, &req);
+	if (rc < 0)
+		return rc;
+	rc = provider_call(p, &req);
+	best_effort(stop_watch(r, stop, NULL, NULL)); /* cannot fail */
+	if (rc == 0 && req.ret_n > g->n)
+		rc = err_set(&req.err, -EBADMSG,
+			     "%s gave more than was asked for", provider_name(p));
+	health_note(r, i, rc, monotonic_us() - began, req.ret_n);
 	if (rc < 0)
 		return err_set(reterr, rc, "%s", req.err.text);
-	if (req.ret_n != n) { /* cut */
-		note_wrong(r, i, p, off + req.ret_n, -EBADMSG, reterr);
-		return -EBADMSG;
-	}
+	g->got = req.ret_n;
 	return 0;
+}
+
+static int get(struct retrieve *r, size_t i, struct range *g, struct stop *stop,
+	       struct err *reterr)
+{
+	g->got = 0;
+	return i == SOURCE_OUTBOX ? get_outbox(r, g) :
+				    get_store(r, i, g, stop, reterr);
 }
 
 /* ---- groups of neighbours ---- */
@@ -194,34 +244,79 @@ struct group {
 	uint64_t off, end;
 };
 
-/* Open every member that is not settled yet from the bytes of its range. */
-static size_t group_open(struct retrieve *r, const struct group *g, size_t from,
-			 const struct ledger_piece *p, const uint8_t *bytes,
-			 struct err *reterr)
+static struct group group_of_one(struct want **w)
 {
-	size_t left = 0;
+	const struct place *p = &(*w)->link.place;
+
+	return (struct group){ w, 1, p->off, p->off + p->len };
+}
+
+static bool settled(const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->w[i]->status != 0)
+			return false;
+	return true;
+}
+
+/* Open every member that is not settled yet from the bytes that came. */
+static int group_open(struct retrieve *r, const struct group *g, size_t from,
+		      const struct range *got, struct err *reterr)
+{
 	int rc;
 
 	for (size_t i = 0; i < g->n; i++) {
 		struct want *w = g->w[i];
+		uint64_t at = w->link.place.off - g->off;
 
 		if (w->status == 0)
 			continue;
-		rc = want_open(r, w,
-			       slice(bytes + (w->link.place.off - g->off),
-				     w->link.place.len));
-		if (rc == 0)
-			continue;
+		rc = -EBADMSG;
+		if (at + w->link.place.len <= got->got)
+			rc = want_open(r, w,
+				       slice(got->dst + at, w->link.place.len));
 		if (rc == -ENOMEM)
-			w->status = rc;
-		note_wrong(r, from, p, w->link.place.off, rc, reterr);
-		left++;
+			return rc;
+		if (rc < 0)
+			note_wrong(r, from, got->piece, w->link.place.off, rc,
+				   reterr);
 	}
-	return left;
+	return 0;
+}
+
+/*
+ * Ask one source for the range.  If it can give the range no more than in part
+ * (a bad sector, an end that came early), each block is asked for by itself.
+ */
+static int group_ask(struct retrieve *r, const struct group *g, size_t from,
+		     const struct ledger_piece *p, uint8_t *bytes,
+		     struct stop *stop, bool *away, struct err *reterr)
+{
+	struct range whole = {
+		.piece = p, .off = g->off, .dst = bytes, .n = g->end - g->off
+	};
+	int rc = get(r, from, &whole, stop, reterr);
+
+	if (rc == 0)
+		return group_open(r, g, from, &whole, reterr);
+	if (rc == -EREMOTEIO)
+		*away = true;
+	if (rc == -ECANCELED || rc == -ENOMEM)
+		return rc;
+	if (rc == -EREMOTEIO || rc == -ENOENT || g->n == 1)
+		return 0;
+	rc = 0;
+	for (size_t i = 0; i < g->n && rc == 0; i++) {
+		const struct group one = group_of_one(g->w + i);
+
+		if (g->w[i]->status != 0)
+			rc = group_ask(r, &one, from, p, bytes, stop, away, reterr);
+	}
+	return rc;
 }
 
 static int group_fetch(struct retrieve *r, const struct group *g,
-		       const atomic_bool *cancelled, bool *away, struct err *reterr)
+		       struct stop *stop, bool *away, struct err *reterr)
 {
 	_cleanup_free_ uint8_t *bytes = malloc(g->end - g->off);
 	struct ledger_piece p;
@@ -235,23 +330,24 @@ static int group_fetch(struct retrieve *r, const struct group *g,
 		return 0; /* the place is stale: look-up by digest is next */
 	if (rc < 0)
 		return rc;
-	if (g->end > p.size)
+	if (g->end > p.size && g->n == 1)
 		return 0; /* likewise */
+	for (size_t i = 0; g->end > p.size && rc == 0; i++) {
+		const struct group one = group_of_one(g->w + i);
+
+		rc = group_fetch(r, &one, stop, away, reterr);
+		if (i + 1 == g->n)
+			return rc;
+	}
+	if (rc < 0)
+		return rc;
 	sources_for(r, &p, &s);
-	for (size_t i = 0; i < s.n; i++) {
-		if (cancelled && atomic_load(cancelled))
+	for (size_t i = 0; i < s.n && !settled(g); i++) {
+		if (stop && atomic_load(&stop->cancelled))
 			return -ECANCELED;
-		if (s.v[i] == SOURCE_OUTBOX)
-			rc = get_outbox(r, &p, g->off, bytes, g->end - g->off);
-		else
-			rc = get_store(r, s.v[i], &p, g->off, bytes,
-				       g->end - g->off, reterr);
-		if (rc < 0) {
-			*away |= rc == -EREMOTEIO;
-			continue;
-		}
-		if (group_open(r, g, s.v[i], &p, bytes, reterr) == 0)
-			return 0;
+		rc = group_ask(r, g, s.v[i], &p, bytes, stop, away, reterr);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -292,7 +388,7 @@ static bool place_usable(const struct place *p)
 
 /* One pass over everything unsettled that has a usable place. */
 static int pass(struct retrieve *r, struct want **open, size_t n,
-		const atomic_bool *cancelled, bool *away, struct err *reterr)
+		struct stop *stop, bool *away, struct err *reterr)
 {
 	struct group g;
 	int rc = 0;
@@ -300,7 +396,7 @@ static int pass(struct retrieve *r, struct want **open, size_t n,
 	qsort(open, n, sizeof(*open), by_place);
 	for (size_t i = 0; i < n && rc == 0; i += g.n) {
 		g = group_from(open + i, n - i);
-		rc = group_fetch(r, &g, cancelled, away, reterr);
+		rc = group_fetch(r, &g, stop, away, reterr);
 	}
 	return rc;
 }
@@ -327,8 +423,8 @@ static size_t replace_places(struct retrieve *r, struct want **open, size_t n)
 	return m;
 }
 
-int wants_fetch(struct retrieve *r, struct want *w, size_t n,
-		const atomic_bool *cancelled, struct err *reterr)
+int wants_fetch(struct retrieve *r, struct want *w, size_t n, struct stop *stop,
+		struct err *reterr)
 {
 	_cleanup_free_ struct want **open = calloc(n ? n : 1, sizeof(*open));
 	_cleanup_free_ struct want **all = calloc(n ? n : 1, sizeof(*all));
@@ -348,27 +444,35 @@ int wants_fetch(struct retrieve *r, struct want *w, size_t n,
 		if (place_usable(&w[i].link.place))
 			open[n_open++] = &w[i];
 	}
-	rc = pass(r, open, n_open, cancelled, &away, reterr);
+	rc = pass(r, open, n_open, stop, &away, reterr);
 	if (rc < 0)
 		return rc;
 	n_all = replace_places(r, all, n_all);
-	rc = pass(r, all, n_all, cancelled, &away, reterr);
+	rc = pass(r, all, n_all, stop, &away, reterr);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		if (w[i].status < 0)
 			rc = away ? -EREMOTEIO : -EBADMSG;
+	if (rc == -EBADMSG && reterr && !reterr->text[0])
+		return err_set(reterr, rc, "no store has the block undamaged");
+	return rc;
+}
+
+int body_fetch(struct retrieve *r, const struct link *l, struct stop *stop,
+	       struct buf *ret, struct err *reterr)
+{
+	struct want w;
+	int rc;
+
+	want_init(&w, l);
+	rc = wants_fetch(r, &w, 1, stop, reterr);
+	if (rc == 0)
+		rc = buf_append(ret, buf_slice(&w.body));
+	want_fini(&w);
 	return rc;
 }
 
 int retrieve_body(struct retrieve *r, const struct link *l, struct buf *ret,
 		  struct err *reterr)
 {
-	struct want w;
-	int rc;
-
-	want_init(&w, l);
-	rc = wants_fetch(r, &w, 1, NULL, reterr);
-	if (rc == 0)
-		rc = buf_append(ret, buf_slice(&w.body));
-	want_fini(&w);
-	return rc;
+	return body_fetch(r, l, NULL, ret, reterr);
 }

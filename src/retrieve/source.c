@@ -31,7 +31,7 @@ struct job {
 	struct retrieve *r;
 	struct source_req *req;
 	struct link link;
-	atomic_bool cancelled;
+	struct stop stop;
 	uint64_t not_before_ms, give_up_ms, pause_ms;
 	/* What the sink has got already: a walk that is begun again after a
 	 * store was away comes by in the same order. */
@@ -119,7 +119,7 @@ static int entry(void *ctx, const struct dir_item *item)
 	if (r == 0 && a.mode == 0)
 		r = -EPROTO;
 	if (r == 0 && a.xattr_link.kind != LINK_NONE) {
-		r = retrieve_body(j->r, &a.xattr_link, &set, NULL);
+		r = body_fetch(j->r, &a.xattr_link, &j->stop, &set, NULL);
 		a.xattrs = buf_slice(&set);
 	}
 	if (r == 0)
@@ -173,15 +173,15 @@ static int job_read(struct job *j, struct err *e)
 	/* A symlink is one node; what is not one says so. */
 	buf_init(&body, 2u << 20);
 	if (j->link.codec == LINK_DAGPB && j->req->off == 0) {
-		r = retrieve_body(j->r, &j->link, &body, e);
+		r = body_fetch(j->r, &j->link, &j->stop, &body, e);
 		if (r < 0)
 			return r;
 		r = read_symlink(j, buf_slice(&body));
 		if (r != -EPROTO)
 			return r;
 	}
-	return walk_file(j->r, &j->link, j->req->off, j->req->n, &j->cancelled,
-			 data, j, e);
+	return walk_file(j->r, &j->link, j->req->off, j->req->n, &j->stop, data,
+			 j, e);
 }
 
 static int job_inode(struct job *j, struct err *e)
@@ -200,7 +200,7 @@ static int job_inode(struct job *j, struct err *e)
 	(void)snprintf(name, sizeof(name), "%016llx",
 		       (unsigned long long)j->req->ino); /* fits */
 	buf_init(&body, 2u << 20);
-	r = retrieve_find(j->r, &table, name, &body, &item, e);
+	r = walk_find(j->r, &table, name, &j->stop, &body, &item, e);
 	return r < 0 ? r : entry(j, &item);
 }
 
@@ -208,13 +208,12 @@ static int job_run(struct job *j, struct err *e)
 {
 	j->at = 0;
 	switch (j->req->kind) {
-	case SOURCE_DIR:
-		return walk_dir(j->r, &j->link, &j->cancelled, entry, j, e);
+	case SOURCE_DIR: return walk_dir(j->r, &j->link, &j->stop, entry, j, e);
 	case SOURCE_READ: return job_read(j, e);
 	case SOURCE_INODE: return job_inode(j, e);
 	case SOURCE_HOLES:
 		return walk_holes(j->r, &j->link, j->req->off, j->req->n,
-				  &j->cancelled, data, j, e);
+				  &j->stop, data, j, e);
 	}
 	return -EINVAL;
 }
@@ -250,7 +249,7 @@ static bool job_again(struct job *j, int status)
 		return false;
 	lock_take(&r->lock);
 	list_del(&j->node);
-	again = !r->stopping && !atomic_load(&j->cancelled) &&
+	again = !r->stopping && !atomic_load(&j->stop.cancelled) &&
 		now + j->pause_ms < j->give_up_ms;
 	if (again) {
 		j->not_before_ms = now + j->pause_ms;
@@ -275,8 +274,8 @@ static struct job *job_pick(struct retrieve *r, uint64_t *ret_wait_until)
 	list_foreach(p, &r->jobs) {
 		struct job *j = container_of(p, struct job, node);
 
-		if (j->not_before_ms > now && !atomic_load(&j->cancelled) &&
-		    !r->stopping) {
+		if (j->not_before_ms > now &&
+		    !atomic_load(&j->stop.cancelled) && !r->stopping) {
 			*ret_wait_until = MIN(*ret_wait_until, j->not_before_ms);
 			continue;
 		}
@@ -324,8 +323,9 @@ static void *fetcher(void *arg)
 	while ((j = job_next(r))) {
 		struct err e = { 0 };
 
-		status = atomic_load(&j->cancelled) ? -ECANCELED : job_run(j, &e);
-		if (atomic_load(&j->cancelled))
+		status = atomic_load(&j->stop.cancelled) ? -ECANCELED :
+							   job_run(j, &e);
+		if (atomic_load(&j->stop.cancelled))
 			status = -ECANCELED;
 		if (job_again(j, status))
 			continue;
@@ -394,7 +394,7 @@ static void source_cancel(struct source *s, struct source_req *req)
 	if (job_is_in(&r->jobs, req) || job_is_in(&r->busy, req)) {
 		struct job *j = req->impl;
 
-		atomic_store(&j->cancelled, true);
+		stop_now(&j->stop);
 		cond_wake_all(&r->cond);
 	}
 	lock_drop(&r->lock);
@@ -547,9 +547,9 @@ void retrieve_stop(struct retrieve *r)
 	lock_take(&r->lock);
 	r->stopping = true;
 	list_foreach(p, &r->jobs)
-		atomic_store(&container_of(p, struct job, node)->cancelled, true);
+		stop_now(&container_of(p, struct job, node)->stop);
 	list_foreach(p, &r->busy)
-		atomic_store(&container_of(p, struct job, node)->cancelled, true);
+		stop_now(&container_of(p, struct job, node)->stop);
 	cond_wake_all(&r->cond);
 	lock_drop(&r->lock);
 	for (unsigned i = 0; i < r->n_threads; i++)

@@ -15,7 +15,7 @@
 
 struct dir_walk {
 	struct retrieve *r;
-	const atomic_bool *cancelled;
+	struct stop *stop;
 	walk_dir_cb cb;
 	void *ctx;
 	struct err *reterr;
@@ -77,17 +77,16 @@ static int dir_level(struct dir_walk *d, struct want *w, size_t n, unsigned leve
 
 	if (level > DIR_LEVELS)
 		return -EPROTO;
-	r = wants_fetch(d->r, w, n, d->cancelled, d->reterr);
+	r = wants_fetch(d->r, w, n, d->stop, d->reterr);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = dir_one(d, buf_slice(&w[i].body), level);
 	return r;
 }
 
-int walk_dir(struct retrieve *r, const struct link *dir,
-	     const atomic_bool *cancelled, walk_dir_cb cb, void *ctx,
-	     struct err *reterr)
+int walk_dir(struct retrieve *r, const struct link *dir, struct stop *stop,
+	     walk_dir_cb cb, void *ctx, struct err *reterr)
 {
-	struct dir_walk d = { r, cancelled, cb, ctx, reterr };
+	struct dir_walk d = { r, stop, cb, ctx, reterr };
 	struct want w;
 	int rc;
 
@@ -104,8 +103,9 @@ int retrieve_list(struct retrieve *r, const struct link *dir,
 	return walk_dir(r, dir, NULL, cb, ctx, reterr);
 }
 
-int retrieve_find(struct retrieve *r, const struct link *dir, const char *name,
-		  struct buf *body, struct dir_item *ret, struct err *reterr)
+int walk_find(struct retrieve *r, const struct link *dir, const char *name,
+	      struct stop *stop, struct buf *body, struct dir_item *ret,
+	      struct err *reterr)
 {
 	struct link l = *dir;
 	struct dir_node node;
@@ -113,7 +113,7 @@ int retrieve_find(struct retrieve *r, const struct link *dir, const char *name,
 
 	for (unsigned level = 0; level <= DIR_LEVELS; level++) {
 		buf_reset(body);
-		rc = retrieve_body(r, &l, body, reterr);
+		rc = body_fetch(r, &l, stop, body, reterr);
 		if (rc < 0)
 			return rc;
 		rc = dir_node_parse(buf_slice(body), true, level, &node);
@@ -129,11 +129,17 @@ int retrieve_find(struct retrieve *r, const struct link *dir, const char *name,
 	return -EPROTO;
 }
 
+int retrieve_find(struct retrieve *r, const struct link *dir, const char *name,
+		  struct buf *body, struct dir_item *ret, struct err *reterr)
+{
+	return walk_find(r, dir, name, NULL, body, ret, reterr);
+}
+
 /* ---- files ---- */
 
 struct file_walk {
 	struct retrieve *r;
-	const atomic_bool *cancelled;
+	struct stop *stop;
 	walk_file_cb cb;
 	void *ctx;
 	struct err *reterr;
@@ -226,7 +232,7 @@ static int file_level(struct file_walk *f, const struct file_want *fw,
 
 	if (depth > FILE_DEPTH_MAX)
 		return -EPROTO;
-	r = wants_fetch(f->r, w, n, f->cancelled, f->reterr);
+	r = wants_fetch(f->r, w, n, f->stop, f->reterr);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = file_node_parse(buf_slice(&w[i].body), w[i].link.codec,
 				    true, &node);
@@ -250,21 +256,19 @@ static int walk(struct file_walk *f, const struct link *file)
 	return rc;
 }
 
-int walk_file(struct retrieve *r, const struct link *file, uint64_t off,
-	      uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
-	      void *ctx, struct err *reterr)
+int walk_file(struct retrieve *r, const struct link *file, uint64_t off, uint64_t n,
+	      struct stop *stop, walk_file_cb cb, void *ctx, struct err *reterr)
 {
-	struct file_walk f = { r,      cancelled, cb,      ctx,
-			       reterr, off,       off + n, false };
+	struct file_walk f = { r, stop, cb, ctx, reterr, off, off + n, false };
 
 	return walk(&f, file);
 }
 
 int walk_holes(struct retrieve *r, const struct link *file, uint64_t off,
-	       uint64_t n, const atomic_bool *cancelled, walk_file_cb cb,
-	       void *ctx, struct err *reterr)
+	       uint64_t n, struct stop *stop, walk_file_cb cb, void *ctx,
+	       struct err *reterr)
 {
-	struct file_walk f = { r, cancelled, cb, ctx, reterr, off, off + n, true };
+	struct file_walk f = { r, stop, cb, ctx, reterr, off, off + n, true };
 
 	return file->codec == LINK_RAW ? 0 : walk(&f, file);
 }

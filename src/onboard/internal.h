@@ -23,6 +23,7 @@ struct shipper {
 	struct provider_req *req; /* lock: o->lock; under way */
 	uint64_t busy_piece;      /* lock: o->lock; 0: none */
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
+	uint64_t looked_ms;       /* its own: the register was read */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
 	uint64_t pulling;         /* lock: o->lock; into the outbox; 0: none */
 };
@@ -63,6 +64,14 @@ void ship_outbox_account(struct onboard *o);
 
 /* publish.c: claim every head whose pieces are held, in order. */
 must_check int publish_heads(struct onboard *o, struct err *reterr);
+
+/* This device has lost the head: it publishes no more, and says so for good. */
+void publish_superseded(struct onboard *o, const struct err *e);
+
+/* heads.c: is the register ahead of us?  At first sight of a store, and now and
+ * then.  Then give it the heads that it has missed. */
+must_check int heads_look(struct shipper *s, struct err *e);
+must_check int heads_give(struct shipper *s, struct err *e);
 
 /* Wake everybody to look again. */
 void onboard_kick(struct onboard *o);

@@ -61,7 +61,7 @@ static int is_complete(struct onboard *o, const struct head_row *h, bool *ret)
 	return r < 0 ? r : 0;
 }
 
-static void superseded(struct onboard *o, const struct err *e)
+void publish_superseded(struct onboard *o, const struct err *e)
 {
 	char why[sizeof(o->stats.why)];
 
@@ -132,7 +132,7 @@ int publish_heads(struct onboard *o, struct err *reterr)
 		if (r == -ESTALE) {
 			/* Either of the two rows says so at the next start: the
 			 * next commit would stand on this head. */
-			superseded(o, reterr);
+			publish_superseded(o, reterr);
 			best_effort(ledger_head_set(o->p.ledger, h.seq,
 						    LEDGER_SUPERSEDED)); /* found again at once */
 			return r;

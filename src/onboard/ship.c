@@ -28,7 +28,6 @@
 #include "cache/cache.h"
 #include "crypto/commp.h"
 #include "ledger/ledger.h"
-#include "provider/head.h"
 #include "provider/provider.h"
 
 #define PAUSE_FIRST_MS 500
@@ -117,12 +116,6 @@ static bool is_mine(struct onboard *o, const struct ledger_piece *p,
 	}
 	lock_drop(&o->lock);
 	return before < want;
-}
-
-static int on_head_piece(void *ctx, const struct ledger_head *h)
-{
-	*(uint64_t *)ctx = h->piece;
-	return 0;
 }
 
 /* ---- one step ---- */
@@ -519,61 +512,6 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	return r;
 }
 
-/* The piece of head h: from the ledger, else from another store. */
-static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
-{
-	struct onboard *o = s->o;
-	struct ledger_piece p;
-	uint64_t ordinal = 0;
-	int r;
-
-	r = ledger_head_get(o->p.ledger, h, on_head_piece, &ordinal);
-	if (r == 0)
-		r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r == 0) {
-		*ret = p.cid;
-		return 0;
-	}
-	for (size_t i = 0; i < o->p.n_stores && r < 0; i++)
-		if (i != s->index)
-			r = head_read(o->shippers[i].store.provider, o->p.keys,
-				      h, ret, NULL);
-	return r;
-}
-
-/* A store that was away, or is new, gets the heads that it has missed. */
-static int give_heads(struct shipper *s, struct err *e)
-{
-	struct onboard *o = s->o;
-	struct piece_cid cid;
-	uint64_t have, want;
-	int r;
-
-	lock_take(&o->lock);
-	have = s->heads_given;
-	want = o->superseded ? 0 : o->claimed;
-	lock_drop(&o->lock);
-	if (have >= want)
-		return 0;
-	r = head_newest(s->store.provider, o->p.keys, have, &have, &cid, e);
-	if (r == -ENOENT)
-		have = 0;
-	else if (r < 0)
-		return r;
-	for (r = 0; have < want && r == 0; have++) {
-		r = head_piece(s, have + 1, &cid);
-		if (r == 0)
-			r = head_claim(s->store.provider, o->p.keys, have + 1,
-				       &cid, e);
-	}
-	if (r < 0)
-		return r;
-	lock_take(&o->lock);
-	s->heads_given = MAX(s->heads_given, want);
-	lock_drop(&o->lock);
-	return 0;
-}
-
 /* Is the store there?  Its identity goes into the ledger at first sight. */
 static int attach(struct shipper *s, struct err *e)
 {
@@ -669,6 +607,8 @@ static void note_success(struct shipper *s)
 	s->failures = 0;
 	s->away = false;
 	s->rescan |= back;
+	if (back)
+		s->looked_ms = 0; /* somebody may have published meanwhile */
 	if (back && !o->superseded)
 		o->stats.why[0] = '\0';
 	lock_drop(&o->lock);
@@ -695,13 +635,15 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	*ret_busy = false;
 	r = attach(s, e);
 	if (r == 0)
+		r = heads_look(s, e);
+	if (r == 0)
 		r = next_piece(s, LEDGER_READY, &n);
 	if (r == 0 && !n.found) {
 		struct err why = { "" };
 
 		r = publish_heads(s->o, &why);
 		if (r == 0 || r == -EINPROGRESS)
-			r = give_heads(s, &why);
+			r = heads_give(s, &why);
 		if (r == -ECANCELED)
 			return r;
 		if (r < 0 && r != -EINPROGRESS && r != -ESTALE)

@@ -1,0 +1,130 @@
+/*
+ * heads.c - the head register of each store, as this device sees it
+ *
+ * A register that knows a sequence which this drive directory does not means one
+ * of two things: another device has published, or this directory is an older
+ * copy that was put back (I9).  Either way this device must publish no more.
+ */
+#include "onboard/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "ledger/ledger.h"
+#include "provider/head.h"
+#include "provider/provider.h"
+
+#define LOOK_MS \
+ 600000 /* how often a register is read when nothing else is done */
+
+static int on_head_piece(void *ctx, const struct ledger_head *h)
+{
+	*(uint64_t *)ctx = h->piece;
+	return 0;
+}
+
+/* The piece of head h: from the ledger, else from another store. */
+static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
+{
+	struct onboard *o = s->o;
+	struct ledger_piece p;
+	uint64_t ordinal = 0;
+	int r;
+
+	r = ledger_head_get(o->p.ledger, h, on_head_piece, &ordinal);
+	if (r == 0)
+		r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0) {
+		*ret = p.cid;
+		return 0;
+	}
+	for (size_t i = 0; i < o->p.n_stores && r < 0; i++)
+		if (i != s->index)
+			r = head_read(o->shippers[i].store.provider, o->p.keys,
+				      h, ret, NULL);
+	return r;
+}
+
+/* A store that was away, or is new, gets the heads that it has missed. */
+int heads_give(struct shipper *s, struct err *e)
+{
+	struct onboard *o = s->o;
+	struct piece_cid cid;
+	uint64_t have, want;
+	int r;
+
+	lock_take(&o->lock);
+	have = s->heads_given;
+	want = o->superseded ? 0 : o->claimed;
+	lock_drop(&o->lock);
+	if (have >= want)
+		return 0;
+	r = head_newest(s->store.provider, o->p.keys, have, &have, &cid, e);
+	if (r == -ENOENT)
+		have = 0;
+	else if (r < 0)
+		return r;
+	for (r = 0; have < want && r == 0; have++) {
+		r = head_piece(s, have + 1, &cid);
+		if (r == 0)
+			r = head_claim(s->store.provider, o->p.keys, have + 1,
+				       &cid, e);
+	}
+	if (r < 0)
+		return r;
+	lock_take(&o->lock);
+	s->heads_given = MAX(s->heads_given, want);
+	lock_drop(&o->lock);
+	return 0;
+}
+
+/* The newest sequence that this drive directory knows of. */
+static int newest_known(struct onboard *o, uint64_t *ret)
+{
+	int r = ledger_get_u64(o->p.ledger, LEDGER_HEAD_SEEN, ret);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == -ENOENT)
+		*ret = 0;
+	lock_take(&o->lock);
+	*ret = MAX(*ret, MAX(o->stats.built, o->claimed));
+	lock_drop(&o->lock);
+	return 0;
+}
+
+int heads_look(struct shipper *s, struct err *e)
+{
+	struct onboard *o = s->o;
+	uint64_t now = monotonic_ms(), known, newest = 0;
+	struct piece_cid cid;
+	struct err why = { "" };
+	bool over;
+	int r;
+
+	if (s->looked_ms && now - s->looked_ms < LOOK_MS)
+		return 0;
+	lock_take(&o->lock);
+	over = o->superseded;
+	lock_drop(&o->lock);
+	if (over)
+		return 0;
+	r = newest_known(o, &known);
+	if (r == 0)
+		r = head_newest(s->store.provider, o->p.keys, known, &newest,
+				&cid, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	s->looked_ms = now;
+	/* What was built and claimed meanwhile is ours. */
+	r = newest_known(o, &known);
+	if (r == 0 && newest > known) {
+		err_set(&why, 0,
+			"%s has commit %" PRIu64
+			", and this drive directory knows %" PRIu64
+			": another device has published, or this is an older copy of the directory",
+			provider_name(s->store.provider), newest, known);
+		publish_superseded(o, &why);
+	}
+	return r;
+}

@@ -261,3 +261,23 @@ def test_a_program_is_compiled_and_runs_from_the_drive(there):
     assert run(os.path.join(there, 'a')) == 'hello\n'
     run('gcc', '-o', 'a', 'a.c', cwd=there)
     assert run(os.path.join(there, 'a')) == 'hello\n'
+
+
+@needs('ninja')
+def test_a_source_tree_is_unpacked_and_built(there):
+    """This very tree: unpacked, configured, and its ground floor built."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(
+        os.path.abspath(__file__))))
+    tar, tree = os.path.join(there, 'tree.tar'), os.path.join(there, 'tree')
+    run('tar', '-cf', tar, '-C', root, '--exclude=node_modules', 'meson.build',
+        'meson_options.txt', 'src', 'crypto', 'cache', 'fuse', 'packaging',
+        'tests', 'docs')
+    os.mkdir(tree)
+    run('tar', '-xf', tar, '-C', tree)
+    build = os.path.join(tree, 'b')
+    run('meson', 'setup', '-Dtests=false', build, tree)
+    run('ninja', '-C', build, 'src/base/libbase.a', 'src/dag/libdag.a')
+    there.again()
+    run('tar', '-df', tar, '-C', tree)
+    assert 'no work to do' in run('ninja', '-C', build, 'src/base/libbase.a',
+                                  'src/dag/libdag.a')

@@ -2,6 +2,7 @@
 import os
 import shutil
 
+from conftest import LONG
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
 
@@ -121,3 +122,21 @@ def test_a_recovered_sparse_file_has_its_holes_before_it_is_read(drives):
     third = drives.adopt(back.recovered()).mount()
     assert holes_of(os.path.join(third.mnt, 'sparse')) == [
         *want[:2], (50 * mib, 51 * mib), want[2]]
+
+
+def test_one_file_of_a_large_drive_is_all_that_is_fetched(drives):
+    """300 MiB, and 2 GiB in the long form: mounting and listing cost nodes, and
+    a file costs itself and its read-ahead."""
+    d = drives().init().mount()
+    n, size = (128 if LONG else 18), 16 << 20
+    for i in range(n):
+        write(os.path.join(d.mnt, f'{i:03}'), os.urandom(size))
+    d.sync()
+    lose(d)
+    back = drives.adopt(d.recovered()).mount()
+    assert len(os.listdir(back.mnt)) == n
+    for i in range(n):
+        assert os.stat(os.path.join(back.mnt, f'{i:03}')).st_size == size
+    assert back.status()['bytes_fetched'] < 1 << 20
+    read(os.path.join(back.mnt, '007'))
+    assert size <= back.status()['bytes_fetched'] < size + (8 << 20)

@@ -5,7 +5,7 @@
 
 int memnode_new(size_t id, bool dir, uint64_t *used, struct memnode **ret)
 {
-	struct memnode *node = calloc(1, sizeof(*node));
+	struct memnode *node = disk_calloc(1, sizeof(*node));
 
 	if (!node)
 		return -ENOMEM;
@@ -53,7 +53,7 @@ static int grow_data(struct memnode *node, uint64_t end)
 		return 0;
 	while (cap < end)
 		cap *= 2;
-	p = realloc(node->data, cap);
+	p = disk_realloc(node->data, cap);
 	if (!p)
 		return -ENOMEM;
 	memset(p + node->cap, 0, cap - node->cap);
@@ -68,7 +68,7 @@ static int grow_blocks(struct memnode *node, uint64_t n)
 
 	if (n <= node->n_blocks)
 		return 0;
-	p = realloc(node->blocks, n);
+	p = disk_realloc(node->blocks, n);
 	if (!p)
 		return -ENOMEM;
 	memset(p + node->n_blocks, 0, n - node->n_blocks);
@@ -200,14 +200,14 @@ int memfs_link(struct memfs *fs, const char *path, struct memnode *node)
 		return 0;
 	}
 	if (fs->n == fs->cap) {
-		e = reallocarray(fs->e, cap, sizeof(*e));
+		e = disk_realloc(fs->e, cap * sizeof(*e));
 		if (!e)
 			return -ENOMEM;
 		fs->e = e;
 		fs->cap = cap;
 	}
 	e = &fs->e[fs->n];
-	e->path = strdup(path);
+	e->path = disk_strdup(path);
 	if (!e->path)
 		return -ENOMEM;
 	e->node = memnode_ref(node);

@@ -11,10 +11,42 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 
 #define MEMFS_BLOCK 4096u
+
+/*
+ * Memory of the disk itself: it does not fail where a test makes allocations
+ * fail by wrapping them (-Wl,--wrap; else these names are not there).  Freed
+ * with free().
+ */
+void *__real_malloc(size_t n) __attribute__((weak));
+void *__real_calloc(size_t n, size_t size) __attribute__((weak));
+void *__real_realloc(void *p, size_t n) __attribute__((weak));
+char *__real_strdup(const char *s) __attribute__((weak));
+
+static inline void *disk_malloc(size_t n)
+{
+	return __real_malloc ? __real_malloc(n) : malloc(n);
+}
+
+static inline void *disk_calloc(size_t n, size_t size)
+{
+	return __real_calloc ? __real_calloc(n, size) : calloc(n, size);
+}
+
+static inline void *disk_realloc(void *p, size_t n)
+{
+	return __real_realloc ? __real_realloc(p, n) : realloc(p, n);
+}
+
+static inline char *disk_strdup(const char *s)
+{
+	return __real_strdup ? __real_strdup(s) : strdup(s);
+}
 
 struct memnode {
 	size_t id;

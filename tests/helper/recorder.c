@@ -27,7 +27,7 @@ void change_fini(struct change *c)
 
 int recorder_new(struct recorder **ret)
 {
-	struct recorder *rec = calloc(1, sizeof(*rec));
+	struct recorder *rec = disk_calloc(1, sizeof(*rec));
 	struct memnode *root = NULL;
 	int r;
 
@@ -107,7 +107,7 @@ static struct change *next_change(struct recorder *rec, enum change_kind kind)
 	struct change *c;
 
 	if (rec->n_log == rec->cap_log) {
-		c = reallocarray(rec->log, cap, sizeof(*c));
+		c = disk_realloc(rec->log, cap * sizeof(*c));
 		if (!c)
 			return NULL;
 		rec->log = c;
@@ -155,8 +155,8 @@ static int log_name(struct recorder *rec, enum change_kind kind,
 	c->node = dir->id;
 	c->file = file->id;
 	c->flag = file->dir;
-	c->path = strdup(path);
-	c->to = to ? strdup(to) : NULL;
+	c->path = disk_strdup(path);
+	c->to = to ? disk_strdup(to) : NULL;
 	if (!c->path || (to && !c->to)) {
 		change_fini(c);
 		return -ENOMEM;
@@ -197,7 +197,7 @@ static int write_logged(struct recorder *rec, struct memnode *node,
 	c->node = node->id;
 	c->off = off;
 	c->n = n;
-	c->data = malloc(n ? n : 1);
+	c->data = disk_malloc(n ? n : 1);
 	if (!c->data)
 		return -ENOMEM;
 	if (n)
@@ -251,7 +251,7 @@ static int open_locked(struct recorder *rec, const char *name, int flags,
 static int rec_open(struct io *io, const char *name, int flags, struct io_file **ret)
 {
 	struct recorder *rec = rec_of(io);
-	struct rec_file *f = calloc(1, sizeof(*f));
+	struct rec_file *f = disk_calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
@@ -406,7 +406,7 @@ static int rec_list(struct io *io, const char *name, io_list_cb cb, void *ctx)
 	if (r == 0 && !memfs_find(&rec->now, name))
 		r = -ENOENT;
 	if (r == 0) {
-		names = calloc(rec->now.n, sizeof(*names));
+		names = disk_calloc(rec->now.n, sizeof(*names));
 		if (!names)
 			r = -ENOMEM;
 	}
@@ -414,7 +414,7 @@ static int rec_list(struct io *io, const char *name, io_list_cb cb, void *ctx)
 		last = name_in(rec->now.e[i].path, name);
 		if (!last)
 			continue;
-		names[n] = strdup(last);
+		names[n] = disk_strdup(last);
 		if (!names[n++])
 			r = -ENOMEM;
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "helper/nomem.h"
 
 #define N (300u * 1024)
 static uint8_t text[N], back[N];
@@ -20,40 +21,6 @@ static bool holds(struct drive *d, uint64_t ino, unsigned version)
 }
 
 /* ---- allocation faults ---- */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static _Thread_local bool sweeping;
-static _Thread_local long fail_in;
-static _Thread_local bool hit;
-
-static bool fails(void)
-{
-	if (!sweeping || hit || fail_in-- > 0)
-		return false;
-	hit = true;
-	return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
 
 /* Operations that are tried in turn; one that fails has done nothing. */
 static int act(struct drive *d, int step)
@@ -108,13 +75,12 @@ static void no_memory_anywhere_fails_one_operation_and_hurts_nothing(void **stat
 	assert_int_equal(cache_sync(d.c), 0);
 	for (int step = 0; step < N_ACTS; step++) {
 		for (long n = 0;; n++) {
+			bool hit;
 			int r;
 
-			fail_in = n;
-			hit = false;
-			sweeping = true;
+			nomem_arm(NOMEM_THREAD, n);
 			r = act(&d, step);
-			sweeping = false;
+			hit = nomem_disarm();
 			if (r < 0)
 				assert_true(r == -ENOMEM || r == -EIO);
 			if (r == 0)

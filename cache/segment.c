@@ -35,11 +35,10 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 
-#define SEG_SLOTS     16224u
-#define SEG_SLOTS_MAX (1u << 20)
-#define SEG_MAX       (1u << 20) /* segments: 64 TiB */
-#define HEADER        4096u
-#define PUNCH_MIN     16 /* slots; smaller runs are left for reuse */
+#define SEG_SLOTS 16224u
+#define SEG_MAX   (1u << 20) /* segments: 64 TiB */
+#define HEADER    4096u
+#define PUNCH_MIN 16 /* slots; smaller runs are left for reuse */
 
 static const uint8_t magic[8] = { 'f', 'i', 'l', 'd', 'r', 's', 'e', 'g' };
 
@@ -131,7 +130,8 @@ static int read_header(struct cache *c, struct segment *s)
 	    get_le32(h + 12) != s->number || memcmp(h + 16, c->p.drive_id, 16) != 0)
 		return -EUCLEAN;
 	s->n_slots = get_le32(h + 32);
-	if (s->n_slots == 0 || s->n_slots > SEG_SLOTS_MAX)
+	/* the header is not sealed: no more than we would make ourselves */
+	if (s->n_slots == 0 || s->n_slots > MAX(SEG_SLOTS, c->p.segment_slots))
 		return -EUCLEAN;
 	return 0;
 }

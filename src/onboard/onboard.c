@@ -122,6 +122,11 @@ static void *pack_thread(void *arg)
 			continue;
 		int r = run_commit(o, &e);
 
+		/* The catalogue filled the head piece: now all of it is known. */
+		if (r == -EAGAIN) {
+			e.text[0] = '\0';
+			r = run_commit(o, &e);
+		}
 		failed_ms = r < 0 ? monotonic_ms() : 0;
 		packed(o, ticket, r, &e);
 	}

@@ -287,3 +287,14 @@ def test_a_drive_closes_behind_a_failed_test():
     finally:
         d.close()
     assert not os.path.exists(d.dir) and not d.is_mounted() and not d.pids()
+
+
+def test_a_mount_right_after_a_kill_waits_for_the_dying_daemon(drives):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'kept')
+    d.run('sync', '--drive', d.name, '--local')
+    for pid in d.pids():
+        os.kill(pid, signal.SIGKILL)
+    d.detach()
+    d.mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'kept'

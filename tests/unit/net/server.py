@@ -158,7 +158,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         n = int(self.headers['Content-Length'])
         if self.path == '/put/refuse':
             self.close_connection = True
-            return self.answer(413, b'too much')
+            self.answer(413, b'too much')
+            self.wfile.flush()
+            # As servers do: what is under way must not meet a closed socket,
+            # whose reset would overtake the answer.
+            self.connection.shutdown(socket.SHUT_WR)
+            while self.connection.recv(65536):
+                pass
+            return None
         if self.path == '/put/cut':
             self.rfile.read(n // 2)
             return self.hang_up()

@@ -103,6 +103,15 @@ const struct recover_found *recovery_found(const struct recovery *r)
 	return r ? r->found : NULL;
 }
 
+int recovery_may_write(const struct recovery *r, struct err *reterr)
+{
+	int rc = commit_may_write(commit_info(r->found->commit));
+
+	return rc < 0 ? err_set(reterr, rc,
+				"a newer fildrive has written this drive, and only one as new may go on writing: update this program") :
+			0;
+}
+
 static int fill_ledger(struct recovery *r, struct io *io, struct err *reterr)
 {
 	const struct commit_info *info = commit_info(r->found->commit);

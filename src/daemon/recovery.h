@@ -43,6 +43,10 @@ must_check int recovery_salvage(const struct config *c, const struct keys *k,
 /* What was found, for people; NULL if nothing could be looked at. */
 const struct recover_found *recovery_found(const struct recovery *r);
 
+/* -EOPNOTSUPP, in words: the drive asks for a newer writer than this program.  To
+ * be asked before anything is made for writing; reading is allowed. */
+must_check int recovery_may_write(const struct recovery *r, struct err *reterr);
+
 /* Databases in the empty directory of `p`. */
 must_check int recovery_fill(struct recovery *r, const struct cache_params *p,
 			     struct err *reterr);

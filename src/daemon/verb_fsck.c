@@ -119,6 +119,8 @@ static int salvage(struct drive *d)
 	int r;
 
 	r = recovery_salvage(&d->config, d->keys, &rec, &lost, &why);
+	if (r == 0)
+		r = recovery_may_write(rec, &why);
 	if (r < 0) {
 		(void)exits_err(r, &why, "looking at the stores");
 		return FSCK_FAILED;

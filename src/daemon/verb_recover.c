@@ -148,6 +148,9 @@ static int recover(const struct cli *cli, struct config *c,
 		r = recovery_open(c, keys, limit, &rec, &why);
 	if (r < 0)
 		return say_not_found(r, rec, &why);
+	r = recovery_may_write(rec, &why);
+	if (r < 0)
+		return exits_err(r, &why, "recover");
 	print_warnings(recovery_found(rec), c);
 	if (lost)
 		(void)fprintf(stderr,

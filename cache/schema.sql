@@ -1,4 +1,4 @@
--- drive.db: names, inodes, extents (docs/format.md, "Local drive directory").
+-- drive.db: names, inodes, extents (docs/architecture.md, the local drive directory).
 -- Every page is sealed by src/db; this file is embedded at build.
 
 -- Small persistent numbers; keys are enum state_key in internal.h.

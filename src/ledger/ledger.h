@@ -101,7 +101,6 @@ enum ledger_key {
 	LEDGER_HEAD_SEEN = 4, /* newest sequence seen at any store: rollback of
 				 the drive directory shows against it */
 	LEDGER_SUPERSEDED_BY = 5, /* a sentence; set once another device won */
-	LEDGER_DEVICE = 6,
 	LEDGER_BASE = 7,        /* the commit that this device recovered from */
 	LEDGER_CONVERGENCE = 8, /* epoch and wrapped secret (convergence.h) */
 };
@@ -198,7 +197,7 @@ must_check int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
 /*
  * Where a block is that may be linked again: in a READY or HELD piece that is in
  * the outbox or verified at a store; never in one that is condemned or lost
- * (FORMAT: never deduplicate against those).  -ENOENT.
+ * (docs/architecture.md section 8).  -ENOENT.
  */
 must_check int ledger_block_link(struct ledger *l,
 				 const uint8_t digest[static LINK_DIGEST_SIZE],

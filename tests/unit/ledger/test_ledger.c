@@ -126,16 +126,17 @@ static void values_survive_and_absent_ones_say_so(void **state)
 	assert_int_equal(ledger_get_u64(f->l, LEDGER_HEAD_SEEN, &v), -ENOENT);
 	assert_int_equal(v, 1);
 	assert_int_equal(ledger_set_u64(f->l, LEDGER_HEAD_SEEN, UINT64_MAX), 0);
-	assert_int_equal(ledger_set(f->l, LEDGER_DEVICE, slice_str("laptop")), 0);
+	assert_int_equal(
+		ledger_set(f->l, LEDGER_SUPERSEDED_BY, slice_str("laptop")), 0);
 	again(f);
 	assert_int_equal(ledger_get_u64(f->l, LEDGER_HEAD_SEEN, &v), 0);
 	assert_true(v == UINT64_MAX);
-	assert_int_equal(ledger_get(f->l, LEDGER_DEVICE, &b), 0);
+	assert_int_equal(ledger_get(f->l, LEDGER_SUPERSEDED_BY, &b), 0);
 	assert_true(slice_eq(buf_slice(&b), slice_str("laptop")));
-	assert_int_equal(ledger_get_u64(f->l, LEDGER_DEVICE, &v), -EUCLEAN);
-	assert_int_equal(ledger_set(f->l, LEDGER_DEVICE, SLICE_NONE), 0);
+	assert_int_equal(ledger_get_u64(f->l, LEDGER_SUPERSEDED_BY, &v), -EUCLEAN);
+	assert_int_equal(ledger_set(f->l, LEDGER_SUPERSEDED_BY, SLICE_NONE), 0);
 	buf_reset(&b);
-	assert_int_equal(ledger_get(f->l, LEDGER_DEVICE, &b), 0);
+	assert_int_equal(ledger_get(f->l, LEDGER_SUPERSEDED_BY, &b), 0);
 	assert_int_equal(b.n, 0);
 }
 

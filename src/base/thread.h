@@ -128,4 +128,14 @@ static inline uint64_t monotonic_ms(void)
 	return monotonic_us() / 1000;
 }
 
+/* cond_wait_until() with a time of monotonic_ms(). */
+static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
+				     uint64_t until_ms) REQUIRES(l)
+{
+	struct timespec t = { (time_t)(until_ms / 1000),
+			      (long)(until_ms % 1000) * 1000000 };
+
+	return cond_wait_until(c, l, &t);
+}
+
 #endif

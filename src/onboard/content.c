@@ -209,11 +209,8 @@ static int fetch_and_wait(struct onboard *o, const struct cache_miss *miss)
 	if (r == 0) {
 		lock_take(&w.lock);
 		while (!w.over) {
-			uint64_t until = monotonic_ms() + STOP_LOOK_MS;
-			struct timespec t = { (time_t)(until / 1000),
-					      (long)(until % 1000) * 1000000 };
-
-			(void)cond_wait_until(&w.cond, &w.lock, &t);
+			(void)cond_wait_until_ms(&w.cond, &w.lock,
+						 monotonic_ms() + STOP_LOOK_MS);
 			if (w.over || cancelled || !atomic_load(&o->stop))
 				continue;
 			cancelled = true;

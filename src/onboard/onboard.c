@@ -93,13 +93,11 @@ static void *pack_thread(void *arg)
 	for (;;) {
 		struct err e = { 0 };
 		uint64_t now = monotonic_ms();
-		struct timespec t = { (time_t)((now + TICK_MS) / 1000),
-				      (long)((now + TICK_MS) % 1000) * 1000000 };
 
 		lock_take(&o->lock);
 		asked = o->requested > o->packed;
 		if (!asked && !o->stopping)
-			(void)cond_wait_until(&o->cond, &o->lock, &t);
+			(void)cond_wait_until_ms(&o->cond, &o->lock, now + TICK_MS);
 		asked = o->requested > o->packed;
 		ticket = o->requested;
 		go = !o->stopping && !o->superseded;
@@ -180,13 +178,11 @@ int onboard_wait(struct onboard *o, uint64_t ticket, unsigned timeout_ms,
 		 struct err *reterr)
 {
 	uint64_t until = monotonic_ms() + timeout_ms;
-	struct timespec t = { (time_t)(until / 1000),
-			      (long)(until % 1000) * 1000000 };
 	int r;
 
 	lock_take(&o->lock);
 	while ((r = poll_locked(o, ticket, reterr)) == -EINPROGRESS) {
-		if (!cond_wait_until(&o->cond, &o->lock, &t) &&
+		if (!cond_wait_until_ms(&o->cond, &o->lock, until) &&
 		    monotonic_ms() >= until) {
 			r = err_set(reterr, -ETIMEDOUT, "%s",
 				    o->stats.why[0] ?

@@ -538,13 +538,11 @@ static bool rest(struct shipper *s, uint64_t ms)
 {
 	struct onboard *o = s->o;
 	uint64_t until = monotonic_ms() + ms;
-	struct timespec t = { (time_t)(until / 1000),
-			      (long)(until % 1000) * 1000000 };
 	bool go;
 
 	lock_take(&o->lock);
 	if (!o->stopping)
-		(void)cond_wait_until(&o->cond, &o->lock, &t);
+		(void)cond_wait_until_ms(&o->cond, &o->lock, until);
 	go = !o->stopping;
 	lock_drop(&o->lock);
 	return go;

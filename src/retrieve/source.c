@@ -300,10 +300,7 @@ static struct job *job_next(struct retrieve *r)
 		if (until == UINT64_MAX) {
 			cond_wait(&r->cond, &r->lock);
 		} else {
-			struct timespec t = { (time_t)(until / 1000),
-					      (long)(until % 1000) * 1000000 };
-
-			(void)cond_wait_until(&r->cond, &r->lock, &t);
+			(void)cond_wait_until_ms(&r->cond, &r->lock, until);
 		}
 	}
 	if (j) {

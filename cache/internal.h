@@ -116,7 +116,7 @@ bool inode_is_dirty(const struct inode *i);
 void inode_read_row(struct db_stmt *s, int col, struct inode *i);
 struct timespec now_real(void);
 
-/* ---- slots (segment.c) ---- */
+/* ---- segments (segment.c) ---- */
 
 struct segment {
 	uint32_t number;
@@ -133,6 +133,7 @@ struct segment {
 };
 
 #define SLOT_HELD 0xffff
+#define SEG_MAX   (1u << 20) /* segments: 64 TiB */
 
 /* A run of slots, as an extent row has it; seg 0: a hole. */
 struct run {
@@ -179,6 +180,27 @@ struct segs {
 must_check int seg_init(struct cache *c, struct err *reterr);
 void seg_fini(struct cache *c);
 
+/* The files, for slots.c.  All under c->segs.lock. */
+struct segment *seg_by_number(struct cache *c, uint32_t number); /* or NULL */
+must_check int seg_file_create(struct cache *c, struct segment **ret);
+void seg_file_remove(struct cache *c, struct segment *s);
+/* Room on the disk for all of it (what is there stays), or for a run no more. */
+must_check int seg_file_fill(struct segment *s);
+must_check int seg_file_punch(struct segment *s, uint32_t slot, uint32_t n);
+
+/* Seal r->n blocks of text (4 KiB each, at text[i]) into the run. */
+must_check int seg_write(struct cache *c, const struct run *r,
+			 const uint8_t *const *text);
+/* Open `n` slots from r->slot + skip on.  -EBADMSG, -EIO */
+must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
+			uint64_t n, uint8_t *dst);
+must_check int seg_sync(struct cache *c);
+
+/* ---- who names them (slots.c) ---- */
+
+/* False: damage, or quarantined. */
+bool seg_fits(const struct segment *s, const struct run *r);
+
 /* While opening: a row names these.  -EUCLEAN if there are no such slots. */
 must_check int seg_name(struct cache *c, const struct run *r);
 must_check int seg_scanned(struct cache *c); /* all rows are named */
@@ -198,14 +220,6 @@ bool seg_can_share(struct cache *c, const struct run *r);
 void seg_ref(struct cache *c, const struct run *r);
 must_check int seg_reserve_unref(struct cache *c, size_t n_runs);
 void seg_unref(struct cache *c, const struct run *r);
-
-/* Seal r->n blocks of text (4 KiB each, at text[i]) into the run. */
-must_check int seg_write(struct cache *c, const struct run *r,
-			 const uint8_t *const *text);
-/* Open `n` slots from r->slot + skip on.  -EBADMSG, -EIO */
-must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
-			uint64_t n, uint8_t *dst);
-must_check int seg_sync(struct cache *c);
 
 /* After COMMIT: what it freed may go when no pin is left.  Under c->lock. */
 void seg_committed(struct cache *c);

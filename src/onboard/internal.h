@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "ledger/ledger.h"
 #include "onboard/onboard.h"
 
 struct shipper {
@@ -59,8 +60,41 @@ must_check int run_replay(struct onboard *o);
 
 /* ship.c */
 void *ship_thread(void *arg);
-must_check int ship_recover(struct onboard *o);
-void ship_outbox_account(struct onboard *o);
+
+/* Who has a piece: filled by spread_add(), a callback of ledger_placements(). */
+struct spread {
+	enum ledger_placement_state state[ONBOARD_STORES_MAX]; /* 0: none */
+	const struct onboard *o;
+};
+int spread_add(void *ctx, const struct ledger_placement *p);
+bool spread_counts(enum ledger_placement_state s); /* is it there? */
+
+/*
+ * pull.c: the file of `p` in the outbox, whole and checked; `p` is read again.
+ * 1: it was pulled for this call; 0: it is there anyway.  -EREMOTEIO, -ENOENT,
+ * -EBADMSG: no other store can give it now.
+ */
+must_check int pull_piece(struct shipper *s, struct ledger_piece *p);
+
+/* outbox.c: after a crash, rows and files agree again. */
+must_check int outbox_recover(struct onboard *o);
+void outbox_account(struct onboard *o); /* its bytes, to the cache */
+
+/* How many stores should have it: one more of a metadata piece. */
+unsigned outbox_copies(const struct onboard *o, const struct ledger_piece *p);
+
+/* Its file is in the outbox, or no more; the state is what it is. */
+must_check int outbox_set(struct onboard *o, uint64_t ordinal, bool outbox);
+
+/* I2: HELD when enough copies were read back, and the file goes with the last
+ * one that is wanted. */
+must_check int outbox_settle(struct onboard *o, uint64_t ordinal);
+
+/*
+ * What was held before it was pulled goes again at once: else a drive that is
+ * filled into several stores would stand in the outbox while one is away.
+ */
+must_check int outbox_unpull(struct onboard *o, uint64_t ordinal);
 
 /* publish.c: claim every head whose pieces are held, in order. */
 must_check int publish_heads(struct onboard *o, struct err *reterr);

@@ -429,7 +429,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->dirtied_ms = monotonic_ms();
 	r = load(o);
 	if (r == 0)
-		r = ship_recover(o);
+		r = outbox_recover(o);
 	if (r == 0)
 		r = run_replay(o);
 	o->p.stores = NULL;

@@ -318,7 +318,7 @@ static int piece_close(struct pack *p, const struct trailer_head *previous)
 	p->ordinal = 0;
 	p->n_blocks = 0;
 	seen_clear(p);
-	ship_outbox_account(o);
+	outbox_account(o);
 	onboard_kick(o);
 	return 0;
 }

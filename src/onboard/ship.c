@@ -18,15 +18,11 @@
 #include "onboard/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "base/io.h"
 #include "base/log.h"
-#include "cache/cache.h"
-#include "crypto/commp.h"
 #include "ledger/ledger.h"
 #include "provider/provider.h"
 
@@ -34,7 +30,6 @@
 #define PAUSE_MAX_MS   60000
 #define SAY_MS         300000 /* «answers» is written down so often */
 #define IDLE_MS        5000   /* a store is looked at again after so long */
-#define COPY_BYTES     (1u << 20)
 #define AWAY_AFTER     3 /* failures in a row before others take its place */
 #define DEFER_FIRST_S \
  60 /* a piece that nobody can give is left alone so long */
@@ -46,14 +41,6 @@ static uint64_t now_s(void)
 	return (uint64_t)time(NULL);
 }
 
-void ship_outbox_account(struct onboard *o)
-{
-	struct ledger_sums sums = { 0 };
-
-	if (ledger_sums(o->p.ledger, &sums) == 0)
-		cache_account_outbox(o->p.cache, sums.outbox_bytes);
-}
-
 /* ---- which stores ---- */
 
 static uint64_t rank(uint64_t ordinal, uint64_t store)
@@ -63,19 +50,7 @@ static uint64_t rank(uint64_t ordinal, uint64_t store)
 	return x ^ x >> 29;
 }
 
-static unsigned copies_wanted(const struct onboard *o, const struct ledger_piece *p)
-{
-	unsigned want = o->p.copies + (p->kind == PIECE_META);
-
-	return MIN(want, (unsigned)o->p.n_stores);
-}
-
-struct spread {
-	enum ledger_placement_state state[ONBOARD_STORES_MAX]; /* 0: none */
-	const struct onboard *o;
-};
-
-static int on_placement(void *ctx, const struct ledger_placement *p)
+int spread_add(void *ctx, const struct ledger_placement *p)
 {
 	struct spread *s = ctx;
 
@@ -85,7 +60,7 @@ static int on_placement(void *ctx, const struct ledger_placement *p)
 	return 0;
 }
 
-static bool counts(enum ledger_placement_state s)
+bool spread_counts(enum ledger_placement_state s)
 {
 	return s == LEDGER_STORED || s == LEDGER_VERIFIED;
 }
@@ -97,11 +72,11 @@ static bool counts(enum ledger_placement_state s)
 static bool is_mine(struct onboard *o, const struct ledger_piece *p,
 		    const struct spread *s, size_t me)
 {
-	unsigned want = copies_wanted(o, p), before = 0;
+	unsigned want = outbox_copies(o, p), before = 0;
 	bool my_away, its_away;
 	uint64_t my_rank = rank(p->ordinal, o->shippers[me].store.id);
 
-	if (counts(s->state[me]))
+	if (spread_counts(s->state[me]))
 		return true;
 	lock_take(&o->lock);
 	my_away = o->shippers[me].failures >= AWAY_AFTER;
@@ -111,7 +86,7 @@ static bool is_mine(struct onboard *o, const struct ledger_piece *p,
 		if (i == me)
 			continue;
 		its_away = o->shippers[i].failures >= AWAY_AFTER;
-		before += counts(s->state[i]) ||
+		before += spread_counts(s->state[i]) ||
 			  (its_away == my_away ? its < my_rank : my_away);
 	}
 	lock_drop(&o->lock);
@@ -146,7 +121,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	struct ledger_placement pl = { 0 };
 	int r;
 
-	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
+	r = ledger_placements(o->p.ledger, p->ordinal, spread_add, &sp);
 	if (r < 0)
 		return r;
 	if (sp.state[n->s->index] == LEDGER_VERIFIED ||
@@ -236,209 +211,6 @@ static int call(struct shipper *s, struct provider_req *req)
 	return r;
 }
 
-/* ---- a piece that is no longer in the outbox ---- */
-
-static int pull_from(struct shipper *s, const struct shipper *from,
-		     const struct ledger_piece *p, struct io_file *f)
-{
-	_cleanup_free_ uint8_t *bytes = malloc(COPY_BYTES);
-	_cleanup_commp_ struct commp *c = NULL;
-	struct provider_req req;
-	struct piece_cid cid;
-	struct commp_sum sum;
-	int r;
-
-	r = commp_new(&c);
-	if (r < 0 || !bytes)
-		return -ENOMEM;
-	for (uint64_t off = 0; off < p->size; off += req.ret_n) {
-		req = (struct provider_req){ .verb = PROVIDER_GET,
-					     .cid = p->cid,
-					     .off = off,
-					     .n = MIN(COPY_BYTES, p->size - off),
-					     .dst = bytes };
-		if (atomic_load(&s->o->stop))
-			return -ECANCELED;
-		r = provider_call(from->store.provider, &req);
-		if (r == 0 && req.ret_n == 0)
-			r = -EBADMSG;
-		if (r == 0)
-			r = io_pwrite(f, bytes, req.ret_n, off);
-		if (r < 0)
-			return r;
-		commp_update(c, slice(bytes, req.ret_n));
-	}
-	commp_final(c, &sum);
-	piece_cid_v2(&sum, &cid);
-	if (!piece_cid_eq(&cid, &p->cid))
-		return -EBADMSG;
-	return io_datasync(f);
-}
-
-/*
- * One at a time: who comes second waits, and finds the file there.  1: there is
- * none, and it is ours to pull; 0: there is one now.
- */
-static int pull_begin(struct shipper *s, struct ledger_piece *p)
-{
-	struct onboard *o = s->o;
-	bool other = true;
-	int r;
-
-	lock_take(&o->lock);
-	while (other && !o->stopping) {
-		other = false;
-		for (size_t i = 0; i < o->p.n_stores; i++)
-			other |= o->shippers[i].pulling == p->ordinal;
-		if (other)
-			cond_wait(&o->cond, &o->lock);
-	}
-	if (!other)
-		s->pulling = p->ordinal;
-	lock_drop(&o->lock);
-	if (other)
-		return -ECANCELED;
-	r = ledger_piece_get(o->p.ledger, p->ordinal, p);
-	return r < 0 ? r : !p->outbox;
-}
-
-static void pull_end(struct shipper *s)
-{
-	struct onboard *o = s->o;
-
-	lock_take(&o->lock);
-	s->pulling = 0;
-	cond_wake_all(&o->cond);
-	lock_drop(&o->lock);
-}
-
-/* Its file is in the outbox, or no more; the state is what it is. */
-static int outbox_set(struct onboard *o, uint64_t ordinal, bool outbox)
-{
-	struct ledger_piece p;
-	int r;
-
-	lock_take(&o->outbox);
-	r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r == 0)
-		r = ledger_piece_set(o->p.ledger, ordinal, p.state, outbox);
-	lock_drop(&o->outbox);
-	return r;
-}
-
-/* From another store back into the outbox, whole and checked. */
-static int pull_file(struct shipper *s, const struct ledger_piece *p)
-{
-	struct onboard *o = s->o;
-	struct spread sp = { .o = o };
-	char name[LEDGER_OUTBOX_NAME_MAX];
-	int r;
-
-	r = ledger_placements(o->p.ledger, p->ordinal, on_placement, &sp);
-	if (r < 0)
-		return r;
-	ledger_outbox_name(p->ordinal, name);
-	r = -EREMOTEIO;
-	for (size_t i = 0; i < o->p.n_stores && r < 0; i++) {
-		_cleanup_io_file_ struct io_file *f = NULL;
-
-		if (i == s->index || (sp.state[i] && !counts(sp.state[i])))
-			continue;
-		r = io_open(o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
-		if (r < 0)
-			return r;
-		r = pull_from(s, &o->shippers[i], p, f);
-		if (r == -ECANCELED)
-			break;
-	}
-	if (r == 0)
-		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
-	if (r == 0)
-		r = outbox_set(o, p->ordinal, true);
-	if (r < 0)
-		best_effort(io_unlink(o->p.io, name)); /* else at the next start */
-	ship_outbox_account(o);
-	return r;
-}
-
-static int pull(struct shipper *s, struct next *n)
-{
-	int r = pull_begin(s, &n->piece);
-
-	if (r == 1) {
-		r = pull_file(s, &n->piece);
-		n->pulled = r == 0;
-	}
-	pull_end(s);
-	return r;
-}
-
-/* ---- held ---- */
-
-static int outbox_drop(struct onboard *o, const struct ledger_piece *p)
-{
-	char name[LEDGER_OUTBOX_NAME_MAX];
-	int r;
-
-	ledger_outbox_name(p->ordinal, name);
-	/* The row first: a file without a row is swept at the next start. */
-	r = ledger_piece_set(o->p.ledger, p->ordinal, LEDGER_HELD, false);
-	if (r == 0)
-		r = io_unlink(o->p.io, name);
-	ship_outbox_account(o);
-	return r == -ENOENT ? 0 : r;
-}
-
-/*
- * What was held before it was pulled goes again at once: else a drive that is
- * filled into several stores would stand in the outbox while one is away.
- */
-static int pulled_drop(struct onboard *o, uint64_t ordinal)
-{
-	struct ledger_piece p;
-	int r;
-
-	lock_take(&o->outbox);
-	r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r == 0 && p.state == LEDGER_HELD && p.outbox)
-		r = outbox_drop(o, &p);
-	lock_drop(&o->outbox);
-	return r;
-}
-
-/* I2: only copies that were read back count. */
-static int settle_one(struct onboard *o, uint64_t ordinal)
-{
-	struct ledger_piece p;
-	unsigned copies = 0;
-	int r;
-
-	r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r == 0)
-		r = ledger_copies(o->p.ledger, ordinal, &copies);
-	if (r < 0)
-		return r;
-	if (copies < MIN(o->p.copies, (unsigned)o->p.n_stores) || copies < o->p.copies)
-		return 0;
-	if (p.state == LEDGER_READY) {
-		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
-		p.state = LEDGER_HELD;
-	}
-	if (r == 0 && p.outbox && copies >= copies_wanted(o, &p))
-		r = outbox_drop(o, &p);
-	return r;
-}
-
-static int settle(struct onboard *o, uint64_t ordinal)
-{
-	int r;
-
-	lock_take(&o->outbox);
-	r = settle_one(o, ordinal);
-	lock_drop(&o->outbox);
-	return r;
-}
-
 /* ---- the state machine of one placement ---- */
 
 static int step_put(struct shipper *s, struct next *n, struct err *e)
@@ -454,7 +226,11 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 	ledger_outbox_name(n->piece.ordinal, name);
 	req.src_name = name;
 	if (!n->piece.outbox)
-		r = pull(s, n);
+		r = pull_piece(s, &n->piece);
+	if (r == 1) {
+		n->pulled = true;
+		r = 0;
+	}
 	if (r == -EREMOTEIO || r == -EBADMSG || r == -ENOENT) {
 		err_set(e, r, "no other store can give piece %016" PRIx64 " now",
 			n->piece.ordinal);
@@ -488,7 +264,7 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	r = place(s, n->piece.ordinal, LEDGER_VERIFIED, 0, "");
-	return r < 0 ? r : settle(s->o, n->piece.ordinal);
+	return r < 0 ? r : outbox_settle(s->o, n->piece.ordinal);
 }
 
 static int step(struct shipper *s, struct next *n, struct err *e)
@@ -507,7 +283,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	s->busy_piece = 0;
 	lock_drop(&s->o->lock);
 	if (n->pulled)
-		best_effort(pulled_drop(s->o, n->piece.ordinal)); /* the next
+		best_effort(outbox_unpull(s->o, n->piece.ordinal)); /* the next
 			start settles what is left */
 	return r;
 }
@@ -685,75 +461,4 @@ void *ship_thread(void *arg)
 			break;
 	}
 	return NULL;
-}
-
-/* ---- start ---- */
-
-struct sweep {
-	struct onboard *o;
-	int status;
-};
-
-/* A file without a row that says outbox: a rest of a crash. */
-static int on_outbox_file(void *ctx, const char *name)
-{
-	struct sweep *s = ctx;
-	char path[LEDGER_OUTBOX_NAME_MAX], *end;
-	struct ledger_piece p = { 0 };
-	uint64_t ordinal;
-	int r;
-
-	errno = 0;
-	ordinal = strtoull(name, &end, 16);
-	if (errno || end != name + 16 || strcmp(end, ".car") != 0)
-		return 0; /* not ours */
-	r = ledger_piece_get(s->o->p.ledger, ordinal, &p);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (r == 0 && p.outbox)
-		return 0;
-	ledger_outbox_name(ordinal, path);
-	return io_unlink(s->o->p.io, path);
-}
-
-/* A row that says outbox, and no file: the stores have to have it. */
-static int on_outbox_row(void *ctx, const struct ledger_piece *p)
-{
-	_cleanup_io_file_ struct io_file *f = NULL;
-	struct sweep *s = ctx;
-	char path[LEDGER_OUTBOX_NAME_MAX];
-	uint64_t size = 0;
-	unsigned copies = 0;
-	int r;
-
-	if (!p->outbox)
-		return 0;
-	ledger_outbox_name(p->ordinal, path);
-	r = io_open(s->o->p.io, path, O_RDONLY, &f);
-	if (r == 0)
-		r = io_size(f, &size);
-	if (r == 0 && size == p->size)
-		return settle(s->o, p->ordinal);
-	r = ledger_copies(s->o->p.ledger, p->ordinal, &copies);
-	if (r < 0)
-		return r;
-	log_err(copies ? -ENOENT : -EUCLEAN,
-		"%s is missing or cut; %u stores have the piece", path, copies);
-	return outbox_set(s->o, p->ordinal, false);
-}
-
-int ship_recover(struct onboard *o)
-{
-	struct sweep s = { .o = o };
-	int r;
-
-	r = io_mkdir(o->p.io, LEDGER_OUTBOX);
-	if (r < 0 && r != -EEXIST)
-		return r;
-	r = io_list(o->p.io, LEDGER_OUTBOX, on_outbox_file, &s);
-	if (r == 0)
-		r = ledger_pieces(o->p.ledger, 0, on_outbox_row, &s);
-	if (r == 0)
-		ship_outbox_account(o);
-	return r;
 }

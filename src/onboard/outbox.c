@@ -1,0 +1,176 @@
+/*
+ * outbox.c - pieces that wait on this machine until the stores hold them
+ *
+ * The row of a piece says whether its file is in the outbox.  A file without a
+ * row is a rest of a crash and is swept at the start; a row without a file is
+ * put right there, too.  Copies are counted, the state is set and the file goes
+ * under one lock, o->outbox.
+ */
+#include "onboard/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "ledger/ledger.h"
+
+void outbox_account(struct onboard *o)
+{
+	struct ledger_sums sums = { 0 };
+
+	if (ledger_sums(o->p.ledger, &sums) == 0)
+		cache_account_outbox(o->p.cache, sums.outbox_bytes);
+}
+
+unsigned outbox_copies(const struct onboard *o, const struct ledger_piece *p)
+{
+	unsigned want = o->p.copies + (p->kind == PIECE_META);
+
+	return MIN(want, (unsigned)o->p.n_stores);
+}
+
+int outbox_set(struct onboard *o, uint64_t ordinal, bool outbox)
+{
+	struct ledger_piece p;
+	int r;
+
+	lock_take(&o->outbox);
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0)
+		r = ledger_piece_set(o->p.ledger, ordinal, p.state, outbox);
+	lock_drop(&o->outbox);
+	return r;
+}
+
+static int drop(struct onboard *o, const struct ledger_piece *p)
+{
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	int r;
+
+	ledger_outbox_name(p->ordinal, name);
+	/* The row first: a file without a row is swept at the next start. */
+	r = ledger_piece_set(o->p.ledger, p->ordinal, LEDGER_HELD, false);
+	if (r == 0)
+		r = io_unlink(o->p.io, name);
+	outbox_account(o);
+	return r == -ENOENT ? 0 : r;
+}
+
+int outbox_unpull(struct onboard *o, uint64_t ordinal)
+{
+	struct ledger_piece p;
+	int r;
+
+	lock_take(&o->outbox);
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0 && p.state == LEDGER_HELD && p.outbox)
+		r = drop(o, &p);
+	lock_drop(&o->outbox);
+	return r;
+}
+
+/* I2: only copies that were read back count. */
+static int settle_one(struct onboard *o, uint64_t ordinal)
+{
+	struct ledger_piece p;
+	unsigned copies = 0;
+	int r;
+
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0)
+		r = ledger_copies(o->p.ledger, ordinal, &copies);
+	if (r < 0)
+		return r;
+	if (copies < MIN(o->p.copies, (unsigned)o->p.n_stores) || copies < o->p.copies)
+		return 0;
+	if (p.state == LEDGER_READY) {
+		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
+		p.state = LEDGER_HELD;
+	}
+	if (r == 0 && p.outbox && copies >= outbox_copies(o, &p))
+		r = drop(o, &p);
+	return r;
+}
+
+int outbox_settle(struct onboard *o, uint64_t ordinal)
+{
+	int r;
+
+	lock_take(&o->outbox);
+	r = settle_one(o, ordinal);
+	lock_drop(&o->outbox);
+	return r;
+}
+
+/* ---- start ---- */
+
+struct sweep {
+	struct onboard *o;
+	int status;
+};
+
+/* A file without a row that says outbox: a rest of a crash. */
+static int on_outbox_file(void *ctx, const char *name)
+{
+	struct sweep *s = ctx;
+	char path[LEDGER_OUTBOX_NAME_MAX], *end;
+	struct ledger_piece p = { 0 };
+	uint64_t ordinal;
+	int r;
+
+	errno = 0;
+	ordinal = strtoull(name, &end, 16);
+	if (errno || end != name + 16 || strcmp(end, ".car") != 0)
+		return 0; /* not ours */
+	r = ledger_piece_get(s->o->p.ledger, ordinal, &p);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && p.outbox)
+		return 0;
+	ledger_outbox_name(ordinal, path);
+	return io_unlink(s->o->p.io, path);
+}
+
+/* A row that says outbox, and no file: the stores have to have it. */
+static int on_outbox_row(void *ctx, const struct ledger_piece *p)
+{
+	_cleanup_io_file_ struct io_file *f = NULL;
+	struct sweep *s = ctx;
+	char path[LEDGER_OUTBOX_NAME_MAX];
+	uint64_t size = 0;
+	unsigned copies = 0;
+	int r;
+
+	if (!p->outbox)
+		return 0;
+	ledger_outbox_name(p->ordinal, path);
+	r = io_open(s->o->p.io, path, O_RDONLY, &f);
+	if (r == 0)
+		r = io_size(f, &size);
+	if (r == 0 && size == p->size)
+		return outbox_settle(s->o, p->ordinal);
+	r = ledger_copies(s->o->p.ledger, p->ordinal, &copies);
+	if (r < 0)
+		return r;
+	log_err(copies ? -ENOENT : -EUCLEAN,
+		"%s is missing or cut; %u stores have the piece", path, copies);
+	return outbox_set(s->o, p->ordinal, false);
+}
+
+int outbox_recover(struct onboard *o)
+{
+	struct sweep s = { .o = o };
+	int r;
+
+	r = io_mkdir(o->p.io, LEDGER_OUTBOX);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	r = io_list(o->p.io, LEDGER_OUTBOX, on_outbox_file, &s);
+	if (r == 0)
+		r = ledger_pieces(o->p.ledger, 0, on_outbox_row, &s);
+	if (r == 0)
+		outbox_account(o);
+	return r;
+}

@@ -15,7 +15,7 @@
  *
  * Every verb opens the folder anew, so that a stick may come and go.  All of it
  * blocks, and so runs on threads of this store's own: one that hangs (NFS)
- * hangs nobody else.
+ * hangs nobody else, and who called it goes on without (call.c).
  */
 #include "provider/internal.h"
 
@@ -42,6 +42,8 @@
 #define DIR_PART       ".part-"
 #define DIR_PART_MAX_S 86400 /* seconds: an older rest of a crash is dropped */
 #define DIR_COPY       (1u << 20) /* bytes a read and write */
+#define DIR_WINDOW     (8u << 20) /* not on the medium yet: at most two of it */
+#define DIR_GET        (256u << 10) /* bytes between two signs of life */
 #define DIR_THREADS    4
 #define HEX_ID         (2 * PROVIDER_ID_SIZE)
 #define HEX_HEAD       (2 * KEYS_HEAD_NAME_SIZE)
@@ -338,6 +340,28 @@ static int piece_open(int fd, struct provider_req *req)
 	return f == -EUCLEAN ? -ENOENT : f; /* it is no piece */
 }
 
+/*
+ * Push what is behind the last window to the medium, so that `moved` says how
+ * far it really is and the sync at the end is short.
+ */
+static int push_out(int to, uint64_t off)
+{
+	const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE |
+			     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	int r = 0;
+
+	if (off == 0 || off % DIR_WINDOW)
+		return 0;
+	if (sync_file_range(to, (off_t)(off - DIR_WINDOW), DIR_WINDOW,
+			    SYNC_FILE_RANGE_WRITE) < 0)
+		r = -errno;
+	if (r == 0 && off > DIR_WINDOW &&
+	    sync_file_range(to, (off_t)(off - 2 * DIR_WINDOW), DIR_WINDOW, how) < 0)
+		r = -errno;
+	/* Where it is not known, fsync has more to do. */
+	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
+}
+
 static int copy_in(struct provider_req *req, struct io_file *from, int to)
 {
 	_cleanup_free_ uint8_t *p = malloc(DIR_COPY);
@@ -354,11 +378,15 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 		if (n <= 0)
 			return n < 0 ? (int)n : -EUCLEAN; /* shorter than said */
 		r = write_all(to, p, (size_t)n);
+		if (r == 0)
+			r = push_out(to, off);
 		if (r < 0)
 			return r;
 		atomic_fetch_add(&req->moved, (uint64_t)n);
 	}
-	return fsync(to) < 0 ? -errno : 0;
+	if (fsync(to) < 0)
+		return -errno;
+	return req_cancelled(req) ? -ECANCELED : 0;
 }
 
 static int do_put(int fd, struct provider_req *req)
@@ -440,14 +468,21 @@ static int do_verify(int fd, struct provider_req *req)
 static int do_get(int fd, struct provider_req *req)
 {
 	_cleanup_close_ int f = piece_open(fd, req);
-	int64_t n;
+	int64_t n = DIR_GET;
 
 	if (f < 0)
 		return f;
-	n = read_at(f, req->dst, req->n, req->off);
-	if (n < 0)
-		return (int)n;
-	req->ret_n = (size_t)n;
+	while (req->ret_n < req->n && n == DIR_GET) {
+		if (req_cancelled(req))
+			return -ECANCELED;
+		n = read_at(f, req->dst + req->ret_n,
+			    MIN(DIR_GET, req->n - req->ret_n),
+			    req->off + req->ret_n);
+		if (n < 0)
+			return (int)n;
+		req->ret_n += (size_t)n;
+		atomic_fetch_add(&req->moved, (uint64_t)n);
+	}
 	return 0;
 }
 
@@ -640,6 +675,7 @@ static void dir_free(struct provider *p)
 	struct dir *d = dir_of(p);
 
 	work_free(d->work);
+	provider_fini(p);
 	lock_fini(&d->lock);
 	free(d->path);
 	free(d);
@@ -671,9 +707,9 @@ int dir_new(const struct provider_params *p, const char *path, struct provider *
 	if (!d)
 		return -ENOMEM;
 	lock_init(&d->lock);
-	d->provider = (struct provider){ .ops = &dir_ops,
-					 .size_min = PIECE_SIZE_MIN,
-					 .size_max = PIECE_SIZE_MAX };
+	provider_init(&d->provider, &dir_ops, p->silence_ms);
+	d->provider.size_min = PIECE_SIZE_MIN;
+	d->provider.size_max = PIECE_SIZE_MAX;
 	d->create = p->create;
 	d->path = strdup(path);
 	if (p->id) {

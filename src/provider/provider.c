@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/thread.h"
+#include "base/log.h"
 #include "provider/internal.h"
+
+#define FREE_MS 2000 /* for what was called off to come back */
 
 int provider_new(const struct provider_params *p, struct provider **ret,
 		 struct err *reterr)
@@ -28,12 +30,19 @@ int provider_new(const struct provider_params *p, struct provider **ret,
 	return 0;
 }
 
-void provider_free(struct provider *p)
+bool provider_free(struct provider *p)
 {
 	if (!p)
-		return;
+		return true;
+	provider_stop(p);
+	if (!provider_settle(p, FREE_MS)) {
+		log_warn("%s does not answer: what it was asked is left behind",
+			 provider_name(p));
+		return false;
+	}
 	free(p->url);
 	p->ops->free(p);
+	return true;
 }
 
 int provider_start(struct provider *p, struct provider_req *req)
@@ -44,54 +53,6 @@ int provider_start(struct provider *p, struct provider_req *req)
 	atomic_store(&req->moved, 0);
 	req->err.text[0] = '\0';
 	return p->ops->start(p, req);
-}
-
-void provider_cancel(struct provider *p, struct provider_req *req)
-{
-	atomic_store(&req->cancelled, true);
-	p->ops->cancel(p, req);
-}
-
-struct call {
-	struct lock lock;
-	struct cond cond;
-	bool over; /* lock: lock */
-	int status;
-};
-
-static void call_done(struct provider_req *req, int status)
-{
-	struct call *c = req->impl;
-
-	lock_take(&c->lock);
-	c->over = true;
-	c->status = status;
-	cond_wake_all(&c->cond);
-	lock_drop(&c->lock);
-}
-
-int provider_call(struct provider *p, struct provider_req *req)
-{
-	struct call c = { .status = 0 };
-	int r;
-
-	lock_init(&c.lock);
-	cond_init(&c.cond);
-	/* cppcheck-suppress autoVariables; taken back below */
-	req->impl = &c;
-	req->done = call_done;
-	r = provider_start(p, req);
-	if (r == 0) {
-		lock_take(&c.lock);
-		while (!c.over)
-			cond_wait(&c.cond, &c.lock);
-		lock_drop(&c.lock);
-		r = c.status;
-	}
-	req->impl = NULL;
-	cond_fini(&c.cond);
-	lock_fini(&c.lock);
-	return r;
 }
 
 const uint8_t *provider_id(struct provider *p)

@@ -9,11 +9,21 @@
  * A request is a caller-owned struct that stays valid until its `done`.  Law of
  * callbacks: if provider_start() returns an error, `done` is never called;
  * otherwise exactly once, on the loop thread, never from inside the start.
- * provider_call() is the same for threads that may wait.  The struct is zeroed by
- * the caller: a cancel may come before the start, and counts.
+ * The struct is zeroed by the caller: a cancel may come before the start, and
+ * counts.
+ *
+ * provider_call() is for threads that may wait, but not for ever: a store that
+ * hangs holds nobody but itself.  The call ends when the store has given no sign
+ * of life (an answer to anybody, a byte moved) for `limit_ms`, when it is called
+ * off, or after provider_stop(): its caller's struct and buffers are free then,
+ * since what the provider sees is a copy (call.c).  Only `src` is shared, and
+ * must live until provider_free() has said that nothing is left.  A call that
+ * was left may still take effect much later: PUT and CLAIM may be repeated, and
+ * what they do twice they do once.
  *
  * Errors:
- *   -EREMOTEIO     the store is away (folder not there, no network): try later
+ *   -EREMOTEIO     the store is away (folder not there, no network, no answer in
+ *                  time): try later
  *   -ENOENT        it is here, and does not have this piece or head
  *   -EEXIST        a head is claimed already
  *   -EBADMSG       what it holds is not what the CID says
@@ -34,6 +44,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/thread.h"
 #include "base/util.h"
 #include "crypto/keys.h"
 #include "crypto/piece_cid.h"
@@ -64,7 +75,9 @@ enum provider_verb {
 struct provider_req {
 	enum provider_verb verb;
 	struct piece_cid cid;
-	struct io *src;       /* PUT: the piece is this file; borrowed */
+	unsigned limit_ms; /* provider_call(): silence that ends it, of this call
+			      alone; 0: the store's limit, for any answer */
+	struct io *src;    /* PUT: the piece is this file; borrowed */
 	const char *src_name; /* borrowed */
 	uint64_t size;        /* PUT: of the piece, bytes */
 	bool replace; /* PUT: also over one of that size: it is damaged */
@@ -105,7 +118,25 @@ struct provider {
 	const struct provider_ops *ops;
 	char *url;
 	uint64_t size_min, size_max; /* of a piece, bytes */
+
+	/* private to call.c */
+	unsigned silence_ms; /* constant */
+	struct lock lock;
+	struct cond cond;
+	bool stopped; /* lock: lock */
+	bool silent;  /* lock: lock; a call ran into its limit, and nothing was
+			      heard since */
+	unsigned n_open;   /* lock: lock; calls without an answer */
+	unsigned n_left;   /* lock: lock; of them, without a caller */
+	unsigned n_hung;   /* lock: lock; of those, left for their silence */
+	uint64_t heard_ms; /* lock: lock; last sign of life, or first question */
+	uint64_t probe_ms; /* lock: lock; silent: not asked before this */
 };
+
+/* For the kinds of providers: `p` is the head of their struct. */
+void provider_init(struct provider *p, const struct provider_ops *ops,
+		   unsigned silence_ms);
+void provider_fini(struct provider *p);
 
 struct provider_params {
 	const char *url;
@@ -116,7 +147,8 @@ struct provider_params {
 	 * is «away», never written to.
 	 */
 	const uint8_t *id;
-	bool create; /* make the store if it is not there */
+	bool create;         /* make the store if it is not there */
+	unsigned silence_ms; /* limit of calls; 0: 30000 */
 };
 
 /*
@@ -125,12 +157,30 @@ struct provider_params {
  */
 must_check int provider_new(const struct provider_params *p,
 			    struct provider **ret, struct err *reterr);
-void provider_free(struct provider *p); /* no request may be under way */
+
+/*
+ * Nobody may be in provider_call() of it.  Waits up to 2 s for calls that were
+ * left (not at all for a store that is silent).  False: some are still with the
+ * provider; it stays, and the loop and what PUT reads from have to stay, too,
+ * until the process ends.
+ */
+bool provider_free(struct provider *p);
+
+/* Every call ends with -ECANCELED, those to come, too.  Before an end that must
+ * not wait for a store. */
+void provider_stop(struct provider *p);
+
+/* Wait until no call is under way.  False after `ms`, or at once if the store is
+ * silent. */
+must_check bool provider_settle(struct provider *p, unsigned ms);
+
+/* For how long somebody has been waiting for a sign of life; 0: nobody is. */
+uint64_t provider_silence_ms(struct provider *p);
 
 must_check int provider_start(struct provider *p, struct provider_req *req);
 void provider_cancel(struct provider *p, struct provider_req *req);
 
-/* Start and wait; `done` is not used. */
+/* Ask and wait, see above; `done` is not used. */
 must_check int provider_call(struct provider *p, struct provider_req *req);
 
 /* After a first successful PROVIDER_ATTACH: what tells this store from others. */
@@ -147,7 +197,7 @@ must_check int provider_url_check(const char *url, char **ret, struct err *reter
 
 static inline void provider_freep(struct provider **p)
 {
-	provider_free(*p);
+	(void)provider_free(*p); /* what is left is left */
 }
 
 #define _cleanup_provider_ _cleanup_(provider_freep)

@@ -310,7 +310,7 @@ int world_new(void **state)
 	for (size_t i = 0; i < N_STORES; i++) {
 		struct store *s = &w->stores[i];
 
-		s->provider.ops = &store_ops;
+		provider_init(&s->provider, &store_ops, 0);
 		s->world = w;
 		lock_init(&s->lock);
 		cond_init(&s->cond);
@@ -328,6 +328,7 @@ int world_free(void **state)
 	retrieve_free(w->r);
 	for (size_t i = 0; i < N_STORES; i++) {
 		cond_fini(&w->stores[i].cond);
+		provider_fini(&w->stores[i].provider);
 		lock_fini(&w->stores[i].lock);
 	}
 	ledger_close(w->ledger);

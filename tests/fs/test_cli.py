@@ -211,6 +211,30 @@ def test_what_a_killed_init_left_is_cleared_away(drives):
     assert sorted(os.listdir(d.home)) == [d.name]
 
 
+@pytest.mark.root
+def test_what_a_killed_init_left_goes_on_overlayfs_too(drives):
+    """As in a container; files there have another st_dev than folders."""
+    d = drives()
+    disk = os.path.join(d.dir, 'disk')
+    os.mkdir(disk)
+    subprocess.run(['mount', '-t', 'tmpfs', 'none', disk], check=True)
+    try:
+        lower = os.path.join(d.dir, 'lower')
+        upper, work = (os.path.join(disk, n) for n in ('upper', 'work'))
+        os.makedirs(os.path.join(lower, f'.{d.name}.tmp', 'data'))
+        write(os.path.join(lower, f'.{d.name}.tmp', 'data', 'x'), b'half')
+        os.mkdir(upper)
+        os.mkdir(work)
+        subprocess.run(['mount', '-t', 'overlay', '-o',
+                        f'lowerdir={lower},upperdir={upper},workdir={work}',
+                        'none', d.home], check=True)
+        d.init()
+        assert sorted(os.listdir(d.home)) == [d.name]
+    finally:
+        subprocess.run(['umount', d.home], check=False)
+        subprocess.run(['umount', disk], check=True)
+
+
 def test_the_drive_directory_is_the_owners_alone(drives):
     d = drives().init()
     top = os.path.join(d.home, d.name)

@@ -10,7 +10,7 @@
 #include "ledger/schema.h"
 
 #define LEDGER_NAME           "ledger.db"
-#define LEDGER_FORMAT         1
+#define LEDGER_FORMAT         2
 #define LEDGER_WAL_CHECKPOINT (4u << 20) /* bytes */
 
 /* The statements share their lists of columns. */
@@ -104,7 +104,7 @@ static int drop_unfinished(struct ledger *l);
 static int ledger_create(struct ledger *l)
 {
 	_cleanup_db_stmt_ struct db_stmt *s = NULL;
-	uint8_t version[8];
+	uint8_t number[8];
 	int r;
 
 	r = db_prepare(l->db, LEDGER_SQL_MADE, &s);
@@ -123,9 +123,56 @@ static int ledger_create(struct ledger *l)
 	r = db_prepare(l->db, ledger_sql[STMT_state_set], &s);
 	if (r < 0)
 		return r;
-	put_le64(version, LEDGER_FORMAT);
+	put_le64(number, LEDGER_FORMAT);
 	db_bind_u64(s, 1, LEDGER_VERSION);
-	db_bind_blob(s, 2, slice(version, sizeof(version)));
+	db_bind_blob(s, 2, slice(number, sizeof(number)));
+	r = db_run(s);
+	if (r < 0)
+		return r;
+	put_le64(number, 0);
+	db_bind_u64(s, 1, LEDGER_ADOPT_GEN);
+	r = db_run(s);
+	return r < 0 ? r : db_commit(l->db);
+}
+
+/* What the version in table state is; 0 if there is no such row. */
+static int ledger_version(struct ledger *l, uint64_t *ret)
+{
+	_cleanup_db_stmt_ struct db_stmt *s = NULL;
+	struct slice v;
+	int r;
+
+	*ret = 0;
+	r = db_prepare(l->db, ledger_sql[STMT_state_get], &s);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, LEDGER_VERSION);
+	r = db_step(s);
+	if (r == 1) {
+		v = db_col_blob(s, 0);
+		if (v.n == 8)
+			*ret = get_le64(v.p);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Whole or not at all, as everything here. */
+static int ledger_upgrade(struct ledger *l)
+{
+	_cleanup_db_stmt_ struct db_stmt *s = NULL;
+	uint8_t number[8];
+	int r;
+
+	r = db_begin(l->db);
+	if (r == 0)
+		r = db_exec(l->db, LEDGER_SQL_UPGRADE);
+	if (r == 0)
+		r = db_prepare(l->db, ledger_sql[STMT_state_set], &s);
+	if (r < 0)
+		return r; /* closing rolls it back */
+	put_le64(number, LEDGER_FORMAT);
+	db_bind_u64(s, 1, LEDGER_VERSION);
+	db_bind_blob(s, 2, slice(number, sizeof(number)));
 	r = db_run(s);
 	return r < 0 ? r : db_commit(l->db);
 }
@@ -141,16 +188,17 @@ static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 		if (r < 0)
 			return r;
 	}
-	r = db_prepare_all(l->db, ledger_sql, N_STMTS, l->st);
+	r = ledger_version(l, &version);
+	if (r == 0 && version == LEDGER_FORMAT - 1)
+		r = ledger_upgrade(l);
+	else if (r == 0 && version != LEDGER_FORMAT)
+		r = err_set(reterr, -EPROTO,
+			    "ledger.db has format %llu, this program knows %d: update fildrive",
+			    (unsigned long long)version, LEDGER_FORMAT);
+	if (r == 0)
+		r = db_prepare_all(l->db, ledger_sql, N_STMTS, l->st);
 	if (r < 0)
 		return r;
-	r = ledger_get_u64(l, LEDGER_VERSION, &version);
-	if (r < 0)
-		return r;
-	if (version != LEDGER_FORMAT)
-		return err_set(reterr, -EPROTO,
-			       "ledger.db has format %llu, this program knows %d: update fildrive",
-			       (unsigned long long)version, LEDGER_FORMAT);
 	r = ledger_row(l->st[STMT_node_size]);
 	if (r < 0)
 		return r;
@@ -313,9 +361,15 @@ int ledger_stores_set(struct ledger *l, const char *const *urls, size_t n,
 		r = store_id(l, slice_str(urls[i]), &ret_ids[i]);
 		if (r < 0)
 			break;
+		db_bind_u64(l->st[STMT_store_unread], 1, ret_ids[i]);
+		r = db_run(l->st[STMT_store_unread]);
+		if (r < 0)
+			break;
 		db_bind_u64(l->st[STMT_store_back], 1, ret_ids[i]);
 		r = db_run(l->st[STMT_store_back]);
 	}
+	if (r >= 0)
+		r = db_run(l->st[STMT_store_gone]);
 	return ledger_end(l, r < 0 ? r : 0);
 }
 

@@ -10,6 +10,8 @@
  * A piece:
  *
  *   BUILDING ──► READY ──► HELD ──► CONDEMNED ──► REMOVED
+ *      │           └────┬────┴─── again found whole ◄──┐
+ *      │                └──► LOST ─────────────────────┘
  *      └─ dropped at the next open: its file is not whole
  *
  *   BUILDING   an ordinal is taken; the file in outbox/ grows
@@ -18,18 +20,27 @@
  *              outbox file may go
  *   CONDEMNED  no commit to come may link into it
  *   REMOVED    gone from every store; kept so that its ordinal stays taken
+ *   LOST       neither the outbox nor any store has it whole.  No block of it is
+ *              linked again; what is still here in the clear is sealed anew
  *
  * A placement (piece × store):
  *
  *   PLANNED ──► STORED ──► VERIFIED ──► REMOVING ──► (row deleted)
- *      ▲           └─────┬────┘
- *      └──── LOST ◄──────┘   missing or damaged: placed again
+ *      ▲           └─────┬────┘ ▲
+ *      └──── LOST ◄──────┤      │  missing or damaged: placed again
+ *                     LISTED ───┘
+ *
+ *   STORED     put by this device, not read back yet: that is done at once
+ *   VERIFIED   read back whole by this device; only this counts as a copy (I2)
+ *   LISTED     a store says that it has it, with the right size; this device has
+ *              not read it back: after a recover, or when a store is configured
+ *              again.  It counts when stores are chosen, and for nothing else
  *
  * A head (commit h):  BUILT ──► CLAIMED, or SUPERSEDED by another device.
  *
  * Threading: any thread but the loop (they wait for the disk); one lock inside.
- * Callbacks run under that lock (but those of ledger_pieces()): they copy and
- * return, and call nothing here.
+ * Callbacks run under that lock unless their function says otherwise: they copy
+ * and return, and call nothing here.
  * Errors: those of db.h.
  */
 #ifndef LEDGER_LEDGER_H
@@ -61,6 +72,7 @@ enum ledger_piece_state {
 	LEDGER_HELD = 3,
 	LEDGER_CONDEMNED = 4,
 	LEDGER_REMOVED = 5,
+	LEDGER_PIECE_LOST = 6,
 	LEDGER_PIECE_NX
 };
 
@@ -70,6 +82,7 @@ enum ledger_placement_state {
 	LEDGER_VERIFIED = 3,
 	LEDGER_LOST = 4,
 	LEDGER_REMOVING = 5,
+	LEDGER_LISTED = 6,
 	LEDGER_PLACEMENT_NX
 };
 
@@ -103,6 +116,9 @@ enum ledger_key {
 	LEDGER_SUPERSEDED_BY = 5, /* a sentence; set once another device won */
 	LEDGER_BASE = 7,        /* the commit that this device recovered from */
 	LEDGER_CONVERGENCE = 8, /* epoch and wrapped secret (convergence.h) */
+	LEDGER_ADOPT_GEN = 9,   /* rows to adopt count up to here */
+	LEDGER_LOSSES = 10,     /* pieces lost so far */
+	LEDGER_MENDED = 11,     /* of these, what a commit has answered for */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,
@@ -126,7 +142,8 @@ struct ledger_store {
 /*
  * The stores of the configuration, in its order: new ones get rows, missing
  * ones are retired (their placements no longer count), known ones come back.
- * Ids to ret_ids[n].
+ * One that was retired may have lost anything meanwhile: what was VERIFIED there
+ * is LISTED.  Ids to ret_ids[n].
  */
 must_check int ledger_stores_set(struct ledger *l, const char *const *urls,
 				 size_t n, uint64_t *ret_ids);
@@ -148,8 +165,9 @@ struct ledger_piece {
 	enum ledger_piece_state state;
 	bool outbox;
 	uint64_t seq;
-	uint64_t live;
+	uint64_t live; /* bytes; of a LOST one: not 0 while something links into it */
 	uint64_t created;
+	bool indexed; /* its blocks are known (ledger_blocks_add()) */
 };
 
 /* A block of a piece, as its index has it. */
@@ -263,12 +281,60 @@ struct ledger_sums {
 };
 must_check int ledger_sums(struct ledger *l, struct ledger_sums *ret);
 
-/* Pieces that neither the outbox nor any store of the configuration holds. */
+/* Pieces that neither the outbox nor any store of the configuration holds, and
+ * that are not given up as LOST. */
 must_check int ledger_lost(struct ledger *l, uint64_t *ret);
 
 /* Pieces and bytes verified at one store. */
 must_check int ledger_store_sums(struct ledger *l, uint64_t store,
 				 uint64_t *ret_pieces, uint64_t *ret_bytes);
+
+/* ---- losses ---- */
+
+/*
+ * READY or HELD → LOST, if the outbox does not have it and no store of the
+ * configuration is said to: 1; else 0.  Of a READY one, BUILT heads that need it
+ * go with it: they can have been claimed nowhere.  `damaged`: the outbox has it, but
+ * not whole; its sound blocks may still be read there.  -ENOENT.
+ */
+must_check int ledger_piece_lose(struct ledger *l, uint64_t ordinal, bool damaged);
+
+/* Is there something to mend?  Yes while the two differ. */
+must_check int ledger_losses(struct ledger *l, uint64_t *ret_losses,
+			     uint64_t *ret_mended);
+
+/*
+ * Is the block, which `hint` should hold, only in LOST pieces?  1, 0; what we do
+ * not know of is not lost.  Cheap while nothing is lost.
+ */
+must_check int ledger_block_lost(struct ledger *l,
+				 const uint8_t digest[static LINK_DIGEST_SIZE],
+				 uint64_t hint);
+
+#define LEDGER_PATH_MAX 4096 /* bytes; a longer one is cut */
+
+/* A file or directory of which `bytes` are nowhere any more. */
+struct ledger_lost_file {
+	uint64_t ino;
+	uint64_t bytes;
+	char path[LEDGER_PATH_MAX + 1]; /* from the root; empty: not known */
+};
+
+/*
+ * All losses up to `losses` are dealt with.  These files, and no others, have
+ * lost something; these LOST pieces are still linked into.
+ */
+must_check int ledger_mended(struct ledger *l, uint64_t losses,
+			     const struct ledger_lost_file *v, size_t n,
+			     const uint64_t *ordinals, size_t n_ordinals);
+
+/* The lock is not held in `cb`. */
+must_check int ledger_lost_files(struct ledger *l,
+				 int (*cb)(void *ctx,
+					   const struct ledger_lost_file *f),
+				 void *ctx);
+must_check int ledger_lost_count(struct ledger *l, uint64_t *ret_files,
+				 uint64_t *ret_bytes);
 
 /* ---- heads and adoption ---- */
 
@@ -279,6 +345,8 @@ struct ledger_head {
 	uint64_t piece;
 	uint8_t hash[32];
 	struct slice body; /* borrowed for the call */
+	uint64_t losses;   /* for ledger_head_add() of a BUILT one: what
+			      ledger_losses() said before anything was linked */
 };
 
 struct ledger_adopt {
@@ -288,7 +356,10 @@ struct ledger_adopt {
 
 /*
  * A commit is whole in the outbox: its head, the pieces that it lists, and what
- * the cache has to adopt, in one transaction.
+ * the cache has to adopt.  The last is written in short transactions first and
+ * counts from the moment that the head is there.
+ *
+ * -EAGAIN  a piece was lost since; the commit may link into it
  */
 must_check int ledger_head_add(struct ledger *l, const struct ledger_head *h,
 			       const uint64_t *ordinals, size_t n_ordinals,
@@ -299,12 +370,28 @@ must_check int ledger_head_set(struct ledger *l, uint64_t seq,
 must_check int ledger_head_get(struct ledger *l, uint64_t seq,
 			       int (*cb)(void *ctx, const struct ledger_head *h),
 			       void *ctx); /* -ENOENT */
+/* Those that are not thinned out, oldest first. */
 must_check int ledger_heads(struct ledger *l,
 			    int (*cb)(void *ctx, const struct ledger_head *h),
-			    void *ctx); /* oldest first */
+			    void *ctx);
 must_check int ledger_newest_head(struct ledger *l, uint64_t *ret_seq);
+must_check int ledger_newest_claimed(struct ledger *l, uint64_t *ret_seq);
 
-/* What the cache may not have made durable yet: replayed at mount. */
+/*
+ * The oldest that is BUILT, without its body, and whether every piece that it
+ * needs is held.  -ENOENT.
+ */
+must_check int ledger_head_next(struct ledger *l, struct ledger_head *ret,
+				bool *ret_complete);
+
+/*
+ * These CLAIMED commits can no longer be mounted: their bodies go.  Which piece
+ * each head is stays known, for stores that are still to get it.
+ */
+must_check int ledger_heads_thin(struct ledger *l, const uint64_t *seqs, size_t n);
+
+/* What the cache may not have made durable yet: replayed at mount.  The lock is
+ * not held in `cb`. */
 must_check int ledger_adopts(struct ledger *l,
 			     int (*cb)(void *ctx, uint64_t gen,
 				       const struct ledger_adopt *a),

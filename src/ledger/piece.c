@@ -190,6 +190,7 @@ static void piece_row(struct db_stmt *s, struct ledger_piece *ret)
 		.seq = db_col_u64(s, 6),
 		.live = db_col_u64(s, 7),
 		.created = db_col_u64(s, 8),
+		.indexed = db_col_u64(s, 9) != 0,
 	};
 	if (cid.n && cid.n <= sizeof(ret->cid.bytes)) {
 		memcpy(ret->cid.bytes, cid.p, cid.n);

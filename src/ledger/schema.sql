@@ -20,18 +20,19 @@ CREATE TABLE piece (
 	cid BLOB,                 -- piece CID v2, binary; from READY on
 	size INTEGER NOT NULL,    -- bytes
 	kind INTEGER NOT NULL CHECK (kind IN (1, 2)),
-	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5)),
+	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6)),
 	outbox INTEGER NOT NULL,  -- the file is in outbox/
 	seq INTEGER NOT NULL,     -- the commit that lists it; 0: none yet
 	live INTEGER NOT NULL,    -- bytes that the newest commit still needs
-	created INTEGER NOT NULL  -- seconds
+	created INTEGER NOT NULL, -- seconds
+	indexed INTEGER NOT NULL  -- its blocks are in table block
 );
 CREATE INDEX piece_state ON piece (state);
 
 CREATE TABLE placement (
 	piece INTEGER NOT NULL,
 	store INTEGER NOT NULL,
-	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5)),
+	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6)),
 	attempts INTEGER NOT NULL,
 	next_try INTEGER NOT NULL, -- seconds
 	error BLOB NOT NULL,
@@ -61,9 +62,20 @@ CREATE TABLE head (
 	time INTEGER NOT NULL,     -- seconds
 	piece INTEGER NOT NULL,    -- the head piece
 	hash BLOB NOT NULL,        -- of the sealed commit
-	body BLOB NOT NULL         -- what the writer needs of it (onboard/)
+	body BLOB NOT NULL         -- what the writer needs of it (onboard/); empty:
+	                           -- thinned out, its piece is still known
+);
+CREATE INDEX head_state ON head (state, seq);
+CREATE INDEX head_kept ON head (seq) WHERE length(body) > 0;
+
+-- Files of which a part is nowhere any more.
+CREATE TABLE lost (
+	ino INTEGER PRIMARY KEY,
+	bytes INTEGER NOT NULL,
+	path BLOB NOT NULL        -- from the root; empty: not known
 );
 
+-- Counts for gen up to LEDGER_ADOPT_GEN; what is above was not finished.
 CREATE TABLE adopt (
 	gen INTEGER NOT NULL,
 	ino INTEGER NOT NULL,

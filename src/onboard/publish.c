@@ -17,50 +17,6 @@
 #include "provider/head.h"
 #include "provider/provider.h"
 
-struct head_row {
-	uint64_t seq, piece, time;
-	enum ledger_head_state state;
-	bool found;
-};
-
-static int on_built(void *ctx, const struct ledger_head *h)
-{
-	struct head_row *row = ctx;
-
-	if (h->state != LEDGER_BUILT)
-		return 0;
-	*row = (struct head_row){ h->seq, h->piece, h->time, h->state, true };
-	return 1; /* the oldest */
-}
-
-struct needs {
-	uint64_t seq, head;
-	bool missing;
-};
-
-/* Every piece listed by this head or an older one, and the head piece. */
-static int on_ready(void *ctx, const struct ledger_piece *p)
-{
-	struct needs *n = ctx;
-
-	if ((p->seq && p->seq <= n->seq) || p->ordinal == n->head) {
-		n->missing = true;
-		return 1;
-	}
-	return 0;
-}
-
-/* Are all pieces of the head held?  READY ones are not. */
-static int is_complete(struct onboard *o, const struct head_row *h, bool *ret)
-{
-	struct needs n = { .seq = h->seq, .head = h->piece };
-	int r;
-
-	r = ledger_pieces(o->p.ledger, LEDGER_READY, on_ready, &n);
-	*ret = !n.missing;
-	return r < 0 ? r : 0;
-}
-
 void publish_superseded(struct onboard *o, const struct err *e)
 {
 	char why[sizeof(o->stats.why)];
@@ -80,7 +36,7 @@ void publish_superseded(struct onboard *o, const struct err *e)
 }
 
 /* 0: published; -EINPROGRESS: too few stores answer; -ESTALE: another's. */
-static int claim(struct onboard *o, const struct head_row *h, struct err *e)
+static int claim(struct onboard *o, const struct ledger_head *h, struct err *e)
 {
 	struct ledger_piece p;
 	size_t n = 0;
@@ -111,7 +67,7 @@ static int claim(struct onboard *o, const struct head_row *h, struct err *e)
 
 int publish_heads(struct onboard *o, struct err *reterr)
 {
-	struct head_row h;
+	struct ledger_head h;
 	bool complete;
 	int r = 0;
 
@@ -121,13 +77,11 @@ int publish_heads(struct onboard *o, struct err *reterr)
 		lock_drop(&o->lock);
 		if (r < 0)
 			return r;
-		h = (struct head_row){ 0 };
-		r = ledger_heads(o->p.ledger, on_built, &h);
-		if (r < 0 || !h.found)
-			return r < 0 ? r : 0;
-		r = is_complete(o, &h, &complete);
-		if (r < 0 || !complete)
-			return r < 0 ? r : -EINPROGRESS;
+		r = ledger_head_next(o->p.ledger, &h, &complete);
+		if (r < 0)
+			return r == -ENOENT ? 0 : r;
+		if (!complete)
+			return -EINPROGRESS;
 		r = claim(o, &h, reterr);
 		if (r == -ESTALE) {
 			/* Either of the two rows says so at the next start: the

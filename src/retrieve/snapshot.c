@@ -50,14 +50,15 @@ struct lister {
 	void *ctx;
 };
 
-/* What another device overtook was never a commit of the drive. */
+/* What another device overtook was never a commit of the drive; what was thinned
+ * out is none any more. */
 static int on_head(void *ctx, const struct ledger_head *h)
 {
 	const struct lister *l = ctx;
 	struct snapshot s;
 	int r;
 
-	if (h->state == LEDGER_SUPERSEDED)
+	if (h->state == LEDGER_SUPERSEDED || h->body.n == 0)
 		return 0;
 	r = snapshot_of(h, &s);
 	return r < 0 ? r : l->cb(l->ctx, &s);

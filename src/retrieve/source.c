@@ -440,10 +440,9 @@ struct claimed {
 	uint64_t seq, piece; /* 0: none */
 };
 
-static int newest_claimed(void *ctx, const struct ledger_head *h)
+static int on_claimed(void *ctx, const struct ledger_head *h)
 {
-	if (h->state == LEDGER_CLAIMED)
-		*(struct claimed *)ctx = (struct claimed){ h->seq, h->piece };
+	*(struct claimed *)ctx = (struct claimed){ h->seq, h->piece };
 	return 0;
 }
 
@@ -458,6 +457,7 @@ static int source_state(struct source *s, uint64_t ino, struct slice link,
 {
 	struct retrieve *r = retrieve_of(s);
 	unsigned copies = 0, least = UINT32_MAX;
+	uint64_t newest = 0;
 	struct cursor c = cursor(link);
 	struct claimed claimed = { 0 };
 	struct pieces pieces;
@@ -479,7 +479,9 @@ static int source_state(struct source *s, uint64_t ino, struct slice link,
 		memcpy(ret->cid, text, MIN(strlen(text), sizeof(ret->cid) - 1));
 	}
 	pieces_of(r, &l, &pieces);
-	rc = ledger_heads(r->p.ledger, newest_claimed, &claimed);
+	rc = ledger_newest_claimed(r->p.ledger, &newest);
+	if (rc == 0 && newest)
+		rc = ledger_head_get(r->p.ledger, newest, on_claimed, &claimed);
 	if (rc < 0)
 		return rc;
 	if (pieces.n == 0 && claimed.piece) /* it stands in the directory's node */

@@ -22,6 +22,11 @@ int tear_down_key(void **state)
 	return 0;
 }
 
+const struct secret *test_key(void)
+{
+	return the_key;
+}
+
 struct recorder *new_disk(void)
 {
 	struct recorder *rec = NULL;
@@ -35,7 +40,7 @@ int try_open(struct recorder *rec, bool create, struct ledger **ret)
 	struct ledger_params p = { .io = recorder_io(rec),
 				   .nodes_max = NODES_MAX,
 				   .key = the_key,
-				   .drive_id = "drive one",
+				   .drive_id = TEST_DRIVE_ID,
 				   .create = create };
 
 	return ledger_open(&p, ret, NULL);

@@ -27,6 +27,9 @@
 int set_up_key(void **state);
 int tear_down_key(void **state);
 
+#define TEST_DRIVE_ID "drive one"
+const struct secret *test_key(void);
+
 struct recorder *new_disk(void);
 int try_open(struct recorder *rec, bool create, struct ledger **ret);
 struct ledger *open_ledger(struct recorder *rec); /* makes it if absent */

@@ -108,7 +108,7 @@ static void a_newer_format_is_refused_in_words(void **state)
 	struct fixture *f = *state;
 	struct ledger *l = NULL;
 
-	assert_int_equal(ledger_set_u64(f->l, LEDGER_VERSION, 2), 0);
+	assert_int_equal(ledger_set_u64(f->l, LEDGER_VERSION, 3), 0);
 	ledger_close(f->l);
 	f->l = NULL;
 	assert_int_equal(try_open(f->rec, false, &l), -EPROTO);

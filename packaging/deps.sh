@@ -12,11 +12,11 @@
 deps_debian_build='gcc libc6-dev meson ninja-build pkg-config fuse3
 	libfuse3-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev
 	libuv1-dev libb2-dev libssl-dev libzstd-dev libjansson-dev
-	libsecp256k1-dev'
+	libsecp256k1-dev libgmp-dev'
 deps_fedora_build='gcc meson ninja-build pkgconf-pkg-config fuse3
 	fuse3-devel libsodium-devel sqlite-devel libcurl-devel
 	libuv-devel libb2-devel openssl-devel libzstd-devel jansson-devel
-	libsecp256k1-devel'
+	libsecp256k1-devel gmp-devel'
 
 # The suite: frameworks, checkers, and real programs to run on a mount.
 deps_debian_test='libcmocka-dev python3 python3-pytest

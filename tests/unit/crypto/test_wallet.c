@@ -8,11 +8,15 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "base/err.h"
+#include "crypto/bip32.h"
 #include "crypto/blake.h"
 #include "crypto/hash.h"
 #include "crypto/keccak.h"
+#include "crypto/purse.h"
 #include "crypto/secp.h"
 #include "crypto/secret.h"
+#include "crypto/words.h"
 
 #include "vectors.h"
 
@@ -212,6 +216,155 @@ static void zero_and_the_order_are_no_keys(void **state)
 	}
 }
 
+/* Test vector 1 of BIP-32: secret keys and chain codes along its path. */
+static void a_tree_equals_the_published_vector(void **state)
+{
+	static const struct {
+		uint32_t index;
+		const char *key, *chain;
+	} want[] = {
+		{ 0 | BIP32_HARD,
+		  "edb2e14f9ee77d26dd93b4ecede8d16ed408ce149b6cd80b0715a2d911a0afea",
+		  "47fdacbd0f1097043b78c63c20c34ef4ed9a111d980047ad16282c7ae6236141" },
+		{ 1, "3c6cb8d0f6a264c91ea8b5030fadaa8e538b020f0a387421a12de9319dc93368",
+		  "2a7857631386ba23dacac34180dd1983734e444fdbf774041578e9b6adb37c19" },
+		{ 2 | BIP32_HARD,
+		  "cbce0d719ecf7431d88e6a89fa1483e02e35092af60c042b1df2ff59fa424dca",
+		  "04466b9cc8e161e966409ca52986c584f07e9dc81f735db683c3ff6ec7b1503f" },
+		{ 2, "0f479245fb19a38a1954c5c7c0ebab2f9bdfd96a17563ef28a6a4b1a2a764ef4",
+		  "cfb71883f01676f587d023cc53a35bc7f88f724b1f8c2892ac1275ac822a3edd" },
+		{ 1000000000,
+		  "471b76e389e528d6de6d816857e012c5455051cad6660850e58372a6c3e6e7c8",
+		  "c783e67b921d2beb8f6b389cc646d7263b4145701dadd2161548a8b078e65e9e" },
+	};
+	struct bip32 *node = NULL, *below = NULL;
+	struct secret *key = NULL;
+	uint8_t seed[16];
+
+	(void)state;
+	for (uint8_t i = 0; i < sizeof(seed); i++)
+		seed[i] = i;
+	assert_int_equal(bip32_root(seed, 15, &node), -EINVAL);
+	assert_int_equal(bip32_root(seed, sizeof(seed), &node), 0);
+	assert_hex(bip32_chain(node), 32,
+		   "873dff81c02f525623fd1fe5167eac3a55a049de3d314bb42ee227ffed37d508");
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		assert_int_equal(bip32_child(node, want[i].index, &below), 0);
+		bip32_free(node);
+		node = below;
+		assert_int_equal(bip32_key(node, &key), 0);
+		assert_hex(secret_bytes(key), 32, want[i].key);
+		assert_hex(bip32_chain(node), 32, want[i].chain);
+		secret_free(key);
+	}
+	bip32_free(node);
+}
+
+static void assert_address(const struct secret *key, const char *hex)
+{
+	uint8_t public[SECP_PUBLIC_SIZE], digest[KECCAK_SIZE];
+
+	assert_int_equal(secp_public(key, public), 0);
+	keccak_once(slice(public + 1, 64), digest);
+	assert_hex(digest + 12, 20, hex);
+}
+
+static void a_known_sentence_opens_the_known_wallet(void **state)
+{
+	const char *about = "abandon abandon abandon abandon abandon abandon "
+			    "abandon abandon abandon abandon abandon about";
+	const char *junk = "test test test test test test test test test test "
+			   "test junk";
+	static const char *const accounts[] = {
+		"f39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+		"70997970c51812dc3a010c7d01b50e0d17dc79c8",
+		"3c44cdddb6a900fa2b585dd299e03d12fa4293bc",
+	};
+	struct purse *p = NULL;
+	struct secret *key = NULL;
+
+	(void)state;
+	assert_int_equal(purse_from_sentence(slice_str(about), SLICE_NONE, &p), 0);
+	assert_int_equal(purse_key(p, PURSE_OWNER, &key), 0);
+	assert_address(key, "9858effd232b4033e47d90003d41ec34ecaeda94");
+	secret_free(key);
+	purse_free(p);
+
+	/* The accounts of every local Ethereum node. */
+	assert_int_equal(purse_from_sentence(slice_str(junk), SLICE_NONE, &p), 0);
+	for (unsigned i = 0; i < PURSE_NX; i++) {
+		assert_int_equal(purse_key(p, (enum purse_use)i, &key), 0);
+		assert_address(key, accounts[i]);
+		secret_free(key);
+	}
+	purse_free(p);
+}
+
+static void our_24_words_open_the_wallet_of_their_sentence(void **state)
+{
+	struct secret *entropy = secret_of(0), *a = NULL, *b = NULL;
+	struct purse *p = NULL, *q = NULL, *other = NULL;
+	char words[WORDS_TEXT_MAX];
+
+	(void)state;
+	words_write(entropy, words);
+	assert_int_equal(purse_from_entropy(entropy, &p), 0);
+	assert_int_equal(purse_from_sentence(slice_str(words), SLICE_NONE, &q), 0);
+	assert_int_equal(purse_key(p, PURSE_OWNER, &a), 0);
+	assert_address(a, "f278cf59f82edcf871d630f28ecc8056f25c1cdb");
+	assert_int_equal(purse_key(q, PURSE_OWNER, &b), 0);
+	assert_memory_equal(secret_bytes(a), secret_bytes(b), SECRET_SIZE);
+	secret_free(b);
+	/* A passphrase opens another wallet. */
+	assert_int_equal(purse_from_sentence(slice_str(words),
+					     slice_str("TREZOR"), &other),
+			 0);
+	assert_int_equal(purse_key(other, PURSE_OWNER, &b), 0);
+	assert_memory_not_equal(secret_bytes(a), secret_bytes(b), SECRET_SIZE);
+	secret_free(a);
+	secret_free(b);
+	secret_free(entropy);
+	purse_free(p);
+	purse_free(q);
+	purse_free(other);
+}
+
+#define ONES "0101010101010101010101010101010101010101010101010101010101010101"
+
+static void a_key_that_is_exported_can_be_imported(void **state)
+{
+	static const char *const good[] = { ONES, "0x" ONES, " 0X" ONES "\r\n" };
+	static const char *const bad[] = {
+		"",
+		"0x",
+		ONES "01",
+		"0x" ONES " 01",
+		"g101010101010101010101010101010101010101010101010101010101010101",
+		"01 1010101010101010101010101010101010101010101010101010101010101",
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+	};
+	struct secret *key = NULL;
+	char text[PURSE_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(purse_import(slice_str(good[i]), &key, NULL), 0);
+		purse_export(key, text);
+		assert_string_equal(text, "0x" ONES);
+		secret_free(key);
+	}
+	key = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err e = { "" };
+
+		assert_int_equal(purse_import(slice_str(bad[i]), &key, &e), -EINVAL);
+		assert_null(key);
+		assert_true(e.text[0]);
+		assert_null(strstr(e.text, "0101"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +375,10 @@ int main(void)
 		cmocka_unit_test(the_signer_is_recovered),
 		cmocka_unit_test(the_higher_s_and_a_strange_v_are_refused),
 		cmocka_unit_test(zero_and_the_order_are_no_keys),
+		cmocka_unit_test(a_tree_equals_the_published_vector),
+		cmocka_unit_test(a_known_sentence_opens_the_known_wallet),
+		cmocka_unit_test(our_24_words_open_the_wallet_of_their_sentence),
+		cmocka_unit_test(a_key_that_is_exported_can_be_imported),
 	};
 
 	if (secret_init_library() < 0)

@@ -9,7 +9,7 @@
  * Writing: values are put in the order of the signature; the offsets come by
  * themselves, and a tuple is inlined if nothing in it moved to a tail.
  *
- *	_cleanup_abi_out_ struct abi_out o;
+ *	_cleanup_abi_out_ struct abi_out o = { 0 };
  *
  *	abi_out_init(&o, 4096);
  *	abi_put_selector(&o, SEL_…);

@@ -57,7 +57,7 @@ static void encodings_equal_the_vectors(void **state)
 	{
 		const json_t *types = vectors_get(o, "types");
 		const json_t *values = vectors_get(o, "values");
-		_cleanup_abi_out_ struct abi_out out;
+		_cleanup_abi_out_ struct abi_out out = { 0 };
 		struct slice got;
 
 		abi_out_init(&out, BYTES_MAX);
@@ -73,7 +73,7 @@ static void encodings_equal_the_vectors(void **state)
 /* (uint256, (uint256,bool)[], ((bytes),uint8)[], string[][]) */
 static struct buf deep(void)
 {
-	_cleanup_abi_out_ struct abi_out o;
+	_cleanup_abi_out_ struct abi_out o = { 0 };
 	struct buf copy;
 	struct slice got;
 
@@ -288,7 +288,7 @@ static void values_out_of_their_type_are_refused(void **state)
 static void what_grows_past_the_maximum_is_an_error(void **state)
 {
 	static const uint8_t big[BYTES_MAX];
-	_cleanup_abi_out_ struct abi_out o;
+	_cleanup_abi_out_ struct abi_out o = { 0 };
 	struct slice got = SLICE_NONE;
 
 	(void)state;

@@ -6,9 +6,8 @@
 #ifndef DAEMON_CLIENT_H
 #define DAEMON_CLIENT_H
 
-#include <jansson.h>
-
 #include "base/util.h"
+#include "net/json.h"
 
 struct client_conn;
 struct err;
@@ -44,12 +43,6 @@ static inline void client_closep(struct client_conn **c)
 	client_close(*c);
 }
 
-static inline void client_decrefp(json_t **j)
-{
-	json_decref(*j);
-}
-
 #define _cleanup_client_ _cleanup_(client_closep)
-#define _cleanup_json_   _cleanup_(client_decrefp)
 
 #endif

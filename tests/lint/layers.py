@@ -46,7 +46,7 @@ HOMES = (
     (r'(linux/)?fuse', ('fuse',)),
     (r'(sodium|blake2|openssl/|secp256k1|zstd)', ('crypto',)),
     (r'gmp', ('chain',)),
-    (r'jansson', ('daemon',)),
+    (r'jansson', ('net', 'daemon')),
     (r'(cmocka|setjmp)', ()),
 )
 TESTS_MAY = re.compile(r'(cmocka|setjmp|jansson)')

@@ -60,6 +60,7 @@ enum http_method {
 	HTTP_HEAD,
 	HTTP_POST,
 	HTTP_PUT,
+	HTTP_DELETE,
 	HTTP_NX
 };
 
@@ -71,7 +72,7 @@ struct http_req {
 	/* GET: range_n bytes from range_off; range_n 0: all. */
 	uint64_t range_off, range_n;
 
-	/* POST */
+	/* POST, DELETE */
 	struct slice body;
 
 	/* PUT: n bytes of the file; read on the workers. */
@@ -92,6 +93,13 @@ struct http_req {
 	uint64_t total_ms;   /* from http_start(), a place in the queue
 				included; 0: no limit */
 	uint64_t rate;       /* bytes a second either way; 0: no limit */
+
+	/*
+	 * For a URL that a stranger wrote: https, and addresses of the public
+	 * internet only, whatever the name resolves to; else -EACCES.
+	 */
+	bool public_only;
+	_Atomic(uint64_t) *moved; /* bytes of both bodies are added; or NULL */
 
 	void *ctx; /* the caller's */
 	void (*done)(struct http_req *req, int status);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -15,7 +16,8 @@
 #define IDLE_MS     60000
 #define IGNORED_MAX 65536 /* bytes of a good answer that nobody wants */
 
-static const char *const method_names[HTTP_NX] = { "GET", "HEAD", "POST", "PUT" };
+static const char *const method_names[HTTP_NX] = { "GET", "HEAD", "POST", "PUT",
+						   "DELETE" };
 
 /* ---- errors ---- */
 
@@ -186,6 +188,8 @@ static int body_bytes(struct http_job *j, struct slice s)
 	if (h->has_range && got > h->last - h->first + 1)
 		return refuse(j, -EPROTO, "more bytes than the part has");
 	atomic_store(&req->received, got);
+	if (req->moved)
+		atomic_fetch_add(req->moved, s.n);
 	if (req->ret_body)
 		return buf_append(req->ret_body, s);
 	if (got > body_max(req))
@@ -220,6 +224,8 @@ static size_t on_upload(char *p, size_t size, size_t n, void *ctx)
 	}
 	j->moved_ms = monotonic_ms();
 	atomic_fetch_add(&j->req->sent, (uint64_t)r);
+	if (j->req->moved)
+		atomic_fetch_add(j->req->moved, (uint64_t)r);
 	return (size_t)r;
 }
 
@@ -235,6 +241,73 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
 	(void)local_port;
 	j->moved_ms = monotonic_ms();
 	return CURL_PREREQFUNC_OK;
+}
+
+/* Never connected to for a stranger: our own host, our network, no host. */
+static bool is_public4(const uint8_t a[static 4])
+{
+	static const struct {
+		uint8_t net[4];
+		unsigned bits;
+	} others[] = {
+		{ { 0, 0, 0, 0 }, 8 },       { { 10, 0, 0, 0 }, 8 },
+		{ { 100, 64, 0, 0 }, 10 },   { { 127, 0, 0, 0 }, 8 },
+		{ { 169, 254, 0, 0 }, 16 },  { { 172, 16, 0, 0 }, 12 },
+		{ { 192, 0, 0, 0 }, 24 },    { { 192, 0, 2, 0 }, 24 },
+		{ { 192, 168, 0, 0 }, 16 },  { { 198, 18, 0, 0 }, 15 },
+		{ { 198, 51, 100, 0 }, 24 }, { { 203, 0, 113, 0 }, 24 },
+		{ { 224, 0, 0, 0 }, 3 },
+	};
+	uint32_t addr = (uint32_t)a[0] << 24 | (uint32_t)a[1] << 16 |
+			(uint32_t)a[2] << 8 | a[3];
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		const uint8_t *n = others[i].net;
+		uint32_t net = (uint32_t)n[0] << 24 | (uint32_t)n[1] << 16 |
+			       (uint32_t)n[2] << 8 | n[3];
+
+		if ((addr ^ net) >> (32 - others[i].bits) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* 2000::/3, without 6to4, Teredo and the like, and documentation. */
+static bool is_public6(const uint8_t a[static 16])
+{
+	if (a[0] >> 5 != 1 || (a[0] == 0x20 && a[1] == 0x02))
+		return false;
+	return !(a[0] == 0x20 && a[1] == 0x01 &&
+		 (a[2] < 2 || (a[2] == 0x0d && a[3] == 0xb8)));
+}
+
+static bool is_public(const struct curl_sockaddr *to)
+{
+	struct sockaddr_in6 in6;
+	struct sockaddr_in in;
+
+	if (to->family == AF_INET && to->addrlen >= sizeof(in)) {
+		memcpy(&in, &to->addr, sizeof(in));
+		return is_public4((const uint8_t *)&in.sin_addr);
+	}
+	if (to->family == AF_INET6 && to->addrlen >= sizeof(in6)) {
+		memcpy(&in6, (const void *)&to->addr, sizeof(in6));
+		return is_public6(in6.sin6_addr.s6_addr);
+	}
+	return false;
+}
+
+static curl_socket_t on_socket_wanted(void *ctx, curlsocktype purpose,
+				      struct curl_sockaddr *to)
+{
+	struct http_job *j = ctx;
+
+	(void)purpose;
+	if (is_public(to))
+		return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	j->stop = refuse(j, -EACCES,
+			 "an address that is not of the public internet");
+	return CURL_SOCKET_BAD;
 }
 
 int http_job_verdict(struct http_job *j, CURLcode cc)
@@ -288,7 +361,8 @@ static int check_url(struct http_job *j)
 	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
 	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
 	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0)) {
+	    (strcmp(scheme, "https") == 0 ||
+	     (!j->req->public_only && strcmp(scheme, "http") == 0))) {
 		(void)snprintf(j->where, sizeof(j->where), "%s://%s:%s", scheme,
 			       host, port); /* cut is fine: for people */
 		r = 0;
@@ -345,6 +419,12 @@ static CURLcode set_method(struct http_job *j)
 		SET(CURLOPT_POSTFIELDS,
 		    req->body.n ? (const char *)req->body.p : "");
 		break;
+	case HTTP_DELETE:
+		SET(CURLOPT_CUSTOMREQUEST, "DELETE");
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.n);
+		SET(CURLOPT_POSTFIELDS,
+		    req->body.n ? (const char *)req->body.p : "");
+		break;
 	case HTTP_PUT:
 		SET(CURLOPT_UPLOAD, 1L);
 		SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->src_n);
@@ -391,6 +471,11 @@ static CURLcode set_options(struct http_job *j, const struct http_params *p,
 	SET(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)MIN(req->rate, INT64_MAX));
 	if (p->ca)
 		SET(CURLOPT_CAINFO, p->ca);
+	if (req->public_only) {
+		SET(CURLOPT_PROTOCOLS_STR, "https");
+		SET(CURLOPT_OPENSOCKETFUNCTION, on_socket_wanted);
+		SET(CURLOPT_OPENSOCKETDATA, j);
+	}
 	/* curl reads up to a hundred buffers in a row: no more than a second's */
 	if (req->rate)
 		SET(CURLOPT_BUFFERSIZE,

@@ -1,0 +1,41 @@
+/* curio_impl.h - one request of curio.c, for curio_tx.c */
+#ifndef PROVIDER_CURIO_IMPL_H
+#define PROVIDER_CURIO_IMPL_H
+
+#include "net/http.h"
+#include "net/json.h"
+#include "provider/curio.h"
+
+#define CURIO_ANSWER_MAX (64u << 10) /* bytes of JSON */
+#define CURIO_SEND_MS    300000      /* its handlers wait for the chain */
+#define CURIO_ASK_MS     30000
+
+/* A request with the defaults: method, path below the service URL. */
+struct curio_ask {
+	enum http_method method;
+	const char *path;  /* "pdp/…", or "/pdp/…": below the origin */
+	json_t *body;      /* borrowed; NULL: none */
+	struct buf *bytes; /* of the answer; NULL: not wanted */
+	uint64_t range_off, range_n;
+	struct io_file *src;
+	uint64_t src_n;
+	uint64_t total_ms, idle_ms; /* 0: CURIO_ASK_MS; http.h's */
+	struct http_head head;      /* of the answer */
+};
+
+/* Ask and wait.  Errors of curio.h; op->err, op->said and op->status are set. */
+must_check int curio_ask(struct curio *c, struct curio_op *op, struct curio_ask *a);
+
+/* The same, with an answer in JSON: an object. */
+must_check int curio_ask_json(struct curio *c, struct curio_op *op,
+			      struct curio_ask *a, json_t **ret);
+
+/* "0x" and 64 digits. */
+#define CURIO_HASH_TEXT (2 + 2 * CURIO_HASH_SIZE + 1)
+void curio_hash_text(const uint8_t hash[static CURIO_HASH_SIZE],
+		     char ret[static CURIO_HASH_TEXT]);
+
+/* -EPROTO with a sentence: the answer has not the form of Curio's. */
+int curio_nonsense(struct curio *c, struct curio_op *op, const char *what);
+
+#endif

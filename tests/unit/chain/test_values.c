@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "chain/address.h"
+#include "chain/amount.h"
 #include "chain/u256.h"
 #include "crypto/secp.h"
 #include "crypto/secret.h"
@@ -291,6 +292,119 @@ static void a_native_account_is_known_and_refused(void **state)
 		-ENOTSUP);
 }
 
+static void amounts_are_read_as_people_write_them(void **state)
+{
+	static const struct {
+		const char *text, *units;
+	} good[] = {
+		{ "0", "0" },
+		{ "12.5", "12500000000000000000" },
+		{ "12.5 USDFC", "12500000000000000000" },
+		{ "12.5usdfc", "12500000000000000000" },
+		{ "0.000000000000000001", "1" },
+		{ "007", "7000000000000000000" },
+		{ "1.10", "1100000000000000000" },
+	};
+	static const char *const bad[] = {
+		"",     ".5",  "5.",         "-1",      "+1",
+		"1e3",  "1,5", "1 000",      "1.5 FIL", "1.5  USDFC",
+		" 1",   "1 ",  "1.5 USDFCX", "USDFC",   "1.0000000000000000001",
+		"1.5.5"
+	};
+	struct u256 v = u256(7);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct u256 got;
+
+		assert_int_equal(amount_parse(slice_str(good[i].text), "USDFC",
+					      &got, NULL),
+				 0);
+		assert_u256_text(got, good[i].units);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err e = { "" };
+
+		if (amount_parse(slice_str(bad[i]), "USDFC", &v, &e) != -EINVAL)
+			fail_msg("%s is taken", bad[i]);
+		assert_true(e.text[0]);
+	}
+	/* 2^256 units, and a little less. */
+	assert_int_equal(amount_parse(slice_str("115792089237316195423570985008687907853269984665640564039457."
+						"584007913129639936"),
+				      "FIL", &v, NULL),
+			 -EOVERFLOW);
+	assert_u256_text(v, "7");
+	assert_int_equal(amount_parse(slice_str("115792089237316195423570985008687907853269984665640564039457."
+						"584007913129639935"),
+				      "FIL", &v, NULL),
+			 0);
+	assert_true(u256_eq(v, U256_MAX));
+}
+
+static void amounts_in_full_read_back(void **state)
+{
+	char text[AMOUNT_TEXT_MAX];
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		struct u256 v = any_number(), back;
+
+		amount_text(v, text);
+		assert_int_equal(amount_parse(slice_str(text), "FIL", &back, NULL),
+				 0);
+		assert_true(u256_eq(v, back));
+	}
+	amount_text(U256_MAX, text);
+	assert_true(strlen(text) < AMOUNT_TEXT_MAX);
+	amount_text(number("12500000000000000000"), text);
+	assert_string_equal(text, "12.5");
+	amount_text(U256_ZERO, text);
+	assert_string_equal(text, "0");
+	amount_text(u256(1), text);
+	assert_string_equal(text, "0.000000000000000001");
+}
+
+static void amounts_for_people_are_never_better_than_true(void **state)
+{
+	static const struct {
+		const char *units, *down, *up;
+	} want[] = {
+		{ "0", "0", "0" },
+		{ "1", "0.000000000000000001", "0.000000000000000001" },
+		{ "12345678900000000000", "12.3456", "12.3457" },
+		{ "999999999999999999", "0.9999", "1" },
+		{ "1000000000000000000", "1", "1" },
+		{ "1000000000000000001", "1", "1.0001" },
+		{ "12345678901234", "0.00001234", "0.00001235" },
+		{ "100000000000000000", "0.1", "0.1" },
+		{ "2524000000000000000000", "2524", "2524" },
+	};
+	char text[AMOUNT_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		struct u256 v = number(want[i].units);
+
+		amount_text_short(v, AMOUNT_DOWN, text);
+		assert_string_equal(text, want[i].down);
+		amount_text_short(v, AMOUNT_UP, text);
+		assert_string_equal(text, want[i].up);
+	}
+	for (int i = 0; i < 2000; i++) {
+		struct u256 v = any_number(), less, more;
+
+		amount_text_short(v, AMOUNT_DOWN, text);
+		assert_int_equal(amount_parse(slice_str(text), "FIL", &less, NULL),
+				 0);
+		assert_true(u256_cmp(less, v) <= 0);
+		amount_text_short(v, AMOUNT_UP, text);
+		assert_int_equal(amount_parse(slice_str(text), "FIL", &more, NULL),
+				 0);
+		assert_true(u256_cmp(more, v) >= 0 || u256_bits(v) > 250);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +414,9 @@ int main(void)
 		cmocka_unit_test(shifting_is_multiplying_and_dividing_by_powers),
 		cmocka_unit_test(every_spelling_of_a_number_reads_back),
 		cmocka_unit_test(text_that_is_no_number_is_refused),
+		cmocka_unit_test(amounts_are_read_as_people_write_them),
+		cmocka_unit_test(amounts_in_full_read_back),
+		cmocka_unit_test(amounts_for_people_are_never_better_than_true),
 		cmocka_unit_test(an_address_is_the_end_of_the_keys_digest),
 		cmocka_unit_test(filecoin_spellings_equal_the_vectors_both_ways),
 		cmocka_unit_test(a_typing_error_in_an_address_is_found),

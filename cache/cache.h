@@ -360,6 +360,21 @@ must_check int cache_snap_shared(struct cache_snap *s,
 must_check int cache_snap_removed(struct cache_snap *s,
 				  int (*cb)(void *ctx, uint64_t ino), void *ctx);
 
+/* Every inode that the DAG has, by its number. */
+must_check int cache_snap_linked(struct cache_snap *s,
+				 int (*cb)(void *ctx, uint64_t ino), void *ctx);
+
+/* Every inode whose extended attributes are `n_bytes` or more, names and values. */
+must_check int cache_snap_xattr_sets(struct cache_snap *s, uint64_t n_bytes,
+				     int (*cb)(void *ctx, uint64_t ino), void *ctx);
+
+/*
+ * A path from the root, "/a/b", NUL at its end.  One of several names costs a scan of
+ * all names.  -ENOENT if a name is not known, -ENAMETOOLONG.
+ */
+must_check int cache_snap_path(struct cache_snap *s, uint64_t ino, char *dst,
+			       size_t size);
+
 /* How [off, off + n) of a file stands, run by run, in order. */
 enum cache_run_kind {
 	CACHE_RUN_DIRTY, /* bytes here, not in link */
@@ -393,6 +408,15 @@ struct cache_adopt {
 };
 must_check int cache_adopt(struct cache *c, uint64_t gen,
 			   const struct cache_adopt *v, size_t n);
+
+/*
+ * The DAG has lost what it had of [off, off + n) of the file, or of the directory or
+ * symlink: bytes, times and attributes stay as they are, what is here is dirty
+ * and so never evicted, and what is absent stays absent.  n = 0: only the
+ * inode.  Fine for an inode that is gone.  Durable with the next group commit.
+ */
+must_check int cache_redirty(struct cache *c, uint64_t ino, uint64_t off,
+			     uint64_t n);
 
 /* The removed rows up to gen are in the DAG's inode table: forget them. */
 must_check int cache_adopt_removed(struct cache *c, uint64_t gen);

@@ -200,6 +200,66 @@ int cache_snap_removed(struct cache_snap *s, int (*cb)(void *ctx, uint64_t ino),
 	return each_ino(s->st[STMT_snap_removed], cb, ctx);
 }
 
+int cache_snap_linked(struct cache_snap *s, int (*cb)(void *ctx, uint64_t ino),
+		      void *ctx)
+{
+	return each_ino(s->st[STMT_snap_linked], cb, ctx);
+}
+
+int cache_snap_xattr_sets(struct cache_snap *s, uint64_t n_bytes,
+			  int (*cb)(void *ctx, uint64_t ino), void *ctx)
+{
+	db_bind_u64(s->st[STMT_snap_xattr_sets], 1, n_bytes);
+	return each_ino(s->st[STMT_snap_xattr_sets], cb, ctx);
+}
+
+/* A name of `ino`, put in front of what stands at dst[*at]. */
+static int prepend_name(struct cache_snap *s, uint64_t *ino, char *dst, size_t *at)
+{
+	struct cache_snap_inode i = { .parent = 0 };
+	struct db_stmt *q;
+	struct slice name;
+	int r;
+
+	r = cache_snap_inode(s, *ino, &i);
+	if (r < 0)
+		return r;
+	q = s->st[i.parent ? STMT_snap_name_in : STMT_snap_name_any];
+	db_bind_u64(q, 1, i.parent ? i.parent : *ino);
+	if (i.parent)
+		db_bind_u64(q, 2, *ino);
+	r = db_step(q);
+	if (r > 0) {
+		name = db_col_blob(q, 1);
+		*ino = db_col_u64(q, 0);
+		r = name.n + 1 > *at ? -ENAMETOOLONG : 0;
+		if (r == 0) {
+			*at -= name.n;
+			memcpy(dst + *at, name.p, name.n);
+			dst[--*at] = '/';
+		}
+	} else if (r == 0) {
+		r = -ENOENT;
+	}
+	db_reset(q);
+	return r;
+}
+
+int cache_snap_path(struct cache_snap *s, uint64_t ino, char *dst, size_t size)
+{
+	size_t at = size - 1;
+	int r = 0;
+
+	dst[at] = '\0';
+	while (ino != CACHE_ROOT_INO && r == 0)
+		r = prepend_name(s, &ino, dst, &at);
+	if (r == 0 && at == size - 1)
+		dst[--at] = '/';
+	if (r == 0)
+		memmove(dst, dst + at, size - at);
+	return r;
+}
+
 int cache_snap_children(struct cache_snap *s, uint64_t dir,
 			int (*cb)(void *ctx, struct slice name,
 				  const struct cache_snap_inode *child),

@@ -72,6 +72,10 @@
  STMT(snap_shared, "SELECT ino FROM inode WHERE flags & 1 ORDER BY ino") \
  STMT(snap_removed, "SELECT ino FROM removed ORDER BY ino") \
  STMT(snap_extents, EXTENT_OVERLAP) \
+ STMT(snap_linked, "SELECT ino FROM inode WHERE length(link) > 0 ORDER BY ino") \
+ STMT(snap_xattr_sets, "SELECT ino FROM xattr GROUP BY ino HAVING sum(length(name) + length(value)) >= ?1") \
+ STMT(snap_name_in, "SELECT parent, name FROM dentry WHERE parent = ?1 AND ino = ?2 LIMIT 1") \
+ STMT(snap_name_any, "SELECT parent, name FROM dentry WHERE ino = ?1 LIMIT 1") \
  STMT(snap_touch, "SELECT count(*) FROM state")
 /* clang-format on */
 

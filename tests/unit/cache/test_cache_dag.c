@@ -100,6 +100,77 @@ static void dirty_data_is_never_evicted(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+static void what_the_dag_has_lost_is_dirty_again_and_stays(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct cache_attr was;
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	onboard(d, w->f, NULL, NULL);
+	was = attr(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(cache_redirty(d->c, ino, 40960, 8193), 0);
+	assert_int_equal(stats(d).dirty_bytes, 3 * 4096);
+	assert_int_equal(stats(d).dirty_inodes, 1);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 3 * 4096);
+	drive_again(d);
+	assert_int_equal(stats(d).dirty_bytes, 3 * 4096);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 3 * 4096);
+	assert_true(attr(d, ino).mtime.tv_nsec == was.mtime.tv_nsec &&
+		    attr(d, ino).ctime.tv_nsec == was.ctime.tv_nsec &&
+		    attr(d, ino).blocks == was.blocks);
+	read_back(d, ino, SIZE, a);
+	/* what is absent stays so, what is gone is fine */
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(cache_redirty(d->c, ino, 0, UINT64_MAX), 0);
+	assert_int_equal(stats(d).dirty_bytes, 3 * 4096);
+	assert_int_equal(cache_redirty(d->c, 999, 0, 10), 0);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 0);
+	read_back(d, ino, SIZE, a);
+}
+
+static int take_ino(void *ctx, uint64_t ino)
+{
+	*(uint64_t *)ctx += ino;
+	return 0;
+}
+
+static void a_snapshot_tells_paths_and_what_the_dag_has(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t dir = mk(d, 1, "dir", S_IFDIR | 0755);
+	uint64_t ino = mk(d, dir, "name", S_IFREG | 0644), sum = 0;
+	struct cache_snap *s = NULL;
+	char path[64];
+
+	put(d, ino, 0, "x", 1);
+	onboard(d, w->f, NULL, NULL);
+	(void)mk(d, 1, "new", S_IFREG | 0644);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_linked(s, take_ino, &sum), 0);
+	assert_int_equal(sum, 1 + dir + ino);
+	assert_int_equal(cache_snap_path(s, ino, path, sizeof(path)), 0);
+	assert_string_equal(path, "/dir/name");
+	assert_int_equal(cache_snap_path(s, 1, path, sizeof(path)), 0);
+	assert_string_equal(path, "/");
+	assert_int_equal(cache_snap_path(s, ino, path, 10), 0);
+	assert_int_equal(cache_snap_path(s, ino, path, 9), -ENAMETOOLONG);
+	assert_int_equal(cache_snap_path(s, 999, path, sizeof(path)), -ENOENT);
+	sum = 0;
+	assert_int_equal(cache_snap_xattr_sets(s, 1, take_ino, &sum), 0);
+	assert_int_equal(sum, 0);
+	cache_snap_close(s);
+}
+
 struct change {
 	struct drive *d;
 	uint64_t ino;
@@ -351,6 +422,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(adopted_data_is_clean_and_evicted_data_comes_back),
 		T(dirty_data_is_never_evicted),
+		T(what_the_dag_has_lost_is_dirty_again_and_stays),
+		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_directory_of_the_dag_is_loaded_when_first_looked_up),
 		T(a_fetch_has_a_deadline_and_can_be_called_off),

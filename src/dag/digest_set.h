@@ -8,6 +8,7 @@
 #ifndef DAG_DIGEST_SET_H
 #define DAG_DIGEST_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,5 +26,8 @@ void digest_set_fini(struct digest_set *s); /* zeroed is a valid empty set */
 /* 1 if it is new, 0 if it was there, -ENOMEM. */
 must_check int digest_set_add(struct digest_set *s,
 			      const uint8_t digest[static DIGEST_SIZE]);
+
+bool digest_set_has(const struct digest_set *s,
+		    const uint8_t digest[static DIGEST_SIZE]);
 
 #endif

@@ -23,7 +23,8 @@ struct recovery {
 	struct provider *providers[CONFIG_STORES_MAX];
 	bool attached[CONFIG_STORES_MAX];
 	size_t n;
-	struct recover_found *found;
+	struct recover_found *found; /* ours, or that of `salvage` */
+	struct salvage salvage;
 };
 
 static int open_stores(struct recovery *r, struct err *reterr)
@@ -81,21 +82,23 @@ int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
 }
 
 int recovery_salvage(const struct config *c, const struct keys *k,
-		     struct recovery **ret, uint64_t *ret_lost_dirs,
-		     struct err *reterr)
+		     struct recovery **ret, struct err *reterr)
 {
 	struct recover_params p = { .keys = k };
-	struct salvage s = { .found = NULL };
 	int rc = begin(c, k, ret, reterr);
 
 	if (rc < 0)
 		return rc;
 	p.stores = (*ret)->providers;
 	p.n_stores = (*ret)->n;
-	rc = salvage_find(&p, &s, reterr);
-	(*ret)->found = s.found;
-	*ret_lost_dirs = s.n_lost_dirs;
+	rc = salvage_find(&p, &(*ret)->salvage, reterr);
+	(*ret)->found = (*ret)->salvage.found;
 	return rc;
+}
+
+const struct salvage *recovery_salvaged(const struct recovery *r)
+{
+	return &r->salvage;
 }
 
 const struct recover_found *recovery_found(const struct recovery *r)
@@ -145,14 +148,20 @@ int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *
 	int rc;
 
 	rc = fill_ledger(r, p->io, reterr);
-	return rc < 0 ? rc : recover_format(r->found, p, reterr);
+	if (rc == 0)
+		rc = recover_format(r->found, p, reterr);
+	if (rc == 0 && r->salvage.plan)
+		rc = salvage_mend(&r->salvage, p, reterr);
+	return rc;
 }
 
 void recovery_close(struct recovery *r)
 {
 	if (!r)
 		return;
-	recover_found_free(r->found);
+	if (r->found != r->salvage.found)
+		recover_found_free(r->found);
+	salvage_fini(&r->salvage);
 	for (size_t i = 0; i < r->n; i++)
 		provider_free(r->providers[i]);
 	if (r->loop)

@@ -20,6 +20,7 @@ struct err;
 struct keys;
 struct recover_found;
 struct recovery;
+struct salvage;
 
 /*
  * Look for the newest commit, or with `before` the newest below it, at the
@@ -32,13 +33,15 @@ must_check int recovery_open(const struct config *c, const struct keys *k,
 void recovery_close(struct recovery *r); /* NULL is fine */
 
 /*
- * The same for a drive whose newest metadata, or whose head register, is gone:
- * reads the end of every piece and takes the newest commit whose directories can
- * all be read (retrieve/salvage.h).  *ret_lost_dirs could not be.
+ * The same for a drive whose metadata, or whose head register, is damaged:
+ * everything that the pieces still tell (retrieve/salvage.h).  recovery_fill()
+ * then puts something in the place of what is lost.
  */
 must_check int recovery_salvage(const struct config *c, const struct keys *k,
-				struct recovery **ret, uint64_t *ret_lost_dirs,
-				struct err *reterr);
+				struct recovery **ret, struct err *reterr);
+
+/* What salvage found, its report too; zeros after recovery_open(). */
+const struct salvage *recovery_salvaged(const struct recovery *r);
 
 /* What was found, for people; NULL if nothing could be looked at. */
 const struct recover_found *recovery_found(const struct recovery *r);

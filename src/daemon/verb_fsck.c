@@ -2,7 +2,8 @@
  * verb_fsck.c - fildrive fsck: read everything of an unmounted drive
  *
  * Exit codes are those of fsck(8): 0 clean, 1 all faults repaired, 4 faults
- * left, 8 could not check, 16 usage.
+ * left (after --salvage: something is lost, and a list says what), 8 could not
+ * check, 16 usage.
  */
 #include <stdio.h>
 
@@ -16,6 +17,7 @@
 #include "daemon/verbs.h"
 #include "dag/commit.h"
 #include "retrieve/recover.h"
+#include "retrieve/salvage.h"
 
 enum {
 	FSCK_CLEAN = 0,
@@ -108,17 +110,36 @@ static int move_aside(struct drive *d, char aside[static ASIDE_MAX])
 	return r < 0 ? r : io_syncdir(d->io, ".");
 }
 
+/* The list of what is not as it was, and what that comes to. */
+static int say_salvaged(const struct drive *d, const struct recovery *rec,
+			const char *aside)
+{
+	const struct salvage *s = recovery_salvaged(rec);
+	const struct recover_found *f = s->found;
+	struct slice report = salvage_report(s);
+	char date[UNITS_TEXT_MAX];
+
+	exits_out("%.*s", (int)report.n, (const char *)report.p);
+	units_say_date(commit_info(f->commit)->time.s, date);
+	exits_out("Drive '%s' begins anew with commit %llu of %s; what was here is in %s/%s.\n",
+		  d->name, (unsigned long long)f->sequence, date, d->dir, aside);
+	if (report.n)
+		exits_out("The list above is also in the drive: lost+found*/report.txt.\n");
+	if (f->n_missing)
+		exits_out("%zu pieces are at no store: reading what is in them gives an I/O error.\n",
+			  f->n_missing);
+	return s->n_faults || f->n_missing ? FSCK_LEFT : FSCK_REPAIRED;
+}
+
 static int salvage(struct drive *d)
 {
 	_cleanup_recovery_ struct recovery *rec = NULL;
 	struct cache_params params;
-	char aside[ASIDE_MAX], date[UNITS_TEXT_MAX];
-	const struct recover_found *f;
+	char aside[ASIDE_MAX];
 	struct err why = { "" };
-	uint64_t lost = 0;
 	int r;
 
-	r = recovery_salvage(&d->config, d->keys, &rec, &lost, &why);
+	r = recovery_salvage(&d->config, d->keys, &rec, &why);
 	if (r == 0)
 		r = recovery_may_write(rec, &why);
 	if (r < 0) {
@@ -134,14 +155,7 @@ static int salvage(struct drive *d)
 		(void)exits_err(r, &why, "making the databases anew");
 		return FSCK_FAILED;
 	}
-	f = recovery_found(rec);
-	units_say_date(commit_info(f->commit)->time.s, date);
-	exits_out("Drive '%s' begins anew with commit %llu of %s; what was here is in %s/%s.\n",
-		  d->name, (unsigned long long)f->sequence, date, d->dir, aside);
-	if (lost || f->n_missing)
-		exits_out("%llu folders cannot be read, and %zu pieces are at no store: reading what is in them gives an I/O error.\n",
-			  (unsigned long long)lost, f->n_missing);
-	return lost || f->n_missing ? FSCK_LEFT : FSCK_REPAIRED;
+	return say_salvaged(d, rec, aside);
 }
 
 static int run(const struct cli *cli)
@@ -162,9 +176,12 @@ const struct cli_verb verb_fsck = {
 	.args = "",
 	.summary = "check the local drive directory of an unmounted drive",
 	.details = "--salvage is for a drive that cannot be opened or recovered any more: what is\n"
-		   "here is moved aside, and the newest commit that can be put together from the\n"
-		   "stores takes its place. Exit status: 0 clean, 1 all faults repaired, 4 faults left, 8 could not\n"
-		   "check, 16 usage error.",
+		   "here is moved aside, and the newest tree that can be put together from the\n"
+		   "stores takes its place: a lost folder is filled from its newest older version,\n"
+		   "or left empty, and content without a name goes to lost+found. What is not as\n"
+		   "it was is listed, and in lost+found/report.txt.\n"
+		   "Exit status: 0 clean, 1 all faults repaired, 4 faults left (--salvage: something\n"
+		   "is lost), 8 could not check, 16 usage error.",
 	.options = options,
 	.run = run,
 	.usage_exit = FSCK_USAGE,

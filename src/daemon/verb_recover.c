@@ -15,6 +15,7 @@
 #include "daemon/words_out.h"
 #include "dag/commit.h"
 #include "retrieve/recover.h"
+#include "retrieve/salvage.h"
 
 static const struct cli_option options[] = {
 	CLI_DRIVE,
@@ -27,7 +28,7 @@ static const struct cli_option options[] = {
 	CLI_PASSFILE,
 	CLI_EXTPASS,
 	{ "salvage", 0, false, NULL,
-	  "look at every piece: the newest commit that is left" },
+	  "put together from every piece what is left of a damaged drive" },
 	{ "before", 0, false, "N", "the newest commit below number N" },
 	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
 	CLI_END,
@@ -72,6 +73,19 @@ static void print_found(const struct recover_found *f, const char *name)
 		exits_out(", made on %.*s", (int)info->device.n,
 			  (const char *)info->device.p);
 	exits_out(".\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);
+}
+
+/* The drive is there, and not all of it is as it was. */
+static void print_report(const struct salvage *s)
+{
+	struct slice report = salvage_report(s);
+
+	if (!report.n)
+		return;
+	exits_out("%.*s", (int)report.n, (const char *)report.p);
+	if (s->n_faults)
+		(void)fprintf(stderr,
+			      "fildrive: warning: not all of the drive is as it was; the list is also in lost+found*/report.txt\n");
 }
 
 static int format(void *ctx, const struct cache_params *p, struct keys *keys,
@@ -130,7 +144,7 @@ static int recover(const struct cli *cli, struct config *c,
 			       .entropy = entropy,
 			       .format = format };
 	struct err why = { "" };
-	uint64_t limit = 0, lost = 0;
+	uint64_t limit = 0;
 	int r;
 
 	if (before && (units_number(before, &limit) < 0 || limit < 2))
@@ -143,7 +157,7 @@ static int recover(const struct cli *cli, struct config *c,
 	if (r < 0)
 		return exits_err(r, NULL, "the keys");
 	if (cli_flag(cli, "salvage"))
-		r = recovery_salvage(c, keys, &rec, &lost, &why);
+		r = recovery_salvage(c, keys, &rec, &why);
 	else
 		r = recovery_open(c, keys, limit, &rec, &why);
 	if (r < 0)
@@ -152,11 +166,6 @@ static int recover(const struct cli *cli, struct config *c,
 	if (r < 0)
 		return exits_err(r, &why, "recover");
 	print_warnings(recovery_found(rec), c);
-	if (lost)
-		(void)fprintf(stderr,
-			      "fildrive: warning: %" PRIu64
-			      " folders cannot be read\n",
-			      lost);
 	keep_settings(cli, commit_info(recovery_found(rec)->commit), c);
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)
@@ -167,6 +176,7 @@ static int recover(const struct cli *cli, struct config *c,
 	r = drive_create(&n, &why);
 	if (r < 0)
 		return exits_err(r, &why, "making the drive");
+	print_report(recovery_salvaged(rec));
 	print_found(recovery_found(rec), n.name);
 	return EXITS_OK;
 }

@@ -11,13 +11,19 @@ struct finder {
 	struct recover_found *f;
 	struct remote *r;
 	struct piece_cid heads[RECOVER_STORES_MAX]; /* newest, by store */
-	bool salvage; /* pieces are known from their trailers: a catalogue that
-			 cannot be read is no reason to give up */
+	bool salvage; /* pieces are known from their trailers: a catalogue or an
+			 inode table that cannot be read is no reason to give up */
 	struct err *err;
 };
 
 /* Newest sequences by store, and of all, into d->f. */
 must_check int finder_ask_heads(struct finder *d);
+
+/* The commit of f->head, which has to be f->sequence. */
+must_check int finder_commit(struct finder *d);
+
+/* What stands around f->commit: pieces, root, retained commits. */
+must_check int finder_complete(struct finder *d);
 
 /* Everything from f->head and f->sequence on. */
 must_check int finder_open(struct finder *d);

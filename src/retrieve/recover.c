@@ -142,7 +142,7 @@ static int check_commit(void *ctx, struct slice section)
 				  &c->ret);
 }
 
-static int open_commit(struct finder *d)
+int finder_commit(struct finder *d)
 {
 	struct recover_found *f = d->f;
 	struct commit_section c = { .d = d };
@@ -164,6 +164,7 @@ static int open_commit(struct finder *d)
 		return r;
 	}
 	f->commit = c.ret;
+	memcpy(f->commit_hash, commit_digest(f->commit), sizeof(f->commit_hash));
 	return 0;
 }
 
@@ -344,7 +345,7 @@ static int check_mountable(struct finder *d)
 	int r;
 
 	r = check_node(d, &info->root, "the root directory");
-	if (r == 0)
+	if (r == 0 && !d->salvage)
 		r = check_node(d, &info->inode_table, "the inode table");
 	return r;
 }
@@ -381,11 +382,16 @@ int finder_open(struct finder *d)
 {
 	int r;
 
-	r = open_commit(d);
-	if (r == 0)
-		verify_head(d);
-	if (r == 0)
-		r = list_pieces(d);
+	r = finder_commit(d);
+	return r < 0 ? r : finder_complete(d);
+}
+
+int finder_complete(struct finder *d)
+{
+	int r;
+
+	verify_head(d);
+	r = list_pieces(d);
 	if (r == 0)
 		r = check_mountable(d);
 	if (r == 0)
@@ -515,8 +521,8 @@ static int add_newest(const struct recover_found *f, struct ledger *l)
 		r = head_info_encode(&hi, &body);
 	if (r < 0)
 		return r;
-	return add_head(l, f->sequence, (uint64_t)info->time.s, f->trailer.piece,
-			commit_digest(f->commit), buf_slice(&body));
+	return add_head(l, f->sequence, (uint64_t)info->time.s,
+			f->trailer.piece, f->commit_hash, buf_slice(&body));
 }
 
 int recover_into(const struct recover_found *f, struct ledger *l,

@@ -87,6 +87,9 @@ struct recover_found {
 	uint64_t sequence;      /* of the commit that was found */
 	uint64_t newest;        /* newest sequence claimed at any store */
 	struct commit *commit;  /* commit_info(): time, device, root … */
+	uint8_t commit_hash[PIECE_DIGEST_SIZE]; /* of its record at the stores;
+						   salvage may have changed
+						   what `commit` says */
 	struct piece_cid head;  /* the piece that carries it */
 	uint64_t head_size;     /* bytes */
 	struct trailer trailer; /* of the head piece */

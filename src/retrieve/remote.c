@@ -214,6 +214,13 @@ static struct remote_piece *piece_find(const struct remote *r, uint64_t ordinal)
 								    NULL;
 }
 
+bool remote_has(const struct remote *r, uint64_t ordinal)
+{
+	const struct remote_piece *p = piece_find(r, ordinal);
+
+	return p && p->stores;
+}
+
 int remote_add(struct remote *r, uint64_t ordinal, const struct piece_cid *cid,
 	       enum piece_kind kind)
 {
@@ -315,6 +322,8 @@ int remote_trailer(struct remote *r, const struct piece_cid *cid, bool keep,
 			rc = piece_tail_parse(slice(tail, n), size, r->keys, ret);
 		if (rc == 0)
 			return keep_tail(r, cid, ret, keep ? &tail : NULL, n);
+		if (rc == -ENOMEM) /* says nothing of the piece */
+			return rc;
 		status = worse(status, rc);
 	}
 	return status;
@@ -347,8 +356,8 @@ int remote_section(struct remote *r, uint64_t ordinal, uint64_t off, uint32_t le
 		rc = get(r, i, &p->cid, off, bytes, len, reterr);
 		if (rc == 0)
 			rc = check(ctx, slice(bytes, len));
-		if (rc == 0)
-			return 0;
+		if (rc == 0 || rc == -ENOMEM)
+			return rc; /* that says nothing of the piece */
 		status = worse(status, rc);
 	}
 	return err_set(reterr, status, "piece %016" PRIx64 " %s", ordinal,

@@ -74,6 +74,9 @@ must_check int remote_add(struct remote *r, uint64_t ordinal,
 /* Ascending by ordinal; borrowed until the next remote_add(). */
 const struct remote_piece *remote_pieces(const struct remote *r, size_t *ret_n);
 
+/* Does any store list the piece with this ordinal? */
+bool remote_has(const struct remote *r, uint64_t ordinal);
+
 /*
  * The trailer of a piece, from any store that lists it; with `keep` its tail
  * stays for remote_body().  Adds the piece under the ordinal of the trailer.

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from cars import blocks
 from drive import CommandFailed
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
@@ -38,18 +39,101 @@ def test_recover_says_that_the_newest_commit_is_gone(cut_off):
     assert '--before 2' in failed.value.stderr
 
 
+def salvage(d, status):
+    done = d.run('fsck', '--drive', d.name, '--salvage', '--passfile',
+                 d.passfile, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def without_found(rows):
+    """But for lost+found, and for the root, which has got it."""
+    return {path: row for path, row in rows.items()
+            if path.split(b'/')[0] not in (b'lost+found', b'.', b'')}
+
+
+def same_but_found(want, mnt):
+    assert_same(without_found(want), without_found(picture(mnt)))
+
+
 def test_fsck_salvage_begins_anew_from_what_is_left(cut_off):
     d, first = cut_off
-    with pytest.raises(CommandFailed) as said:  # 1: all faults repaired
-        d.run('fsck', '--drive', d.name, '--salvage', '--passfile', d.passfile)
-    assert said.value.status == 1, said.value
-    assert 'commit 1 ' in said.value.stdout
+    said = salvage(d, 4)  # the second commit is lost: faults left
+    assert 'commit 1 stands in for 2' in said
+    assert 'begins anew with commit 1 ' in said
     d.mount()
-    assert_same(first, picture(d.mnt))
+    same_but_found(first, d.mnt)
+    report = read(os.path.join(d.mnt, 'lost+found', 'report.txt')).decode()
+    assert report and report in said
     assert os.path.exists(os.path.join(d.home, d.name, 'aside-1', 'drive.db'))
     write(os.path.join(d.mnt, 'goes on'), b'x')
     d.sync()
     assert d.status()['last_commit']['sequence'] > 2
+
+
+def damage(path, length):
+    """The newest commit record of a one-piece drive stands in front of the
+    trailer."""
+    found = blocks(path)
+    with open(path, 'r+b') as f:
+        f.seek(found[length].offset)
+        byte = f.read(1)[0]
+        f.seek(found[length].offset)
+        f.write(bytes([byte ^ 1]))
+
+
+def test_a_commit_record_that_is_damaged_is_made_anew(drives):
+    d = drives().init().mount()
+    make_of_everything(d.mnt, os.geteuid() == 0)
+    want = picture(d.mnt)
+    d.sync()
+    d.umount()
+    newest = max(map(lambda name: os.path.join(d.stores[0], name),
+                     pieces(d.stores[0])), key=os.path.getmtime)
+    damage(newest, -2)
+    said = salvage(d, 1)  # nothing is lost
+    assert 'the record of commit 1 is lost, and was made anew' in said
+    d.mount()
+    same_but_found(want, d.mnt)
+    want = picture(d.mnt)
+    d.sync()
+    d.umount()
+    assert 'is clean' in d.run('fsck', '--drive', d.name, '--passfile',
+                               d.passfile).stdout
+    shutil.rmtree(d.home)
+    back = drives.adopt(d.recovered()).mount()
+    assert_same(want, picture(back.mnt))
+
+
+def test_damaged_folders_are_salvaged_and_listed(drives):
+    d = drives().init().mount()
+    for folder in ('kept', 'hurt'):
+        os.mkdir(os.path.join(d.mnt, folder))
+        for i in range(40):
+            write(os.path.join(d.mnt, folder, f'file {i}'), b'%d' % i * 300)
+    d.sync()
+    old = pieces(d.stores[0])
+    write(os.path.join(d.mnt, 'hurt', 'later'), os.urandom(5000))
+    d.sync()
+    d.umount()
+    new = pieces(d.stores[0]) - old
+    path = os.path.join(d.stores[0], new.pop())
+    assert not new
+    # Of its nodes the first is the folder's, the next the root.
+    index = [b.size for b in blocks(path)]
+    damage(path, 2)
+    said = salvage(d, 4)
+    assert 'replaced  /hurt: ' in said, (said, index)
+    d.mount()
+    assert len(os.listdir(os.path.join(d.mnt, 'hurt'))) == 40
+    assert read(os.path.join(d.mnt, 'hurt', 'file 7')) == b'7' * 300
+    found = os.listdir(os.path.join(d.mnt, 'lost+found'))
+    assert len(found) == 2
+    found.remove('report.txt')
+    assert os.path.getsize(os.path.join(d.mnt, 'lost+found', found[0])) == 5000
+    d.umount()
+    assert 'is clean' in d.run('fsck', '--drive', d.name, '--passfile',
+                               d.passfile).stdout
 
 
 def test_pieces_alone_bring_a_drive_back_without_head_register(drives):

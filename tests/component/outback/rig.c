@@ -12,6 +12,7 @@
 
 #include "base/thread.h"
 #include "ledger/head_info.h"
+#include "retrieve/salvage.h"
 
 #define BLOCK (1u << 20)
 
@@ -266,11 +267,8 @@ int device_sync(struct device *d)
 
 /* ---- recover ---- */
 
-int device_find(struct device *d, struct rig *r, const char *name, size_t n_stores,
-		uint64_t before, struct recover_found **ret, struct err *e)
+void device_look(struct device *d, struct rig *r, const char *name, size_t n_stores)
 {
-	struct recover_params p = { .keys = r->keys, .before = before };
-
 	*d = (struct device){ .rig = r, .n_stores = n_stores, .copies = 1 };
 	text_copy(d->name, sizeof(d->name), name);
 	open_io(d);
@@ -280,6 +278,14 @@ int device_find(struct device *d, struct rig *r, const char *name, size_t n_stor
 
 		best_effort(provider_call(d->stores[i], &req)); /* away is a case */
 	}
+}
+
+int device_find(struct device *d, struct rig *r, const char *name, size_t n_stores,
+		uint64_t before, struct recover_found **ret, struct err *e)
+{
+	struct recover_params p = { .keys = r->keys, .before = before };
+
+	device_look(d, r, name, n_stores);
 	p.stores = d->stores;
 	p.n_stores = n_stores;
 	return recover_find(&p, ret, e);
@@ -290,17 +296,12 @@ void device_find_end(struct device *d)
 	device_close(d);
 }
 
-void device_recover(struct device *d, struct rig *r, const char *name,
-		    size_t n_stores, unsigned copies, uint64_t before)
+void device_fill(struct device *d, const struct recover_found *f, struct salvage *s)
 {
-	_cleanup_recover_found_ struct recover_found *f = NULL;
 	struct cache_params cp;
 	struct err e = { "" };
 
-	if (device_find(d, r, name, n_stores, before, &f, &e) < 0)
-		fail_msg("%s", e.text);
-	d->copies = copies;
-	if (ledger_format(d->io, r->keys, commit_convergence(f->commit),
+	if (ledger_format(d->io, d->rig->keys, commit_convergence(f->commit),
 			  commit_info(f->commit)->epoch, &e) < 0)
 		fail_msg("%s", e.text);
 	open_ledger(d);
@@ -309,7 +310,21 @@ void device_recover(struct device *d, struct rig *r, const char *name,
 	cp = cache_params(d);
 	if (recover_format(f, &cp, &e) < 0)
 		fail_msg("%s", e.text);
+	if (s && salvage_mend(s, &cp, &e) < 0)
+		fail_msg("%s", e.text);
 	open_rest(d);
+}
+
+void device_recover(struct device *d, struct rig *r, const char *name,
+		    size_t n_stores, unsigned copies, uint64_t before)
+{
+	_cleanup_recover_found_ struct recover_found *f = NULL;
+	struct err e = { "" };
+
+	if (device_find(d, r, name, n_stores, before, &f, &e) < 0)
+		fail_msg("%s", e.text);
+	d->copies = copies;
+	device_fill(d, f, NULL);
 }
 
 void device_snapshot(struct device *d, struct device *of, const struct snapshot *s)

@@ -89,6 +89,13 @@ int device_find(struct device *d, struct rig *r, const char *name, size_t n_stor
 		uint64_t before, struct recover_found **ret, struct err *e);
 void device_find_end(struct device *d);
 
+/* Nothing but the stores, opened; then a drive of what was found there (with
+ * `s`, if it is not NULL, mended) */
+struct salvage;
+void device_look(struct device *d, struct rig *r, const char *name,
+		 size_t n_stores);
+void device_fill(struct device *d, const struct recover_found *f, struct salvage *s);
+
 /* A cache of one snapshot, in the directory "snap", with the source of
  * `of`. */
 void device_snapshot(struct device *d, struct device *of, const struct snapshot *s);

@@ -397,7 +397,8 @@ static void salvage(struct rig *r, uint64_t sequence, uint64_t newest)
 	assert_int_equal(s.newest, newest);
 	assert_int_equal(s.n_lost_dirs, 0);
 	assert_int_equal(s.n_dirs, 2);
-	recover_found_free(s.found);
+	assert_int_equal(s.n_faults, 0);
+	salvage_fini(&s);
 	device_find_end(&b);
 }
 

@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+from golden import GOLDEN, listed, plain
 from trees import assert_same, picture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -182,6 +183,25 @@ def test_stock_decoders_read_the_opened_drive(written):
                FILDRIVE_DRIVE_STORE=':'.join(drive.stores),
                FILDRIVE_DRIVE_WORDS=drive.words)
     assert b'- stock decoders read a whole drive\n' in out
+
+
+@pytest.mark.parametrize('sequence', (1, 2, 3, 4))
+def test_the_golden_drive_is_as_it_was_written(sequence):
+    found = json.loads(node(
+        os.path.join(HERE, 'manifest.mjs'), '--words-file',
+        os.path.join(GOLDEN, 'words'),
+        *([] if sequence == 4 else ['--no-pieces', '--sequence',
+                                    str(sequence)]),
+        os.path.join(GOLDEN, 'store')))
+    want = {path: {key: value for key, value in row.items()
+                   if key not in ('ino', 'nlink', 'ctime_ns', 'leaves')}
+            for path, row in listed(sequence).items()}
+    assert_same(want, plain(as_picture(found)))
+    if sequence == 4:
+        assert found['blocks']['compressed'] >= 2
+        assert found['shapes']['sharded'] == 1
+        assert len(found['pieces']) == 5
+        assert found['history'] == ['4', '3', '2', '1']
 
 
 def test_one_of_two_stores_is_enough(drives):

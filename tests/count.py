@@ -3,9 +3,13 @@
 
 Prints `N passed, N failed, N skipped` and exits 1 if a case failed, 2 if one was
 skipped although it could have run (/dev/fuse is there, so nothing has to be),
-3 if nothing ran.  A TAP program counts as its cases (from testlog.junit.xml
-beside the log), every other test as one.  A program that crashes, times out or
-fails without naming a case is one failure on top of its cases.
+3 if nothing ran.  Above that line stands what each failed program said (meson
+shows no output of a TAP program, and its log may be on a machine out of reach)
+and why something was skipped.
+
+A TAP program counts as its cases (from testlog.junit.xml beside the log), every
+other test as one.  A program that crashes, times out or fails without naming a
+case is one failure on top of its cases.
 """
 import collections
 import json
@@ -14,6 +18,7 @@ import sys
 import xml.etree.ElementTree as et
 
 FUSE = '/dev/fuse'
+SHOWN = 150  # lines of a failed program's output
 
 
 def subtests(junit):
@@ -29,6 +34,26 @@ def subtests(junit):
     return cases
 
 
+def tell(row):
+    """What a program that failed said, without the cases that passed."""
+    print(f'== {row["name"]}: {row["result"]}, exit status '
+          f'{row.get("returncode")}, {row.get("duration", 0):.0f} s')
+    for stream in 'stdout', 'stderr':
+        said = [line for line in (row.get(stream) or '').splitlines()
+                if not line.startswith('ok ')]
+        if len(said) > SHOWN:
+            said[SHOWN // 2:-SHOWN // 2] = ['[...]']
+        for line in said:
+            print('  ', line)
+
+
+def reasons(row):
+    """The cases of a program that were skipped, and why."""
+    lines = (row.get('stdout') or '').splitlines()
+    said = [line for line in lines if '# SKIP' in line] or lines[-1:]
+    return [f'skipped: {row["name"]}: {line}' for line in said]
+
+
 def count(log):
     cases = subtests(log[:-len('json')] + 'junit.xml')
     total, skipped = collections.Counter(), []
@@ -40,22 +65,24 @@ def count(log):
             one['skipped'] += 1
         elif row['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL'):
             one['failed'] += not one['failed']
+            tell(row)
         elif not one:
             one['passed'] += 1
         if one['skipped']:
-            skipped.append(row['name'])
+            skipped += reasons(row)
         total += one
     return total, skipped
 
 
 def main():
+    sys.stdout.reconfigure(errors='backslashreplace')
     total, skipped = collections.Counter(), []
     for log in sys.argv[1:]:
         more, names = count(log)
         total += more
         skipped += names
     if skipped:
-        print('skipped cases in:', ', '.join(skipped))
+        print(*skipped, sep='\n')
     print(f'{total["passed"]} passed, {total["failed"]} failed, '
           f'{total["skipped"]} skipped')
     if total['failed']:

@@ -18,7 +18,10 @@ import time
 
 FUSE = '/dev/fuse'
 PASSPHRASE = 'correct horse battery staple'
-COMMAND_S = 120  # no command may take longer; a hang is a failure
+# Seconds after which what was waited for will not come any more: a command that
+# hangs, an event that is not seen.  Long, because a machine may be busy or its
+# disk slow, and because no case that passes waits for it.
+PATIENCE = 240
 
 
 class CommandFailed(AssertionError):
@@ -45,7 +48,7 @@ def mounts():
     return found
 
 
-def until(true, seconds=10.0, what='condition'):
+def until(true, seconds=PATIENCE, what='condition'):
     """Polls an outside event; a test that waits longer has failed."""
     end = time.monotonic() + seconds
     while not true():
@@ -104,7 +107,7 @@ class Drive:
         with tempfile.TemporaryFile('w+', dir=self.dir) as out, \
                 tempfile.TemporaryFile('w+', dir=self.dir) as err:
             done = subprocess.run(args, check=False, text=True, stdout=out,
-                                  stderr=err, input=stdin, timeout=COMMAND_S,
+                                  stderr=err, input=stdin, timeout=PATIENCE,
                                   env={**self.env(), **env}, cwd='/')
             out.seek(0)
             err.seek(0)
@@ -229,7 +232,7 @@ class Drive:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         # A dying process has no environment any more, but still its lock.
-        until(lambda: not any(map(alive, pids)), 30, 'the daemon is gone')
+        until(lambda: not any(map(alive, pids)), what='the daemon is gone')
         self.detach()
         return self
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from drive import PASSPHRASE, CommandFailed, binary, until
+from drive import PASSPHRASE, PATIENCE, CommandFailed, binary, until
 from syscalls import read, write
 
 USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
@@ -38,7 +38,7 @@ def on_terminal(d, *args, answers=(), **env):
     if pid == 0:
         os.chdir('/')
         os.execve(binary(), [binary(), *args], {**d.env(), **env})
-    shown, answers, end = '', list(answers), time.monotonic() + 60
+    shown, answers, end = '', list(answers), time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not select.select([fd], [], [], 1)[0]:
             continue
@@ -440,7 +440,7 @@ def test_in_the_foreground_the_log_is_on_stderr(drives):
         until(d.is_mounted, what='mounted')
         until(lambda: d.status()['mounted'], what='answers')
         p.terminate()
-        text = p.communicate(timeout=60)[1]
+        text = p.communicate(timeout=PATIENCE)[1]
     assert p.returncode == 0 and 'unmounted, all changes are on disk' in text
     assert not d.is_mounted()
 

@@ -12,6 +12,7 @@ import pytest
 import cars
 import crashwriter
 from conftest import LONG
+from drive import PATIENCE, until
 from syscalls import write
 from trees import assert_same, picture
 
@@ -32,6 +33,15 @@ def start_writers(d, logs, seed):
             [sys.executable, WRITER, folder, os.path.join(logs, f'{seed}.{w}'),
              f'{seed}.{w}'], stderr=subprocess.PIPE, text=True))
     return started
+
+
+def wait_for_steps(logs, seed):
+    """Each writer runs by now, whatever it takes to start one here."""
+    def run():
+        return all(os.path.exists(log) and os.path.getsize(log)
+                   for log in (os.path.join(logs, f'{seed}.{w}')
+                               for w in range(WRITERS)))
+    until(run, what='all writers write')
 
 
 def assert_one_instant(d, logs, seed):
@@ -89,14 +99,16 @@ def test_kill_9_under_writers_loses_nothing_acknowledged(
         d.run('config', '--drive', d.name, 'onboard_idle', '1ms')
         d.run('config', '--drive', d.name, 'onboard_age', '1s')
     d.mount()
-    steps, kept = 0, {}
-    for turn in range(500 if LONG else 8):
+    turn, steps, kept = 0, 0, {}
+    # A machine that is busy or syncs slowly takes more turns for the same.
+    while turn < (500 if LONG else 8) or steps < 300:
         name = f'{seed}-{turn}'
         writers = start_writers(d, native, name)
-        time.sleep(rand.uniform(0.05, 0.7))  # the time of the cut
+        wait_for_steps(native, name)
+        time.sleep(rand.uniform(0, 0.65))  # the time of the cut
         d.kill9()
         for w in writers:
-            w.communicate(timeout=60)
+            w.communicate(timeout=PATIENCE)
         d.mount()
         steps += assert_one_instant(d, native, name)
         for w in range(WRITERS):
@@ -108,7 +120,7 @@ def test_kill_9_under_writers_loses_nothing_acknowledged(
                     os.path.join(d.mnt, folder)) == tree
                 shutil.rmtree(os.path.join(d.mnt, folder))
             kept = {}
-    assert steps > 200, 'the writers hardly got anywhere'
+        turn += 1
     d.remount()
     for folder, tree in kept.items():
         assert crashwriter.picture(os.path.join(d.mnt, folder)) == tree, folder
@@ -165,7 +177,7 @@ def test_kill_9_while_onboarding_sends_everything_once(drives):
         waiting = d.start_sync()
         time.sleep(rand.uniform(0, 0.25))  # the time of the cut
         d.kill9()
-        waiting.communicate(timeout=60)
+        waiting.communicate(timeout=PATIENCE)
         d.mount()
     d.sync()
     assert_same(want, picture(d.mnt))
@@ -191,7 +203,7 @@ def test_kill_9_between_commits_of_two_stores_keeps_both_complete(drives):
         waiting = d.start_sync()
         time.sleep(rand.uniform(0, 0.15))  # the time of the cut
         d.kill9()
-        waiting.communicate(timeout=60)
+        waiting.communicate(timeout=PATIENCE)
         d.mount()
     d.sync()
     want = picture(d.mnt)
@@ -211,6 +223,6 @@ def test_a_killed_sync_command_leaves_the_daemon_at_work(drives):
     waiting = d.start_sync()
     time.sleep(0.02)
     waiting.send_signal(signal.SIGKILL)
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=PATIENCE)
     d.sync()
     assert d.status()['cache']['dirty_inodes'] == 0

@@ -15,7 +15,6 @@ from trees import assert_same, picture
 
 MIB = 1 << 20
 FOUND = 26  # exit status of a check that found errors
-REPAIRED = 60  # seconds
 
 
 def names(store):
@@ -106,7 +105,7 @@ def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
     want = picture(d.mnt)
     d.lose().recover().mount()
     until(lambda: [s['pieces'] for s in d.status()['stores']] ==
-          [len(names(s)) for s in d.stores], 20, 'both have been read back')
+          [len(names(s)) for s in d.stores], what='both have been read back')
     for name in (names(d.stores[0]) if damage is os.unlink else [piece]):
         damage(os.path.join(d.stores[0], name))
     assert_same(want, picture(d.mnt))
@@ -121,11 +120,11 @@ def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
                        for n in names(d.stores[1]))
         except FileNotFoundError:
             return False
-    until(repaired, REPAIRED, 'the damaged copy is whole again')
+    until(repaired, what='the damaged copy is whole again')
     until(lambda: d.run('verify', '--drive', d.name, '--all',
-                        check=False).returncode == 0, REPAIRED,
-          'verify is satisfied')
-    until(lambda: not d.status()['errors'], 10, 'no error is left')
+                        check=False).returncode == 0,
+          what='verify is satisfied')
+    until(lambda: not d.status()['errors'], what='no error is left')
     d.umount()
     back = drives.adopt(d.recovered(stores=d.stores[:1])).mount()
     assert_same(want, picture(back.mnt))
@@ -137,8 +136,8 @@ def test_a_piece_that_is_brought_back_counts_again(drives):
     os.rename(path, path + '.away')
     args = ('verify', '--drive', d.name, '--all')
     assert d.run(*args, check=False).returncode == FOUND
-    until(lambda: any('at no store' in e for e in d.status()['errors']), 20,
-          'status says it')
+    until(lambda: any('at no store' in e for e in d.status()['errors']),
+          what='status says it')
     # What cannot be repaired does not hold up what is new.
     write(os.path.join(d.mnt, 'new'), b'x' * 50000)
     d.sync()

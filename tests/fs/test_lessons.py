@@ -17,7 +17,7 @@ import time
 import pytest
 
 import cars
-from drive import CommandFailed, until
+from drive import PATIENCE, CommandFailed, until
 from syscalls import read, write
 from trees import assert_same, picture
 
@@ -35,13 +35,11 @@ def test_umount_does_not_wait_for_uploads_and_forgets_none(drives):
     os.rename(d.stores[0], d.stores[0] + '.away')
     write(at(d, 'f'), os.urandom(5 * MIB))
     waiting = d.start_sync()
-    until(lambda: d.status()['queued']['pieces'], 20, 'a piece is queued')
+    until(lambda: d.status()['queued']['pieces'], what='a piece is queued')
     write(at(d, 'g'), os.urandom(5 * MIB))  # dirty, in no piece yet
     want = picture(d.mnt)
-    began = time.monotonic()
-    d.umount()
-    assert time.monotonic() - began < 5, 'umount waited for the store'
-    assert waiting.wait(20) != 0, 'sync --wait said that all is stored'
+    d.umount()  # who waited for the store would do so for ever
+    assert waiting.wait(PATIENCE) != 0, 'sync --wait said that all is stored'
     d.mount()
     assert_same(want, picture(d.mnt))
     assert d.state(at(d, 'g')) == 'local'
@@ -63,8 +61,8 @@ def test_what_is_dirty_after_a_crash_leaves_by_itself(drives):
         pass  # nobody is there to hear of it
     d.mount()
     os.rename(d.stores[0] + '.away', d.stores[0])
-    until(lambda: d.state(at(d, 'f')) == 'stored', 30,
-          'what a crash left is sent without being asked for')
+    until(lambda: d.state(at(d, 'f')) == 'stored',
+          what='what a crash left is sent without being asked for')
 
 
 def test_a_failing_upload_is_tried_for_ever_and_said(drives):
@@ -73,13 +71,13 @@ def test_a_failing_upload_is_tried_for_ever_and_said(drives):
     write(at(d, 'f'), b'x' * 100000)
     waiting = d.start_sync()
     for _ in range(3):
-        until(lambda: any(d.stores[0] in e for e in d.status()['errors']), 20,
-              'it is said')
+        until(lambda: any(d.stores[0] in e for e in d.status()['errors']),
+              what='it is said')
         time.sleep(1)
         assert waiting.poll() is None and d.pids()
     os.rename(d.stores[0] + '.away', d.stores[0])
-    assert waiting.wait(60) == 0
-    until(lambda: not d.status()['errors'], 10, 'the error is over')
+    assert waiting.wait(PATIENCE) == 0
+    until(lambda: not d.status()['errors'], what='the error is over')
 
 
 # ---- absent is not zero ----
@@ -140,7 +138,7 @@ def away(drives):
     """A recovered drive with an absent file, a local one, and no store."""
     d = drives().init().mount()
     write(at(d, 'absent'), os.urandom(3 * MIB))
-    d.sync().lose().recover().set(fetch_timeout='4s').mount()
+    d.sync().lose().recover().set(fetch_timeout='8s').mount()
     assert os.listdir(d.mnt) == ['absent']
     os.stat(at(d, 'absent'))
     os.rename(d.stores[0], d.stores[0] + '.away')
@@ -151,18 +149,16 @@ def away(drives):
 def test_reading_what_no_store_gives_ends_and_harms_nothing_else(drives):
     d = away(drives)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        began = time.monotonic()
         parked = [pool.submit(read, at(d, 'absent')) for _ in range(4)]
         for i in range(20):  # the rest is usable meanwhile (I7)
             assert read(at(d, 'local')) == b'here' * 1000
             write(at(d, f'new{i}'), b'x')
             os.listdir(d.mnt)
-        assert time.monotonic() - began < 3
+        assert not any(p.done() for p in parked), 'it had to wait for them'
         for p in parked:
             with pytest.raises(OSError) as e:
-                p.result(timeout=60)
+                p.result(timeout=PATIENCE)
             assert e.value.errno == errno.EIO
-        assert time.monotonic() - began < 30
     assert d.status()['requests']['waiting'] == 0
     assert any(d.stores[0] in e for e in d.status()['errors'])
     os.rename(d.stores[0] + '.away', d.stores[0])
@@ -172,44 +168,41 @@ def test_reading_what_no_store_gives_ends_and_harms_nothing_else(drives):
             return len(read(at(d, 'absent'))) == 3 * MIB
         except OSError:
             return False
-    until(readable, 60, 'the store is back, and so is the file')
+    until(readable, what='the store is back, and so is the file')
 
 
 def test_a_parked_read_can_be_interrupted(drives):
     d = away(drives)
-    d.umount().set(fetch_timeout='5m')
+    d.umount().set(fetch_timeout='1h')
     os.rename(d.stores[0] + '.away', d.stores[0])
     d.mount()
     os.stat(at(d, 'absent'))
     os.rename(d.stores[0], d.stores[0] + '.away')
-    reader = subprocess.Popen(['cat', at(d, 'absent')],
-                              stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
-    until(lambda: d.status()['requests']['waiting'], 20, 'the read waits')
-    for number in signal.SIGINT, signal.SIGKILL:
-        began = time.monotonic()
+
+    def waiting():
+        return d.status()['requests']['waiting']
+    for i, number in enumerate((signal.SIGINT, signal.SIGTERM,
+                                signal.SIGKILL)):
+        # The kernel's own read-ahead goes on waiting, so each reads another
+        # chunk, to be counted.
+        before = waiting()
+        with open(at(d, 'absent'), 'rb', buffering=0) as f:
+            f.seek(i * MIB)
+            reader = subprocess.Popen(['cat'], stdin=f,
+                                      stdout=subprocess.DEVNULL)
+        until(lambda n=before: waiting() > n, what='the read waits')
         reader.send_signal(number)
-        reader.wait(20)
-        assert time.monotonic() - began < 5
-        reader = subprocess.Popen(['cat', at(d, 'absent')],
-                                  stdout=subprocess.DEVNULL)
-        time.sleep(0.3)
-    began = time.monotonic()
-    reader.kill()
-    reader.wait(20)
-    d.umount()
-    assert time.monotonic() - began < 10, 'umount hung behind a parked read'
+        assert reader.wait(PATIENCE) == -number
+    d.umount()  # does not hang behind what still waits
 
 
 def test_umount_does_not_hang_behind_a_store_that_is_away(drives):
     d = away(drives)
     write(at(d, 'f'), b'x')
     sync = d.start_sync()
-    time.sleep(0.5)
-    began = time.monotonic()
+    until(lambda: d.status()['queued']['pieces'], what='a piece is queued')
     d.umount()
-    assert time.monotonic() - began < 5
-    sync.communicate(timeout=20)
+    sync.communicate(timeout=PATIENCE)
 
 
 # ---- names ----
@@ -386,7 +379,7 @@ def test_an_old_copy_of_the_drive_directory_is_found_out(drives):
         write(at(d, 'h'), b'written on the old one')
         done = d.run('sync', '--drive', d.name, '--wait', check=False)
         assert done.returncode != 0, 'it published over a newer commit'
-        until(lambda: d.status()['errors'], 20, 'status says so')
+        until(lambda: d.status()['errors'], what='status says so')
         print(done.stderr, d.status()['errors'])
         assert d.status()['fenced']
         d.umount()

@@ -198,8 +198,8 @@ def test_what_fsync_acknowledged_survives_kill_9_again_and_again(drives):
         for t in threads:
             t.start()
         enough = sum(map(len, acknowledged)) + 25 + round_ % 5 * 10
-        until(lambda n=enough: sum(map(len, acknowledged)) >= n, 60,
-              'writes go on')
+        until(lambda n=enough: sum(map(len, acknowledged)) >= n,
+              what='writes go on')
         d.kill9()
         stop.set()
         for t in threads:

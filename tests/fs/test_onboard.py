@@ -82,7 +82,7 @@ def test_two_emptied_stores_are_filled_at_once_from_the_third(drives):
         return all(sorted(os.path.basename(p) for p in pieces(s)) == want
                    for s in d.stores)
 
-    until(filled, 30, 'the stores are not filled again')
+    until(filled, what='the stores are not filled again')
     outbox = os.path.join(d.home, d.name, 'outbox')
     until(lambda: not os.listdir(outbox), what='the outbox is not emptied')
 

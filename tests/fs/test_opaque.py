@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import cars
-from drive import alive, until
+from drive import PATIENCE, alive, until
 from syscalls import read, write
 
 NAMES = [b'TopSecretFolder', b'a-file-with-a-known-name.txt', b'KnownLinkName']
@@ -107,11 +107,10 @@ def test_a_killed_machine_shows_nothing(drives):
     assert assert_nothing_known(d.home, secrets) > 0
     d.mount()
     os.rename(d.stores[0], d.stores[0] + '.away')  # the outbox is full
-    subprocess.run(['true'], check=True)
     waiting = d.start_sync()
-    until(lambda: d.status()['queued']['pieces'], 20, 'a piece is queued')
+    until(lambda: d.status()['queued']['pieces'], what='a piece is queued')
     d.kill9()
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=PATIENCE)
     assert assert_nothing_known(d.home, secrets) > 3 << 20
 
 
@@ -137,7 +136,7 @@ def test_a_daemon_that_crashes_leaves_no_core(drives, native, number):
     # another process of the same user may not look into its memory.
     assert os.stat(f'/proc/{pid}/mem').st_uid == 0
     os.kill(pid, number)
-    until(lambda: not alive(pid), 30, 'the daemon is gone')
+    until(lambda: not alive(pid), what='the daemon is gone')
     for folder in '/', native, d.dir, d.home, d.mnt, '/tmp':
         if folder != d.mnt:
             assert not [n for n in os.listdir(folder)

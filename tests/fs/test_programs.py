@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from conftest import LONG
+from drive import PATIENCE
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
 
@@ -40,7 +41,7 @@ class Folder(str):
 def run(*args, cwd=None, **env):
     done = subprocess.run(args, check=False, text=True, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=300, env={**os.environ, **env})
+                          timeout=PATIENCE, env={**os.environ, **env})
     assert done.returncode == 0, f'{args}: {done.stdout[-3000:]}'
     return done.stdout
 
@@ -90,7 +91,7 @@ def test_sqlite_keeps_every_row_of_many_writers(there, journal):
 
     def writer(who):
         try:
-            db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             for i in range(40):
                 db.execute('BEGIN IMMEDIATE')
                 db.execute('INSERT INTO t VALUES(?, ?)', (who, i))

@@ -26,7 +26,7 @@ def test_an_old_drive_directory_is_found_out_at_the_mount(drives):
     shutil.rmtree(d.home)
     os.rename(old, d.home)
     d.mount()
-    until(lambda: fenced(d), 20, 'status says that the directory is old')
+    until(lambda: fenced(d), what='status says that the directory is old')
     assert read(os.path.join(d.mnt, 'f')) == b'first'
     write(os.path.join(d.mnt, 'local'), b'still works')
     d.umount()
@@ -45,7 +45,7 @@ def test_a_superseded_device_says_so_without_committing(drives):
     second.sync()
     second.umount()
     first.mount()
-    until(lambda: fenced(first), 20, 'status says who went on')
+    until(lambda: fenced(first), what='status says who went on')
 
 
 def test_a_device_that_went_on_alone_is_not_fenced(drives):

@@ -242,7 +242,7 @@ static void with_two_copies_nobody_notices_and_repair_follows(void **state)
 	free(want);
 
 	assert_int_equal(verify_all(&a), 3);
-	for (int i = 0; i < 200 && !store_is_sound(&a, r, "s0", n); i++)
+	for (int i = 0; i < 2000 && !store_is_sound(&a, r, "s0", n); i++)
 		wait_ms(50);
 	assert_true(store_is_sound(&a, r, "s0", n));
 	assert_int_equal(verify_all(&a), 0);
@@ -276,7 +276,7 @@ static void a_store_that_is_away_is_filled_up_when_it_returns(void **state)
 	ok(device_sync(&a));
 	want = tree_text(&a);
 	rename_store(r, "gone", "s1");
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 1200; i++) {
 		_cleanup_recover_found_ struct recover_found *f = NULL;
 		struct err e = { "" };
 

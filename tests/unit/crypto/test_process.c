@@ -10,9 +10,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/err.h"
-#include "base/thread.h"
 #include "crypto/harden.h"
 #include "crypto/secret.h"
 #include "crypto/selftest.h"
@@ -20,14 +20,14 @@
 static void the_self_test_passes_here_and_is_quick(void **state)
 {
 	struct err e = { "" };
-	uint64_t start;
+	clock_t start;
 
 	(void)state;
 	assert_int_equal(crypto_selftest(&e), 0); /* the first one warms up */
 	assert_string_equal(e.text, "");
-	start = monotonic_ms();
+	start = clock(); /* of this process: others may be busy */
 	assert_int_equal(crypto_selftest(NULL), 0);
-	assert_true(monotonic_ms() - start < 1000);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
 }
 
 static void a_hardened_process_leaves_no_core_and_cannot_be_read(void **state)

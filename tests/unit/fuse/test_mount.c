@@ -296,7 +296,7 @@ static void a_listing_is_complete_and_references_are_given_back(void **state)
 		(void)snprintf(name, sizeof(name), "f%03d", i);
 		assert_int_equal(unlink(at(f, name)), 0);
 	}
-	for (int i = 0; i < 500 && fake_n_refs(f->c) > 0; i++)
+	for (int i = 0; i < 6000 && fake_n_refs(f->c) > 0; i++)
 		(void)poll(NULL, 0, 10);
 	assert_int_equal(fake_n_refs(f->c), 0);
 }
@@ -529,7 +529,7 @@ static uint64_t absent_file(struct fixture *f, char *path, size_t max)
 
 static void wait_for_fetches(struct cache *c, unsigned n)
 {
-	for (int i = 0; i < 1000 && fake_n_fetches(c) < n; i++)
+	for (int i = 0; i < 12000 && fake_n_fetches(c) < n; i++)
 		(void)poll(NULL, 0, 5);
 	assert_int_equal(fake_n_fetches(c), n);
 }

@@ -84,10 +84,11 @@ static void stores_that_are_away_are_asked_again_until_the_deadline(void **state
 	ask_start(&a, w, SOURCE_READ, &w->loose[0], 0, LOOSE_SIZE, false);
 	assert_int_equal(ask_wait(&a), -EREMOTEIO);
 	ask_end(&a);
-	assert_in_range(monotonic_ms() - began, 200, 10000);
-	/* at once and after 250 ms; the third try would come too late */
-	assert_int_equal(calls(w, 0), 2);
-	assert_int_equal(calls(w, 1), 2);
+	assert_true(monotonic_ms() - began >= 200);
+	/* At once, then after 250, 500 and 1000 ms, or later on a busy machine;
+	   another try would come too late. */
+	assert_in_range(calls(w, 0), 2, 4);
+	assert_int_equal(calls(w, 1), calls(w, 0));
 	retrieve_stats(w->r, &s);
 	assert_int_equal(s.failed, 1);
 	assert_non_null(strstr(s.error, "away"));

@@ -32,7 +32,7 @@
 #define LOOSE_SIZE 900u
 #define FILE_SIZE  2500000u
 #define FILE_INO   77u
-#define GIVE_UP_MS 700u
+#define GIVE_UP_MS 3000u
 
 enum store_mood {
 	STORE_GOOD,

@@ -238,6 +238,16 @@ static int io_dir_file_size(struct io_file *f, uint64_t *ret)
 	return 0;
 }
 
+static int io_dir_file_allocated(struct io_file *f, uint64_t *ret)
+{
+	struct stat st;
+
+	if (fstat(file_fd(f), &st) < 0)
+		return -errno;
+	*ret = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
 static const struct io_ops io_dir_ops = {
 	.open = io_dir_open,
 	.unlink = io_dir_unlink,
@@ -257,6 +267,7 @@ static const struct io_file_ops io_dir_file_ops = {
 	.truncate = io_dir_file_truncate,
 	.allocate = io_dir_file_allocate,
 	.size = io_dir_file_size,
+	.allocated = io_dir_file_allocated,
 };
 
 void io_free(struct io *io)
@@ -304,6 +315,11 @@ int io_allocate(struct io_file *f, int mode, uint64_t off, uint64_t n)
 int io_size(struct io_file *f, uint64_t *ret)
 {
 	return f->ops->size(f, ret);
+}
+
+int io_allocated(struct io_file *f, uint64_t *ret)
+{
+	return f->ops->allocated(f, ret);
 }
 
 int io_unlink(struct io *io, const char *name)

@@ -56,6 +56,7 @@ struct io_file_ops {
 	int (*truncate)(struct io_file *f, uint64_t size);
 	int (*allocate)(struct io_file *f, int mode, uint64_t off, uint64_t n);
 	int (*size)(struct io_file *f, uint64_t *ret);
+	int (*allocated)(struct io_file *f, uint64_t *ret);
 };
 
 struct io {
@@ -92,6 +93,9 @@ must_check int io_truncate(struct io_file *f, uint64_t size);
  */
 must_check int io_allocate(struct io_file *f, int mode, uint64_t off, uint64_t n);
 must_check int io_size(struct io_file *f, uint64_t *ret);
+
+/* Bytes of the disk that the file holds: without its holes, with its room. */
+must_check int io_allocated(struct io_file *f, uint64_t *ret);
 
 must_check int io_unlink(struct io *io, const char *name);
 must_check int io_rename(struct io *io, const char *from, const char *to);

@@ -589,6 +589,23 @@ static int rec_size(struct io_file *f, uint64_t *ret)
 	return r;
 }
 
+static int rec_allocated(struct io_file *f, uint64_t *ret)
+{
+	struct recorder *rec = file_of(f)->rec;
+	struct memnode *node = file_of(f)->node;
+	uint64_t n;
+	int r;
+
+	lock_take(&rec->lock);
+	r = enter(rec, RECORDER_LOOK);
+	if (r == 0) {
+		n = align_up(node->size, MEMFS_BLOCK) / MEMFS_BLOCK;
+		*ret = (n - memnode_missing(node, 0, node->size)) * MEMFS_BLOCK;
+	}
+	lock_drop(&rec->lock);
+	return r;
+}
+
 static const struct io_ops rec_ops = {
 	.open = rec_open,
 	.unlink = rec_unlink,
@@ -608,6 +625,7 @@ static const struct io_file_ops rec_file_ops = {
 	.truncate = rec_truncate,
 	.allocate = rec_allocate,
 	.size = rec_size,
+	.allocated = rec_allocated,
 };
 
 size_t recorder_length(struct recorder *rec)

@@ -175,6 +175,32 @@ static void a_replaced_file_is_the_old_or_the_new_one(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void a_file_holds_what_is_allocated_and_not_its_holes(void **state)
+{
+	char dir[] = "/tmp/test-base-XXXXXX";
+	struct io_file *f = NULL;
+	struct io *io = NULL;
+	uint64_t n = 0;
+	int r;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(io_dir_new(dir, &io), 0);
+	assert_int_equal(io_open(io, "f", O_RDWR | O_CREAT, &f), 0);
+	assert_int_equal(io_truncate(f, 4u << 20), 0);
+	assert_int_equal(io_allocated(f, &n), 0);
+	assert_true(n <= 4096);
+	r = io_allocate(f, 0, 0, 1u << 20);
+	if (r == 0) { /* not every file system can */
+		assert_int_equal(io_allocated(f, &n), 0);
+		assert_true(n >= 1u << 20 && n < 2u << 20);
+	}
+	io_close(f);
+	assert_int_equal(io_unlink(io, "f"), 0);
+	io_free(io);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void symlinks_in_the_drive_directory_are_not_followed(void **state)
 {
 	char dir[] = "/tmp/fildrive-base-XXXXXX";
@@ -216,6 +242,7 @@ int main(void)
 		cmocka_unit_test(the_first_reason_is_kept),
 		cmocka_unit_test(lists_keep_order_through_splice_and_removal),
 		cmocka_unit_test(a_replaced_file_is_the_old_or_the_new_one),
+		cmocka_unit_test(a_file_holds_what_is_allocated_and_not_its_holes),
 		cmocka_unit_test(symlinks_in_the_drive_directory_are_not_followed),
 		cmocka_unit_test(drive_names_cannot_leave_the_folder),
 	};

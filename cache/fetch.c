@@ -447,8 +447,9 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 		lock_drop(&f->lock);
 		lock_take(&c->lock);
 		room = c->failed || space_has_room(c, w->miss.n);
+		/* full since after `now` was taken, it may be */
 		late = c->full_since_ms &&
-		       now - c->full_since_ms >= c->p.full_timeout_ms;
+		       monotonic_ms() - c->full_since_ms >= c->p.full_timeout_ms;
 		if (room)
 			c->credit_bytes += w->miss.n;
 		lock_drop(&c->lock);

@@ -277,9 +277,12 @@ static int open_inside(struct cache *c, struct err *reterr)
 
 int cache_open(const struct cache_params *p, struct cache **ret, struct err *reterr)
 {
-	struct cache *c = new_cache(p);
-	int r;
+	struct cache *c;
+	int r = cache_size_check(p->max_bytes, p->meta_floor_bytes, reterr);
 
+	if (r < 0)
+		return r;
+	c = new_cache(p);
 	if (!c)
 		return -ENOMEM;
 	r = open_db(c, false, &c->db, reterr);
@@ -292,6 +295,11 @@ int cache_open(const struct cache_params *p, struct cache **ret, struct err *ret
 		r = open_inside(c, reterr);
 	if (r == 0)
 		r = fetch_init(c);
+	if (r == 0) {
+		lock_take(&c->lock);
+		space_look(c);
+		lock_drop(&c->lock);
+	}
 	if (r == 0 && !p->read_only) {
 		r = commit_start(c);
 		if (r < 0)
@@ -324,6 +332,8 @@ int cache_close(struct cache *c)
 			op_changed(c);
 		}
 		r = commit_now(c, false);
+		while (r == 0 && seg_trim(c, true))
+			;
 	}
 	lock_drop(&c->lock);
 	db_rollback(c->db);

@@ -67,8 +67,10 @@ struct cache_params {
 	const struct secret *key; /* of drive.db; must outlive the cache */
 	const struct secret *segment_key; /* of data/; likewise; NULL: key */
 	uint8_t drive_id[16];
-	uint64_t max_bytes;          /* of slots and outbox; 0: no limit */
+	uint64_t max_bytes;          /* of the drive directory; 0: no limit */
 	uint64_t reserve_free_bytes; /* leave this much of the disk free */
+	uint64_t outbox_floor_bytes; /* kept for pieces, or a quarter if less */
+	uint64_t meta_floor_bytes; /* for drive.db; 0: CACHE_META_FLOOR (tests) */
 	unsigned commit_interval_ms; /* group commit at the latest; 5000 */
 	unsigned full_timeout_ms;    /* 30000: slow writers before ENOSPC */
 	unsigned segment_slots;      /* of new segments; 0: 16224 (64 MiB) */
@@ -78,6 +80,20 @@ struct cache_params {
 					 thread; may be NULL */
 	void *ctx;
 };
+
+/*
+ * What the accountant (space.c) keeps for drive.db and its WAL.  With a quarter
+ * for the outbox, and as much again for data as for both of them, four times as
+ * much is the least size of a cache.
+ */
+#define CACHE_META_FLOOR (64ull << 20) /* bytes */
+
+/*
+ * May max_bytes be this?  -EINVAL with a sentence.  cache_open() asks; who sets a
+ * size asks earlier.  meta_floor_bytes as in the parameters.
+ */
+must_check int cache_size_check(uint64_t bytes, uint64_t meta_floor_bytes,
+				struct err *reterr);
 
 /* The attributes of the root directory of a new drive. */
 struct cache_root {
@@ -107,7 +123,8 @@ must_check int cache_format_entry(const struct cache_params *p,
 /*
  * Open: replays the WAL, checks the version, rebuilds the slot map, reaps
  * orphans.  -EUCLEAN with a sentence when the directory is damaged beyond what
- * an open may repair by itself, -ENOTUNIQ if another process has it.
+ * an open may repair by itself, -ENOTUNIQ if another process has it, -EINVAL
+ * with a sentence for a max_bytes under the floors.
  */
 must_check int cache_open(const struct cache_params *p, struct cache **ret,
 			  struct err *reterr);
@@ -429,6 +446,8 @@ struct cache_stats {
 	uint64_t dirty_since_ms; /* monotonic clock; 0: all clean */
 	uint64_t used_bytes;     /* slots in use */
 	uint64_t clean_bytes;    /* of these, evictable */
+	uint64_t reserved_bytes; /* promised by fallocate, not written yet */
+	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */
 	uint64_t max_bytes;
 	uint64_t inodes;
 	uint64_t commits; /* group commits since open */
@@ -440,6 +459,12 @@ void cache_stats(struct cache *c, struct cache_stats *ret);
 /* Room that other parts of the drive directory (outbox) take, so that the one
  * accountant knows. */
 void cache_account_outbox(struct cache *c, uint64_t bytes);
+
+/*
+ * A quarter of what there is for pieces and data: as much the outbox should hold
+ * at most, and the accountant keeps for it up to outbox_floor_bytes.  Bytes.
+ */
+uint64_t cache_outbox_share(struct cache *c);
 
 /* Evict clean data until at most `target` bytes are used, or none is left. */
 must_check int cache_evict(struct cache *c, uint64_t target);

@@ -199,8 +199,12 @@ static void *committer(void *arg)
 			c->demand = false;
 			if (commit_now(c, false) < 0 && !c->failed)
 				c->first_change_ms = monotonic_ms();
+			/* behind the waiters' backs, a little each time */
+			(void)seg_trim(c, false); /* more is for later */
 			continue;
 		}
+		if (!c->failed && !c->committing && seg_trim(c, false))
+			continue;
 		if (c->changed && !c->failed && !c->committing) {
 			t = deadline(c);
 			best_effort(cond_wait_until(&c->cond, &c->lock, &t));

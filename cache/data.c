@@ -502,7 +502,7 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	d = cut(off, data);
 	r = prepare_edges(c, op, i, &d, v, &n);
 	unprepare(c, i, v, n);
-	keep = c->buf.n + BUFFER_SPARE;
+	keep = slots_kept(c);
 	r = op_end(c, r);
 	if (r < 0)
 		return r;

@@ -446,7 +446,7 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 			continue;
 		lock_drop(&f->lock);
 		lock_take(&c->lock);
-		room = c->failed || space_has_room(c, w->miss.n);
+		room = c->failed || space_has_room(c, SPACE_WRITE, w->miss.n);
 		/* full since after `now` was taken, it may be */
 		late = c->full_since_ms &&
 		       monotonic_ms() - c->full_since_ms >= c->p.full_timeout_ms;

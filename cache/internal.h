@@ -121,18 +121,24 @@ struct timespec now_real(void);
 struct segment {
 	uint32_t number;
 	uint32_t n_slots;
-	uint32_t n_free; /* refs == 0 */
+	uint32_t n_head; /* what head and marks take, in slots */
+	uint32_t n_bare; /* refs == SLOT_BARE */
+	uint32_t n_room; /* refs == SLOT_ROOM */
+	uint32_t n_old;  /* bare ones that the disk has room for nevertheless */
 	uint32_t cursor; /* where allocation goes on */
-	bool solid;      /* its free slots have room on the disk */
+	uint32_t filled; /* before it no slot is bare */
+	uint32_t swept;  /* before it no bare slot has room */
+	bool open;       /* allocation takes its slots */
 	bool unsynced;   /* written since its last fdatasync */
-	bool name_synced;
 	unsigned in_use; /* threads between seg_get and seg_put */
 	struct io_file *file;
-	uint16_t *refs; /* SLOT_HELD: allocated or waiting to be free */
-	struct list node;
+	uint16_t *refs; /* names of each slot, or one of SLOT_... */
 };
 
-#define SLOT_HELD 0xffff
+#define SLOT_BARE 0      /* free: a hole in the file */
+#define SLOT_MANY 0xfff0 /* as many names as a slot may have */
+#define SLOT_ROOM 0xfffe /* free, and the disk has room for it */
+#define SLOT_HELD 0xffff /* allocated, waiting to be free, or being punched */
 #define SEG_MAX   (1u << 20) /* segments: 64 TiB */
 
 /* A run of slots, as an extent row has it; seg 0: a hole. */
@@ -167,11 +173,19 @@ struct segs {
 	uint32_t n_v;
 	uint32_t next_number;
 	struct segment *cur;
-	uint64_t sgen;       /* of slots allocated now; lock: lock */
-	uint64_t used;       /* slots not free; lock: lock */
-	uint64_t waiting;    /* of these, dropped; free after a commit */
-	uint64_t solid_free; /* free slots of solid segments; lock: lock */
-	struct freed *open;  /* freed by the open transaction; c->lock */
+	uint64_t sgen;    /* of slots allocated now; lock: lock, as all below */
+	uint64_t used;    /* slots not free */
+	uint64_t waiting; /* of these, dropped; free after a commit */
+	/* what else the disk holds, in slots */
+	uint64_t room;      /* free slots with room, of all segments */
+	uint64_t open_room; /* of these, of open ones */
+	uint64_t old;       /* sum of n_old */
+	uint64_t head;      /* sum of n_head */
+	uint64_t limit;     /* what the disk is to hold at most */
+	uint32_t step;      /* given room at once; free ones are kept so many */
+	bool trimming;
+	bool no_punch;              /* the file system cannot */
+	struct freed *open;         /* freed by the open transaction; c->lock */
 	struct freed *first, *last; /* waiting for pins; c->lock */
 	struct list pins;           /* struct pin, oldest first; lock: lock */
 	bool need_syncdir;          /* lock: lock */
@@ -180,13 +194,15 @@ struct segs {
 must_check int seg_init(struct cache *c, struct err *reterr);
 void seg_fini(struct cache *c);
 
-/* The files, for slots.c.  All under c->segs.lock. */
+/* The files, for slots.c.  All under c->segs.lock but seg_file_punch(). */
 struct segment *seg_by_number(struct cache *c, uint32_t number); /* or NULL */
 must_check int seg_file_create(struct cache *c, struct segment **ret);
 void seg_file_remove(struct cache *c, struct segment *s);
-/* Room on the disk for all of it (what is there stays), or for a run no more. */
-must_check int seg_file_fill(struct segment *s);
+/* Room on the disk for n slots (what is there stays), or no more. */
+must_check int seg_file_fill(struct segment *s, uint32_t slot, uint32_t n);
 must_check int seg_file_punch(struct segment *s, uint32_t slot, uint32_t n);
+/* Slots' worth of disk that it holds, head and marks among them. */
+must_check int seg_file_held(struct segment *s, uint64_t *ret);
 
 /* Seal r->n blocks of text (4 KiB each, at text[i]) into the run. */
 must_check int seg_write(struct cache *c, const struct run *r,
@@ -226,6 +242,16 @@ void seg_committed(struct cache *c);
 void seg_release(struct cache *c);
 void seg_pin(struct cache *c, struct pin *p);
 void seg_unpin(struct cache *c, struct pin *p);
+
+/*
+ * Give the disk back what is free and more than is kept for the next writes: one
+ * batch, some milliseconds, for which it drops c->lock.  False: there is nothing
+ * to give.  `all` (the cache is being closed): keep what is promised alone, and
+ * leave what lies scattered to the next open.
+ */
+bool seg_trim(struct cache *c, bool all);
+/* Slots' worth of disk that data/ holds.  Under c->segs.lock. */
+uint64_t seg_held(const struct cache *c);
 
 /* ---- extents (extent.c) ---- */
 
@@ -341,11 +367,14 @@ struct cache {
 	uint64_t dirty_blocks; /* of these, not in the DAG */
 	uint64_t dirty_inodes; /* rows in dirty */
 	uint64_t dirty_since_ms;
+	uint64_t reserved; /* promised by fallocate: rows of HOLE_ROOM */
+	uint64_t claimed;  /* of these, being written just now */
 	uint64_t outbox_bytes;
 	uint64_t full_since_ms;
 	uint64_t credit_bytes; /* writers may write so much at once */
-	uint64_t disk_free, disk_total;
-	uint64_t disk_looked_ms;
+	uint64_t disk_bytes;   /* of the disk for data/ and outbox/; then */
+	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
+	uint64_t looked_ms;
 	uint64_t evict_ino, evict_block; /* where the next eviction goes on */
 
 	/* commit; lock: lock */
@@ -379,6 +408,18 @@ struct cache {
 	} readers[64]; /* sequential reads, by ino */
 };
 
+/* Slots that buffered blocks and fallocate's promises will take. */
+static inline uint64_t slots_promised(const struct cache *c)
+{
+	return c->buf.n + (c->reserved - MIN(c->reserved, c->claimed));
+}
+
+/* What an allocation leaves: the promised ones, and some for who may not fail. */
+static inline uint64_t slots_kept(const struct cache *c)
+{
+	return slots_promised(c) + BUFFER_SPARE;
+}
+
 static inline struct db_stmt *st(struct cache *c, int which)
 {
 	return c->st[which];
@@ -410,7 +451,13 @@ void commit_demand(struct cache *c);
 /* Room for n more bytes of a write: 0, -EINPROGRESS (op->miss), -ENOSPC. */
 must_check int space_ask(struct cache *c, struct cache_op *op, uint64_t ino,
 			 uint64_t n);
-bool space_has_room(struct cache *c, uint64_t n_bytes); /* after eviction */
+enum space_class {
+	SPACE_WRITE,
+	SPACE_FETCH /* leaves some for who writes */
+};
+bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes);
+/* Tell the slots how much the disk may hold. */
+void space_look(struct cache *c);
 must_check int evict_blocks(struct cache *c, uint64_t n_blocks);
 
 must_check int miss(struct cache_op *op, enum cache_miss_kind kind,

@@ -375,14 +375,14 @@ static int place_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
 {
 	_cleanup_runs_ struct runs runs = { 0 };
 	struct run hole = { .block = at, .n = n };
-	uint64_t keep_slots = c->buf.n + BUFFER_SPARE;
+	uint64_t keep_slots = slots_kept(c);
 	int r;
 
 	if (!data) {
 		r = runs_add(&runs, &hole);
 		return r < 0 ? r : name_gap(c, j, &runs, at, n);
 	}
-	if (!space_has_room(c, n * CACHE_BLOCK))
+	if (!space_has_room(c, SPACE_FETCH, n * CACHE_BLOCK))
 		return -ENOSPC;
 	lock_drop(&c->lock);
 	r = seal_blocks(c, at, j->bytes + (at * CACHE_BLOCK - j->req.off), n,

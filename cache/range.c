@@ -100,7 +100,7 @@ int cache_fallocate(struct cache *c, struct cache_op *op, uint64_t ino,
 	if (r < 0)
 		return r;
 	r = get_file(c, ino, &i);
-	if (r == 0 && !punch && !clear && !space_has_room(c, n))
+	if (r == 0 && !punch && !clear && !space_has_room(c, SPACE_WRITE, n))
 		r = -ENOSPC;
 	if (r == 0 && (punch || clear))
 		r = zero(c, op, i, off, off + n);

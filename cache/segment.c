@@ -60,8 +60,13 @@ static uint64_t marks_off(uint32_t slot)
 
 static uint64_t slots_off(const struct segment *s, uint32_t slot)
 {
-	return align_up(HEADER + (uint64_t)s->n_slots * AEAD_MARK_SIZE, CACHE_BLOCK) +
-	       (uint64_t)slot * CACHE_BLOCK;
+	return ((uint64_t)s->n_head + slot) * CACHE_BLOCK;
+}
+
+static void set_slots(struct segment *s, uint32_t n)
+{
+	s->n_slots = n;
+	s->n_head = (uint32_t)(align_up(marks_off(n), CACHE_BLOCK) / CACHE_BLOCK);
 }
 
 static void seg_name_of(uint32_t number, char ret[static 16])
@@ -119,6 +124,7 @@ static int write_header(struct cache *c, struct segment *s)
 static int read_header(struct cache *c, struct segment *s)
 {
 	uint8_t h[64];
+	uint32_t n_slots;
 	int64_t n = io_pread(s->file, h, sizeof(h), 0);
 
 	if (n < 0)
@@ -126,17 +132,18 @@ static int read_header(struct cache *c, struct segment *s)
 	if (n != sizeof(h) || memcmp(h, magic, 8) != 0 || get_le32(h + 8) != 1 ||
 	    get_le32(h + 12) != s->number || memcmp(h + 16, c->p.drive_id, 16) != 0)
 		return -EUCLEAN;
-	s->n_slots = get_le32(h + 32);
+	n_slots = get_le32(h + 32);
 	/* the header is not sealed: no more than we would make ourselves */
-	if (s->n_slots == 0 || s->n_slots > MAX(SEG_SLOTS, c->p.segment_slots))
+	if (n_slots == 0 || n_slots > MAX(SEG_SLOTS, c->p.segment_slots))
 		return -EUCLEAN;
+	set_slots(s, n_slots);
 	return 0;
 }
 
 static int make_refs(struct segment *s)
 {
 	s->refs = calloc(s->n_slots, sizeof(*s->refs));
-	s->n_free = s->n_slots;
+	s->n_bare = s->n_slots;
 	return s->refs ? 0 : -ENOMEM;
 }
 
@@ -183,8 +190,6 @@ static int load_one(struct cache *c, uint32_t number)
 	if (!s)
 		return -ENOMEM;
 	s->number = number;
-	s->name_synced = true;
-	list_init(&s->node);
 	seg_name_of(number, name);
 	r = io_open(c->p.io, name, c->p.read_only ? O_RDONLY : O_RDWR, &s->file);
 	if (r == 0)
@@ -193,6 +198,8 @@ static int load_one(struct cache *c, uint32_t number)
 		r = make_refs(s);
 	if (r == 0)
 		r = table_put(c, s);
+	if (r == 0)
+		c->segs.head += s->n_head;
 	if (r < 0)
 		seg_free(s);
 	if (r == -EUCLEAN) {
@@ -239,15 +246,29 @@ void seg_fini(struct cache *c)
 
 /* ---- files ---- */
 
-int seg_file_fill(struct segment *s)
+int seg_file_fill(struct segment *s, uint32_t slot, uint32_t n)
 {
-	return io_allocate(s->file, 0, 0, slots_off(s, s->n_slots));
+	int r = io_allocate(s->file, 0, slots_off(s, slot),
+			    (uint64_t)n * CACHE_BLOCK);
+
+	/* without it the disk's ENOSPC comes later: the best that is to be had */
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 int seg_file_punch(struct segment *s, uint32_t slot, uint32_t n)
 {
 	return io_allocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			   slots_off(s, slot), (uint64_t)n * CACHE_BLOCK);
+}
+
+int seg_file_held(struct segment *s, uint64_t *ret)
+{
+	uint64_t bytes = 0;
+	int r = io_allocated(s->file, &bytes);
+
+	if (r == 0)
+		*ret = bytes / CACHE_BLOCK;
+	return r;
 }
 
 int seg_file_create(struct cache *c, struct segment **ret)
@@ -259,8 +280,7 @@ int seg_file_create(struct cache *c, struct segment **ret)
 	if (!s)
 		return -ENOMEM;
 	s->number = c->segs.next_number;
-	s->n_slots = c->p.segment_slots ? c->p.segment_slots : SEG_SLOTS;
-	list_init(&s->node);
+	set_slots(s, c->p.segment_slots ? c->p.segment_slots : SEG_SLOTS);
 	seg_name_of(s->number, name);
 	r = make_refs(s);
 	if (r == 0)
@@ -269,9 +289,11 @@ int seg_file_create(struct cache *c, struct segment **ret)
 		seg_free(s);
 		return r;
 	}
-	r = seg_file_fill(s);
+	r = io_truncate(s->file, slots_off(s, s->n_slots));
+	if (r == 0) /* head and marks */
+		r = io_allocate(s->file, 0, 0, slots_off(s, 0));
 	if (r == -EOPNOTSUPP)
-		r = io_truncate(s->file, slots_off(s, s->n_slots));
+		r = 0;
 	if (r == 0)
 		r = write_header(c, s);
 	if (r == 0)
@@ -284,6 +306,7 @@ int seg_file_create(struct cache *c, struct segment **ret)
 		return r;
 	}
 	s->unsynced = true;
+	c->segs.head += s->n_head;
 	c->segs.need_syncdir = true;
 	*ret = s;
 	return 0;
@@ -295,6 +318,7 @@ void seg_file_remove(struct cache *c, struct segment *s)
 
 	seg_name_of(s->number, name);
 	c->segs.v[s->number] = NULL;
+	c->segs.head -= s->n_head;
 	seg_free(s);
 	/* an empty file that stays is found again at the next open */
 	best_effort(io_unlink(c->p.io, name));

@@ -1,11 +1,28 @@
 /*
  * slots.c - which slots of data/ are free, and who names the others
  *
- * The table of references is rebuilt from the rows at open.  A slot is free
- * (refs 0), held (SLOT_HELD: allocated and not named yet, or dropped and waiting
- * for its commit and for pins), or named by refs rows.
+ * The table of references is rebuilt from the rows at open.  A slot is
  *
- * What a commit drops waits for pins (struct freed), and is free then.
+ *   bare    free, and a hole in the file
+ *   room    free, and the disk has room for it
+ *   held    allocated and not named yet, or dropped and waiting for its commit
+ *           and for pins (struct freed), or being punched
+ *   named   by so many rows
+ *
+ *      fill            alloc            ref            unref
+ *   bare ───► room ───────────► held ───────► named ───────► held ──┐
+ *    ▲ punch   │ ▲                                      committed,  │
+ *    └─────────┘ └──────────────────── no pin is as old ◄───────────┘
+ *
+ * Only slots with room are allocated, so that sealing what was promised a slot
+ * does not fail for space.  Room is made in steps (space.c says how large), in
+ * segments that are open: one that is filled, and old ones of which a quarter is
+ * free.  The others' free slots are no good for long runs; they are punched, or
+ * used when the disk may hold no more.
+ *
+ * What the disk holds is counted, not guessed: seg_held().  Only at open it is
+ * not known which free slots have room; their number is (n_old), and they are
+ * swept by the same punching.
  */
 #include "cache/internal.h"
 
@@ -13,12 +30,66 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PUNCH_MIN 16 /* slots; smaller runs are left for reuse */
+#include "base/log.h"
+
+#define BATCH      64   /* runs punched at a time */
+#define BATCH_MAX  4096 /* slots of one of them */
+#define LONG_RUN   16   /* slots: worth a system call while closing */
+#define FIRST_STEP 1024 /* slots, before the accountant has looked */
 
 bool seg_fits(const struct segment *s, const struct run *r)
 {
 	return s && r->slot < s->n_slots && r->n <= s->n_slots - r->slot;
 }
+
+static uint32_t n_free(const struct segment *s)
+{
+	return s->n_bare + s->n_room;
+}
+
+/* n more (or fewer) slots of s are free and have room. */
+static void add_room(struct cache *c, struct segment *s, int64_t n)
+{
+	s->n_room = (uint32_t)(s->n_room + n);
+	c->segs.room += (uint64_t)n;
+	if (s->open)
+		c->segs.open_room += (uint64_t)n;
+}
+
+static void set_open(struct cache *c, struct segment *s, bool open)
+{
+	if (s->open == open)
+		return;
+	s->open = open;
+	s->cursor = 0;
+	c->segs.open_room += open ? s->n_room : -(uint64_t)s->n_room;
+}
+
+static void forget_old(struct cache *c, struct segment *s, uint32_t left)
+{
+	if (s->n_old > left) {
+		c->segs.old -= s->n_old - left;
+		s->n_old = left;
+	}
+}
+
+uint64_t seg_held(const struct cache *c)
+{
+	const struct segs *g = &c->segs;
+
+	return g->head + g->used + g->room + g->old;
+}
+
+static void remove_segment(struct cache *c, struct segment *s)
+{
+	forget_old(c, s, 0);
+	add_room(c, s, -(int64_t)s->n_room);
+	if (c->segs.cur == s)
+		c->segs.cur = NULL;
+	seg_file_remove(c, s);
+}
+
+/* ---- open ---- */
 
 int seg_name(struct cache *c, const struct run *r)
 {
@@ -33,88 +104,142 @@ int seg_name(struct cache *c, const struct run *r)
 	for (uint64_t k = 0; k < r->n; k++) {
 		uint16_t *ref = &s->refs[r->slot + k];
 
-		if (*ref == 0) {
-			s->n_free--;
+		if (*ref == SLOT_BARE) {
+			s->n_bare--;
 			c->segs.used++;
 		}
-		if (*ref < SLOT_HELD - 1)
+		if (*ref < SLOT_MANY)
 			(*ref)++;
 	}
 	return 0;
 }
 
-static void remove_segment(struct cache *c, struct segment *s)
-{
-	if (s->solid)
-		c->segs.solid_free -= s->n_free;
-	if (c->segs.cur == s)
-		c->segs.cur = NULL;
-	seg_file_remove(c, s);
-}
-
 int seg_scanned(struct cache *c)
 {
+	struct segs *g = &c->segs;
+	uint64_t held = 0, named;
+	int r = 0;
+
+	g->step = FIRST_STEP;
+	g->limit = UINT64_MAX;
 	if (c->p.read_only)
 		return 0;
+	lock_take(&g->lock);
+	for (uint32_t i = 0; i < g->n_v && r == 0; i++) {
+		struct segment *s = g->v[i];
+
+		if (s && n_free(s) == s->n_slots) {
+			remove_segment(c, s);
+		} else if (s) {
+			r = seg_file_held(s, &held);
+			named = s->n_head + (s->n_slots - s->n_bare);
+			if (r == 0 && held > named)
+				s->n_old = (uint32_t)MIN(held - named, s->n_bare);
+			g->old += s->n_old;
+		}
+	}
+	lock_drop(&g->lock);
+	return r;
+}
+
+/* ---- room ---- */
+
+/* Give the next bare slots of s room, up to `want`, with one call. */
+static int fill(struct cache *c, struct segment *s, uint32_t want)
+	REQUIRES(c->segs.lock)
+{
+	uint32_t at = s->filled, end, last, n = 0;
+	int r;
+
+	while (at < s->n_slots && s->refs[at] != SLOT_BARE)
+		at++;
+	/* not over held ones: they may be on their way to be holes */
+	for (end = last = at; end < s->n_slots && n < want; end++) {
+		if (s->refs[end] == SLOT_HELD)
+			break;
+		if (s->refs[end] != SLOT_BARE)
+			continue;
+		n++;
+		last = end;
+	}
+	if (n == 0)
+		return -ENOSPC;
+	r = seg_file_fill(s, at, last + 1 - at);
+	if (r < 0)
+		return r;
+	for (uint32_t k = at; k <= last; k++) {
+		if (s->refs[k] == SLOT_BARE)
+			s->refs[k] = SLOT_ROOM;
+	}
+	s->filled = last + 1;
+	s->n_bare -= n;
+	add_room(c, s, n);
+	forget_old(c, s, s->n_bare);
+	return 0;
+}
+
+/* Room in an open segment, an old one if a quarter of it is free, or a new one. */
+static int grow(struct cache *c) REQUIRES(c->segs.lock)
+{
+	struct segs *g = &c->segs;
+	struct segment *s = g->cur;
+	int r;
+
+	if (s && s->open && s->n_bare > 0 && fill(c, s, g->step) == 0)
+		return 0;
+	for (uint32_t i = 0; i < g->n_v; i++) {
+		s = g->v[i];
+		if (!s || (!s->open && n_free(s) < s->n_slots / 4))
+			continue;
+		if (!s->open && s->n_room > 0) {
+			set_open(c, s, true);
+			return 0;
+		}
+		if (s->n_bare > 0 && fill(c, s, g->step) == 0) {
+			set_open(c, s, true);
+			return 0;
+		}
+	}
+	r = seg_file_create(c, &s);
+	if (r < 0)
+		return r;
+	set_open(c, s, true);
+	r = fill(c, s, g->step);
+	if (r < 0)
+		remove_segment(c, s);
+	return r;
+}
+
+/* What is scattered about, the most of it first. */
+static bool gather(struct cache *c) REQUIRES(c->segs.lock)
+{
+	struct segment *best = NULL;
+
 	for (uint32_t i = 0; i < c->segs.n_v; i++) {
 		struct segment *s = c->segs.v[i];
 
-		if (s && s->n_free == s->n_slots)
-			remove_segment(c, s);
+		if (s && !s->open && s->n_room > (best ? best->n_room : 0))
+			best = s;
 	}
-	return 0;
-}
-
-/* ---- allocation ---- */
-
-/*
- * Give the free slots of s room on the disk.  The whole file: what is there
- * stays as it is.
- */
-static int make_solid(struct cache *c, struct segment *s)
-{
-	int r = seg_file_fill(s);
-
-	if (r < 0 && r != -EOPNOTSUPP)
-		return r;
-	s->solid = true;
-	s->cursor = 0;
-	c->segs.solid_free += s->n_free;
-	return 0;
-}
-
-static int new_segment(struct cache *c)
-{
-	struct segment *s;
-	int r = seg_file_create(c, &s);
-
-	if (r < 0)
-		return r;
-	s->solid = true;
-	c->segs.solid_free += s->n_free;
-	return 0;
-}
-
-/* One more segment with room, an old one if a quarter of it is free. */
-static int more_room(struct cache *c) REQUIRES(c->segs.lock)
-{
-	struct segment *s;
-
-	for (uint32_t i = 0; i < c->segs.n_v; i++) {
-		s = c->segs.v[i];
-		if (s && !s->solid && s->n_free >= s->n_slots / 4 &&
-		    make_solid(c, s) == 0)
-			return 0;
-	}
-	return new_segment(c);
+	if (best)
+		set_open(c, best, true);
+	return best;
 }
 
 static int make_room(struct cache *c, uint64_t n) REQUIRES(c->segs.lock)
 {
+	struct segs *g = &c->segs;
 	int r = 0;
 
-	while (r == 0 && c->segs.solid_free < n)
-		r = more_room(c);
+	while (r == 0 && g->open_room < n) {
+		bool may = seg_held(c) + g->step <= g->limit;
+
+		if (!may && gather(c))
+			continue;
+		r = grow(c);
+		if (r == -ENOSPC && gather(c)) /* others fill the disk, too */
+			r = 0;
+	}
 	return r;
 }
 
@@ -128,28 +253,31 @@ int seg_make_room(struct cache *c, uint64_t n)
 	return r;
 }
 
-/* The next free run of s at or behind its cursor, at most n slots. */
-static bool take_run(struct segment *s, uint32_t n, uint32_t *slot, uint32_t *ret_n)
+/* ---- allocation ---- */
+
+/* The next run of s with room at or behind its cursor, at most n slots. */
+static bool take_run(struct cache *c, struct segment *s, uint32_t n,
+		     uint32_t *slot, uint32_t *ret_n)
 {
 	uint32_t i = s->cursor, k;
 
-	while (i < s->n_slots && s->refs[i] != 0)
+	while (i < s->n_slots && s->refs[i] != SLOT_ROOM)
 		i++;
-	for (k = 0; k < n && i + k < s->n_slots && s->refs[i + k] == 0; k++)
+	for (k = 0; k < n && i + k < s->n_slots && s->refs[i + k] == SLOT_ROOM; k++)
 		s->refs[i + k] = SLOT_HELD;
 	s->cursor = i + k;
-	s->n_free -= k;
+	add_room(c, s, -(int64_t)k);
 	*slot = i;
 	*ret_n = k;
 	return k > 0;
 }
 
-static struct segment *next_solid(struct cache *c)
+static struct segment *next_open(struct cache *c)
 {
 	for (uint32_t i = 0; i < c->segs.n_v; i++) {
 		struct segment *s = c->segs.v[i];
 
-		if (s && s->solid && s->n_free > 0) {
+		if (s && s->open && s->n_room > 0) {
 			s->cursor = 0;
 			return s;
 		}
@@ -166,16 +294,15 @@ int seg_alloc(struct cache *c, uint32_t n, uint64_t keep, struct run *ret)
 	lock_take(&c->segs.lock);
 	r = make_room(c, n + keep);
 	while (r == 0) {
-		if (g->cur && take_run(g->cur, n, &slot, &got))
+		if (g->cur && take_run(c, g->cur, n, &slot, &got))
 			break;
-		if (g->cur && g->cur->n_free == 0)
-			g->cur->solid = false;
-		g->cur = next_solid(c);
+		if (g->cur && n_free(g->cur) == 0)
+			set_open(c, g->cur, false);
+		g->cur = next_open(c);
 		if (!g->cur)
 			r = -ENOSPC;
 	}
 	if (r == 0) {
-		g->solid_free -= got;
 		g->used += got;
 		ret->seg = g->cur->number;
 		ret->slot = slot;
@@ -191,13 +318,11 @@ static void give_back(struct cache *c, struct segment *s, uint32_t slot,
 {
 	for (uint32_t k = 0; k < n; k++) {
 		assert(s->refs[slot + k] == SLOT_HELD);
-		s->refs[slot + k] = 0;
+		s->refs[slot + k] = SLOT_ROOM;
 	}
-	s->n_free += n;
 	c->segs.sgen++; /* a slot is never sealed twice in one generation */
 	c->segs.used -= n;
-	if (s->solid)
-		c->segs.solid_free += n;
+	add_room(c, s, n);
 }
 
 void seg_discard(struct cache *c, const struct run *r)
@@ -216,7 +341,7 @@ bool seg_can_share(struct cache *c, const struct run *r)
 	if (!seg_fits(s, r))
 		return false;
 	for (uint64_t k = 0; k < r->n; k++) {
-		if (s->refs[r->slot + k] >= SLOT_HELD - 2)
+		if (s->refs[r->slot + k] >= SLOT_MANY)
 			return false;
 	}
 	return true;
@@ -232,7 +357,7 @@ void seg_ref(struct cache *c, const struct run *r)
 	for (uint64_t k = 0; k < r->n; k++) {
 		uint16_t *ref = &s->refs[r->slot + k];
 
-		assert(*ref != 0 && *ref != SLOT_HELD - 1);
+		assert(*ref != SLOT_BARE && *ref != SLOT_ROOM);
 		*ref = *ref == SLOT_HELD ? 1 : (uint16_t)(*ref + 1);
 	}
 	lock_drop(&c->segs.lock);
@@ -290,7 +415,7 @@ void seg_unref(struct cache *c, const struct run *r)
 			*ref = SLOT_HELD;
 			free_now = true;
 		} else if (ref) {
-			assert(*ref != 0 && *ref != SLOT_HELD);
+			assert(*ref != SLOT_BARE && *ref < SLOT_ROOM);
 			(*ref)--;
 		}
 		if (free_now && from == NO_SLOT)
@@ -302,6 +427,7 @@ void seg_unref(struct cache *c, const struct run *r)
 	}
 	lock_drop(&c->segs.lock);
 }
+
 /* ---- free ---- */
 
 void seg_pin(struct cache *c, struct pin *p)
@@ -343,14 +469,10 @@ static void release_run(struct cache *c, const struct freed_run *v)
 
 	give_back(c, s, v->slot, v->n);
 	c->segs.waiting -= v->n;
-	if (s->n_free == s->n_slots && s != c->segs.cur && s->in_use == 0 &&
-	    (!s->solid || c->segs.solid_free - s->n_free >= c->buf.n)) {
+	/* room that is promised stays */
+	if (n_free(s) == s->n_slots && s != c->segs.cur && s->in_use == 0 &&
+	    (!s->open || c->segs.open_room - s->n_room >= slots_promised(c)))
 		remove_segment(c, s);
-		return;
-	}
-	/* room that is promised to the buffer stays */
-	if (!s->solid && v->n >= PUNCH_MIN)
-		best_effort(seg_file_punch(s, v->slot, v->n));
 }
 
 void seg_release(struct cache *c)
@@ -372,4 +494,158 @@ void seg_release(struct cache *c)
 		free(f);
 	}
 	lock_drop(&c->segs.lock);
+}
+
+/* ---- giving the disk back ---- */
+
+struct punch {
+	struct segment *s;
+	uint32_t slot, n;
+	bool had_room;
+};
+
+struct batch {
+	struct punch v[BATCH];
+	size_t n;
+	uint64_t excess; /* slots with room that may go */
+};
+
+/* Nobody takes it until punched() has it. */
+static void add_punch(struct cache *c, struct batch *b, struct segment *s,
+		      uint32_t slot, uint32_t n) REQUIRES(c->segs.lock)
+{
+	bool had_room = s->refs[slot] == SLOT_ROOM;
+
+	if (had_room) {
+		add_room(c, s, -(int64_t)n);
+		b->excess -= MIN(n, b->excess);
+	} else {
+		s->n_bare -= n;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		s->refs[slot + k] = SLOT_HELD;
+	s->in_use++;
+	b->v[b->n++] = (struct punch){ s, slot, n, had_room };
+}
+
+/* Bare slots of which some have room since before the open. */
+static void sweep(struct cache *c, struct batch *b, struct segment *s)
+	REQUIRES(c->segs.lock)
+{
+	while (s->n_old > 0 && b->n < BATCH) {
+		uint32_t at = s->swept, n = 0;
+
+		while (at < s->n_slots && s->refs[at] != SLOT_BARE)
+			at++;
+		while (at + n < s->n_slots && n < BATCH_MAX &&
+		       s->refs[at + n] == SLOT_BARE)
+			n++;
+		s->swept = at + n;
+		if (n == 0)
+			forget_old(c, s, 0);
+		else
+			add_punch(c, b, s, at, n);
+	}
+}
+
+/* Runs with room, from the end: allocation begins in front. */
+static void trim(struct cache *c, struct batch *b, struct segment *s,
+		 uint32_t least) REQUIRES(c->segs.lock)
+{
+	uint32_t at = s->n_slots;
+
+	while (s->n_room > 0 && at > 0 && b->excess >= least && b->n < BATCH) {
+		uint32_t n = 0;
+
+		while (at > 0 && s->refs[at - 1] != SLOT_ROOM)
+			at--;
+		while (n < at && n < MIN(b->excess, BATCH_MAX) &&
+		       s->refs[at - 1 - n] == SLOT_ROOM)
+			n++;
+		at -= n;
+		if (n >= least)
+			add_punch(c, b, s, at, n);
+	}
+}
+
+static void collect(struct cache *c, struct batch *b, uint64_t keep, bool all)
+	REQUIRES(c->segs.lock)
+{
+	struct segs *g = &c->segs;
+	uint64_t most = keep + (all ? 0 : 2ull * g->step);
+	uint64_t least = keep + (all ? 0 : g->step);
+
+	if (g->no_punch || (g->old == 0 && !g->trimming && g->room <= most))
+		return;
+	for (uint32_t i = 0; i < g->n_v && g->old > 0 && b->n < BATCH; i++) {
+		if (g->v[i])
+			sweep(c, b, g->v[i]);
+	}
+	if (g->room > most)
+		g->trimming = true;
+	b->excess = g->trimming && g->room > least ? g->room - least : 0;
+	for (uint32_t i = 0; i < g->n_v && b->excess > 0; i++) {
+		if (g->v[i] && !g->v[i]->open)
+			trim(c, b, g->v[i], all ? LONG_RUN : 1);
+	}
+	/* what is promised has its room in open segments */
+	b->excess = g->trimming && g->open_room > least && b->n < BATCH ?
+			    MIN(g->open_room, g->room) - least :
+			    0;
+	for (uint32_t i = g->n_v; i-- > 0 && b->excess > 0;) {
+		if (g->v[i] && g->v[i]->open)
+			trim(c, b, g->v[i], all ? LONG_RUN : 1);
+	}
+	if (b->n == 0)
+		g->trimming = false;
+}
+
+static void punched(struct cache *c, const struct punch *p, int r, uint64_t keep)
+	REQUIRES(c->segs.lock)
+{
+	struct segment *s = p->s;
+
+	for (uint32_t k = 0; k < p->n; k++)
+		s->refs[p->slot + k] = SLOT_BARE;
+	s->n_bare += p->n;
+	s->filled = MIN(s->filled, p->slot);
+	if (r < 0 && p->had_room) { /* the disk still holds it */
+		s->n_old += p->n;
+		c->segs.old += p->n;
+	}
+	s->in_use--;
+	if (n_free(s) == s->n_slots && s->in_use == 0 && s != c->segs.cur &&
+	    (!s->open || c->segs.open_room - s->n_room >= keep))
+		remove_segment(c, s);
+}
+
+bool seg_trim(struct cache *c, bool all) NO_LOCK_CHECK
+{
+	uint64_t keep = all ? slots_promised(c) : slots_kept(c);
+	struct segs *g = &c->segs;
+	struct batch b = { .n = 0 };
+	int r[BATCH];
+
+	lock_take(&g->lock);
+	collect(c, &b, keep, all);
+	lock_drop(&g->lock);
+	if (b.n == 0)
+		return false;
+	lock_drop(&c->lock);
+	for (size_t k = 0; k < b.n; k++)
+		r[k] = seg_file_punch(b.v[k].s, b.v[k].slot, b.v[k].n);
+	lock_take(&c->lock);
+	lock_take(&g->lock);
+	for (size_t k = 0; k < b.n; k++) {
+		if (r[k] < 0 && !g->no_punch) {
+			g->no_punch = true;
+			if (r[k] != -EOPNOTSUPP)
+				log_warn("data: freed room cannot be given back "
+					 "to the disk: %s",
+					 err_str(r[k]));
+		}
+		punched(c, &b.v[k], r[k], keep);
+	}
+	lock_drop(&g->lock);
+	return true;
 }

@@ -1,9 +1,19 @@
 /*
  * space.c - the accountant: who may take room, and what goes to make some
  *
- * Room is counted in slots and bytes of the outbox against max_bytes, and against
- * the disk's free space less reserve_free_bytes and a floor for drive.db and its
- * WAL.  What only frees (unlink, truncate, commit) never asks.
+ * The limit is max_bytes, or what the disk has if that is less (its free space
+ * less reserve_free_bytes).  From it each class takes its part before the next:
+ *
+ *   metadata   drive.db and WAL; meta_floor_bytes at least, and a quarter of
+ *              max_bytes at most: what is more cannot be helped
+ *   outbox     outbox_floor_bytes at least (or a quarter, if that is less), more
+ *              if there is more in it
+ *   pins       slots that are dropped and wait for a commit or a snapshot
+ *   writers    dirty data, the write buffer, what fallocate has promised
+ *   fetched    clean data; a twentieth stays free for writers
+ *
+ * What only frees (unlink, truncate, commit) never asks.  data/ is counted as the
+ * disk has it: slots in use, free ones that have room, heads of segments.
  *
  * Over 90 % dirty, writers are paused, the longer the fuller (CACHE_MISS_ROOM,
  * parked by fetch.c); with no room at all they wait for full_timeout_ms and then
@@ -16,49 +26,111 @@
 
 #include "base/io.h"
 
-#define META_FLOOR   (64ull << 20) /* bytes of the disk for drive.db and WAL */
-#define LOOK_MS      500           /* how old the disk's free space may be */
+#define LOOK_MS      500 /* how old the disk's free space may be */
 #define PAUSE_MAX_MS 200
 #define SPARE_MS     10000 /* inodes used since are evicted last */
+#define STEP_MIN     (256ull << 10)
+#define STEP_MAX     (64ull << 20)
 
-static uint64_t slots_used(struct cache *c, uint64_t *ret_solid_free)
+static uint64_t meta_floor(const struct cache_params *p)
 {
-	uint64_t used;
+	return p->meta_floor_bytes ? p->meta_floor_bytes : CACHE_META_FLOOR;
+}
+
+int cache_size_check(uint64_t bytes, uint64_t meta_floor_bytes, struct err *reterr)
+{
+	uint64_t least =
+		4 * (meta_floor_bytes ? meta_floor_bytes : CACHE_META_FLOOR);
+
+	if (bytes == 0 || bytes >= least)
+		return 0;
+	return err_set(reterr, -EINVAL,
+		       "cache_size: at least %lluM (or 0: no limit)",
+		       (unsigned long long)(least >> 20));
+}
+
+/* ---- how much there is ---- */
+
+struct room {
+	uint64_t data; /* bytes that data/ may hold */
+	uint64_t used; /* bytes that it does, free slots that it keeps aside */
+	uint64_t pinned; /* of these, dropped and not free yet */
+	uint64_t left;
+};
+
+/* Under c->lock. */
+static uint64_t held_bytes(struct cache *c)
+{
+	uint64_t n;
 
 	lock_take(&c->segs.lock);
-	used = c->segs.used;
-	*ret_solid_free = c->segs.solid_free;
+	n = seg_held(c);
 	lock_drop(&c->segs.lock);
-	return used;
+	return n * CACHE_BLOCK;
+}
+
+static uint64_t db_pages(struct cache *c)
+{
+	struct db_stmt *s = st(c, STMT_page_count);
+	uint64_t n = db_step(s) > 0 ? db_col_u64(s, 0) : 0;
+
+	db_reset(s);
+	return n;
 }
 
 static void look_at_disk(struct cache *c)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = monotonic_ms(), disk_free, total, kept;
 
-	if (c->disk_looked_ms && now - c->disk_looked_ms < LOOK_MS)
+	if (c->looked_ms && now - c->looked_ms < LOOK_MS)
 		return;
-	c->disk_looked_ms = now;
+	c->looked_ms = now;
+	c->meta_bytes = db_pages(c) * CACHE_BLOCK + db_wal_size(c->db);
+	kept = c->p.reserve_free_bytes + meta_floor(&c->p);
 	/* a disk that does not tell is found out by its ENOSPC */
-	if (io_space(c->p.io, &c->disk_free, &c->disk_total) < 0)
-		c->disk_free = c->disk_total = UINT64_MAX / 2;
+	if (io_space(c->p.io, &disk_free, &total) < 0)
+		disk_free = UINT64_MAX / 2;
+	c->disk_bytes = held_bytes(c) + c->outbox_bytes +
+			(disk_free > kept ? disk_free - kept : 0);
 }
 
-/* Bytes that may still be taken: of the limit, and of the disk. */
-static uint64_t room(struct cache *c, uint64_t *ret_limit)
+/* Bytes for data/ and outbox/. */
+static uint64_t without_meta(struct cache *c)
 {
-	uint64_t solid, limit, taken, kept, free_bytes;
-	uint64_t used = slots_used(c, &solid);
+	uint64_t max = c->p.max_bytes, meta;
 
 	look_at_disk(c);
-	limit = c->p.max_bytes ? c->p.max_bytes : UINT64_MAX / 2;
-	kept = c->p.reserve_free_bytes + META_FLOOR;
-	free_bytes = c->disk_free > kept ? c->disk_free - kept : 0;
-	if (solid > c->buf.n) /* room on the disk that we hold already */
-		free_bytes += (solid - c->buf.n) * CACHE_BLOCK;
-	taken = (used + c->buf.n) * CACHE_BLOCK + c->outbox_bytes;
-	*ret_limit = MIN(limit, taken + free_bytes);
-	return *ret_limit > taken ? *ret_limit - taken : 0;
+	if (!max)
+		return c->disk_bytes;
+	meta = MAX(meta_floor(&c->p), MIN(c->meta_bytes, max / 4));
+	return MIN(max - meta, c->disk_bytes);
+}
+
+static struct room look(struct cache *c)
+{
+	uint64_t all = without_meta(c), step, outbox;
+	struct segs *g = &c->segs;
+	struct room m = { 0 };
+
+	outbox = MAX(MIN(c->p.outbox_floor_bytes, all / 4), c->outbox_bytes);
+	m.data = all > outbox ? all - outbox : 0;
+	/* what the disk is given in one step is more than what is asked for */
+	step = MIN(MAX(m.data / 64, STEP_MIN), STEP_MAX);
+	step = MIN(step, m.data / 8);
+	lock_take(&g->lock);
+	g->step = (uint32_t)MAX(step / CACHE_BLOCK, 1);
+	g->limit = m.data / CACHE_BLOCK;
+	m.pinned = g->waiting * CACHE_BLOCK;
+	m.used = (g->head + g->used + g->old + slots_promised(c)) * CACHE_BLOCK +
+		 2 * step;
+	lock_drop(&g->lock);
+	m.left = m.data > m.used ? m.data - m.used : 0;
+	return m;
+}
+
+void space_look(struct cache *c)
+{
+	(void)look(c); /* for what it tells the slots */
 }
 
 static uint64_t clean_blocks(const struct cache *c)
@@ -152,14 +224,24 @@ int evict_blocks(struct cache *c, uint64_t n_blocks)
 	return e.done > 0;
 }
 
+static uint64_t slots_used(struct cache *c)
+{
+	uint64_t n;
+
+	lock_take(&c->segs.lock);
+	n = c->segs.used;
+	lock_drop(&c->segs.lock);
+	return n;
+}
+
 int cache_evict(struct cache *c, uint64_t target)
 {
-	uint64_t solid, used;
+	uint64_t used;
 	int r = op_begin(c, OP_FREES);
 
 	if (r < 0)
 		return r;
-	used = slots_used(c, &solid);
+	used = slots_used(c);
 	if (used * CACHE_BLOCK > target)
 		r = evict_blocks(c, used - target / CACHE_BLOCK);
 	if (r > 0)
@@ -169,17 +251,20 @@ int cache_evict(struct cache *c, uint64_t target)
 
 /* ---- asking ---- */
 
-/* Evict ahead, so that the freed slots are there when they are needed. */
-static void evict_ahead(struct cache *c, uint64_t n, uint64_t left, uint64_t limit)
+/* What is left for writers alone. */
+static uint64_t margin(const struct room *m)
 {
-	uint64_t want = n + limit / 20, waiting;
+	return m->data / 20;
+}
 
-	lock_take(&c->segs.lock);
-	waiting = c->segs.waiting * CACHE_BLOCK;
-	lock_drop(&c->segs.lock);
-	if (left < want && waiting && c->changed)
+/* Evict ahead, so that the freed slots are there when they are needed. */
+static void evict_ahead(struct cache *c, uint64_t n, const struct room *m)
+{
+	uint64_t want = n + 2 * margin(m), left = m->left;
+
+	if (left < want && m->pinned && c->changed)
 		commit_demand(c);
-	left += waiting; /* evicted already */
+	left += m->pinned; /* evicted already */
 	if (left >= want || !clean_blocks(c))
 		return;
 	/* what cannot be evicted shows as a full cache */
@@ -187,19 +272,19 @@ static void evict_ahead(struct cache *c, uint64_t n, uint64_t left, uint64_t lim
 		commit_demand(c);
 }
 
-bool space_has_room(struct cache *c, uint64_t n_bytes)
+bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes)
 {
-	uint64_t limit, left = room(c, &limit);
+	struct room m = look(c);
 
-	evict_ahead(c, n_bytes, left, limit);
-	return left >= n_bytes;
+	evict_ahead(c, n_bytes, &m);
+	return m.left >= n_bytes + (who == SPACE_FETCH ? margin(&m) : 0);
 }
 
 /* How long a writer pauses: from 0 at 90 % dirty to the maximum at 100 %. */
-static uint64_t pause_ms(struct cache *c, uint64_t limit)
+static uint64_t pause_ms(struct cache *c, const struct room *m)
 {
-	uint64_t dirty = (c->dirty_blocks + c->buf.n) * CACHE_BLOCK;
-	uint64_t all = limit > c->outbox_bytes ? limit - c->outbox_bytes : 1;
+	uint64_t dirty = (c->dirty_blocks + slots_promised(c)) * CACHE_BLOCK;
+	uint64_t all = m->data > m->pinned ? m->data - m->pinned : 1;
 	uint64_t high = all - all / 10;
 
 	if (dirty <= high)
@@ -210,11 +295,11 @@ static uint64_t pause_ms(struct cache *c, uint64_t limit)
 
 int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 {
-	uint64_t limit, pause, left = room(c, &limit);
-	uint64_t now;
+	struct room m = look(c);
+	uint64_t now, pause;
 
-	evict_ahead(c, n, left, limit);
-	if (left < n) {
+	evict_ahead(c, n, &m);
+	if (m.left < n) {
 		now = monotonic_ms();
 		if (!c->full_since_ms)
 			c->full_since_ms = now;
@@ -226,7 +311,7 @@ int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 		return miss(op, CACHE_MISS_ROOM, ino, 0, n);
 	}
 	c->full_since_ms = 0;
-	pause = c->p.source ? pause_ms(c, limit) : 0;
+	pause = c->p.source ? pause_ms(c, &m) : 0;
 	if (pause == 0)
 		return 0;
 	if (c->credit_bytes >= n) {
@@ -245,14 +330,24 @@ void cache_account_outbox(struct cache *c, uint64_t bytes)
 	lock_drop(&c->lock);
 }
 
-int cache_statfs(struct cache *c, struct cache_statfs *ret)
+uint64_t cache_outbox_share(struct cache *c)
 {
-	uint64_t limit, left;
+	uint64_t n;
 
 	lock_take(&c->lock);
-	left = room(c, &limit) + clean_blocks(c) * CACHE_BLOCK;
-	ret->blocks = limit / CACHE_BLOCK;
-	ret->free = MIN(left, limit) / CACHE_BLOCK;
+	n = without_meta(c) / 4;
+	lock_drop(&c->lock);
+	return n;
+}
+
+int cache_statfs(struct cache *c, struct cache_statfs *ret)
+{
+	struct room m;
+
+	lock_take(&c->lock);
+	m = look(c);
+	ret->blocks = m.data / CACHE_BLOCK;
+	ret->free = MIN(m.left / CACHE_BLOCK + clean_blocks(c), ret->blocks);
 	/* There is no limit of ours; 2^32 more are what a person can picture. */
 	ret->files_free = UINT32_MAX;
 	ret->files = c->inodes.in_db + c->inodes.n_dirty + ret->files_free;
@@ -262,11 +357,10 @@ int cache_statfs(struct cache *c, struct cache_statfs *ret)
 
 void cache_stats(struct cache *c, struct cache_stats *ret)
 {
-	uint64_t solid;
-
 	memset(ret, 0, sizeof(*ret));
 	lock_take(&c->lock);
 	ret->dirty_bytes = (c->dirty_blocks + c->buf.n) * CACHE_BLOCK;
+	ret->reserved_bytes = c->reserved * CACHE_BLOCK;
 	ret->dirty_inodes = c->dirty_inodes;
 	list_foreach(p, &c->inodes.dirty) {
 		struct inode *i = container_of(p, struct inode, node);
@@ -276,7 +370,8 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	if (!ret->dirty_inodes && !ret->dirty_bytes)
 		c->dirty_since_ms = 0;
 	ret->dirty_since_ms = c->dirty_since_ms;
-	ret->used_bytes = slots_used(c, &solid) * CACHE_BLOCK;
+	ret->used_bytes = slots_used(c) * CACHE_BLOCK;
+	ret->disk_bytes = held_bytes(c);
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;
 	ret->max_bytes = c->p.max_bytes;
 	ret->inodes = c->inodes.in_db;

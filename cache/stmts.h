@@ -26,6 +26,7 @@
 /* clang-format off */
 #define STMTS(STMT) \
  STMT(state_get, "SELECT k, v FROM state") \
+ STMT(page_count, "SELECT page_count FROM pragma_page_count()") \
  STMT(state_put, "INSERT OR REPLACE INTO state VALUES (?1, ?2)") \
  STMT(inode_get, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \
  STMT(inode_put, "INSERT OR REPLACE INTO inode (" INODE_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, " \

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cache/cache.h"
 #include "daemon/units.h"
 
 enum kind {
@@ -158,9 +159,11 @@ static int parse_value(struct config *c, const struct key *k, const char *s,
 	if (v < k->min || v > k->max)
 		return err_set(reterr, -EINVAL, "%s: %.64s is out of its range",
 			       k->name, s);
-	if (k->off == FIELD(cache_size) && v && v < CONFIG_CACHE_MIN)
-		return err_set(reterr, -EINVAL,
-			       "cache_size: at least 256M (or 0: no limit)");
+	if (k->off == FIELD(cache_size)) {
+		r = cache_size_check(v, 0, reterr);
+		if (r < 0)
+			return r;
+	}
 	*field(c, k) = v;
 	return 0;
 }

@@ -36,7 +36,6 @@ struct err;
 #define CONFIG_STORES_MAX 16
 #define CONFIG_URL_MAX    512 /* bytes, with NUL */
 #define CONFIG_FILE       "config"
-#define CONFIG_CACHE_MIN  (256ull << 20) /* bytes; floors of the accountant */
 
 enum config_compress {
 	CONFIG_COMPRESS_NODES, /* directories and inner nodes */
@@ -49,7 +48,7 @@ struct config {
 	uint64_t n_stores;
 	char stores[CONFIG_STORES_MAX][CONFIG_URL_MAX];
 	uint64_t copies;
-	uint64_t cache_size;      /* bytes; 0: as much as the disk has */
+	uint64_t cache_size; /* bytes; 0: as much as the disk has; cache_size_check() */
 	uint64_t reserve_free;    /* bytes of the disk left to others */
 	uint64_t commit_interval; /* ms */
 	uint64_t full_timeout; /* ms until a write to a full cache gets ENOSPC */

@@ -229,6 +229,7 @@ void drive_cache_params(const struct drive *d, struct cache_params *ret)
 		.segment_key = keys_secret(d->keys, KEYS_SEGMENT),
 		.max_bytes = d->config.cache_size,
 		.reserve_free_bytes = d->config.reserve_free,
+		.outbox_floor_bytes = 2 * DRIVE_PIECE_TARGET,
 		.commit_interval_ms = (unsigned)d->config.commit_interval,
 		.full_timeout_ms = (unsigned)d->config.full_timeout,
 	};

@@ -34,6 +34,9 @@ struct slot_cost;
 #define DRIVE_KEYS_FILE "keys"
 #define DRIVE_LOCK_FILE "lock"
 
+/* Bytes of a data piece; less where the cache is small (engine.c). */
+#define DRIVE_PIECE_TARGET (256ull << 20)
+
 struct drive {
 	char *name;
 	char *dir;

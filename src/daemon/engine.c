@@ -27,6 +27,8 @@
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
 
+#define OUTBOX_MAX     (2ull << 30) /* bytes of pieces on their way */
+#define PIECE_LEAST    (1ull << 20) /* bytes that a piece is not cut below */
 #define SYNC_TICK_MS   50
 #define PROGRESS_TICKS 10 /* of a sync; each asks the ledger */
 
@@ -220,11 +222,15 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 		.max_age_ms = (unsigned)c->onboard_age,
 		.dirty_bytes = c->onboard_bytes,
 	};
+	uint64_t share = cache_outbox_share(cache);
 	struct onboard *o = NULL;
 	int r;
 
 	if (read_only)
 		return 0;
+	/* two pieces fit in what is kept for them */
+	p.piece_target = MIN(DRIVE_PIECE_TARGET, MAX(share / 2, PIECE_LEAST));
+	p.outbox_max = MIN(OUTBOX_MAX, MAX(share, 2 * PIECE_LEAST));
 	if (gethostname(e->device, sizeof(e->device)) < 0)
 		text_copy(e->device, sizeof(e->device), "unnamed");
 	e->device[sizeof(e->device) - 1] = '\0';

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "cache/cache.h"
 #include "daemon/units.h"
 
 #define AT(f) offsetof(struct mountopt, f)
@@ -76,7 +77,7 @@ static int with_value(struct mountopt *m, const char *word, size_t n_name,
 			       "mount option cache_size=%.64s: not a size such as 20G",
 			       value);
 	m->has_cache_size = true;
-	return 0;
+	return cache_size_check(m->cache_size, 0, reterr);
 }
 
 static int one(struct mountopt *m, const char *word, struct err *reterr)

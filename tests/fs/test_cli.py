@@ -493,6 +493,7 @@ def test_config_shows_and_sets(drives):
     fails(CONFIG, lambda: config('--remove', 'store', 'dir://' + more))
     fails(CONFIG, lambda: config('copies', '0'), 'copies')
     fails(CONFIG, lambda: config('cache_size', '1M'), '256M')
+    fails(USAGE, lambda: d.mount('cache_size=1M'), 'cache_size: at least 256M')
     fails(USAGE, lambda: config('copy'), "'copy'")
     d.mount()
 

@@ -9,6 +9,7 @@ static void params(struct drive *d)
 				      .key = d->key,
 				      .commit_interval_ms = 3600000,
 				      .full_timeout_ms = 50,
+				      .meta_floor_bytes = 1u << 20,
 				      .segment_slots = 128 };
 	memcpy(d->p.drive_id, "0123456789abcdef", 16);
 }
@@ -68,6 +69,7 @@ void drive_cut(struct drive *d, const struct recorder_cut *cut, struct drive *re
 	params(ret);
 	ret->p.source = d->p.source;
 	ret->p.max_bytes = d->p.max_bytes;
+	ret->p.segment_slots = d->p.segment_slots;
 	drive_open(ret);
 }
 

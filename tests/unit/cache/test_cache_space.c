@@ -1,0 +1,507 @@
+/* test_cache_space.c - properties of the accountant, one sentence at a time */
+#include "fakedag.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <time.h>
+
+#define MIB  (1u << 20)
+#define PART 65536u /* bytes of one write */
+
+static uint8_t a[MIB], b[MIB];
+
+struct world {
+	struct drive d;
+	struct fakedag *f;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	drive_new(&w->d);
+	w->f = fakedag_new();
+	w->d.p.source = fakedag_source(w->f);
+	pattern(a, MIB, 0, 1);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	drive_free(&w->d);
+	fakedag_free(w->f);
+	free(w);
+	return 0;
+}
+
+static struct cache_stats stats(struct drive *d)
+{
+	struct cache_stats s;
+
+	cache_stats(d->c, &s);
+	return s;
+}
+
+static uint64_t bytes_free(struct drive *d)
+{
+	struct cache_statfs st;
+
+	assert_int_equal(cache_statfs(d->c, &st), 0);
+	assert_true(st.free <= st.blocks);
+	return st.free * CACHE_BLOCK;
+}
+
+/* One write; waits where it is told to.  How often: *waits, if not NULL. */
+static int put_slowly(struct drive *d, uint64_t ino, uint64_t off, size_t n,
+		      unsigned *waits)
+{
+	struct cache_op op = { 0 };
+	int r;
+
+	while ((r = cache_write(d->c, &op, ino, off, slice(a, n), 0)) ==
+	       -EINPROGRESS) {
+		/* or for the rest of a block that was evicted */
+		if (waits)
+			*waits += op.miss.kind == CACHE_MISS_ROOM;
+		r = fetch_wait(d, &op, 0);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* Parts of `ino` until there is no room: the bytes that went in. */
+static uint64_t fill_up(struct drive *d, uint64_t ino, unsigned *waits)
+{
+	uint64_t off = 0;
+	int r;
+
+	while ((r = put_slowly(d, ino, off, PART, waits)) == 0)
+		off += PART;
+	assert_int_equal(r, -ENOSPC);
+	return off;
+}
+
+struct sum {
+	struct drive *d;
+	uint64_t bytes;
+};
+
+static int add_file(void *ctx, const char *name)
+{
+	struct sum *s = ctx;
+	struct io_file *f = NULL;
+	char path[64];
+	uint64_t n = 0;
+
+	(void)snprintf(path, sizeof(path), "data/%.32s", name);
+	/* removed meanwhile by the committer */
+	if (io_open(recorder_io(s->d->rec), path, O_RDONLY, &f) < 0)
+		return 0;
+	assert_int_equal(io_allocated(f, &n), 0);
+	io_close(f);
+	s->bytes += n;
+	return 0;
+}
+
+/* What du says of data/. */
+static uint64_t du(struct drive *d)
+{
+	struct sum s = { .d = d };
+
+	assert_int_equal(io_list(recorder_io(d->rec), "data", add_file, &s), 0);
+	return s.bytes;
+}
+
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = 2000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* The committer gives the disk back behind our back. */
+static void until_du(struct drive *d, uint64_t most)
+{
+	for (int k = 0; k < 5000 && du(d) > most; k++)
+		nap();
+	assert_true(du(d) <= most);
+}
+
+static void a_cache_under_the_floors_is_refused_with_a_sentence(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct err e = { 0 }, real = { 0 };
+
+	d->p.max_bytes = 4 * MIB - 1;
+	assert_int_equal(cache_open(&d->p, &d->c, &e), -EINVAL);
+	assert_string_equal(e.text, "cache_size: at least 4M (or 0: no limit)");
+	d->p.max_bytes = 4 * MIB;
+	drive_open(d);
+	/* the floor of a real drive */
+	assert_int_equal(cache_size_check((256u << 20) - 1, 0, &real), -EINVAL);
+	assert_string_equal(real.text, "cache_size: at least 256M (or 0: no limit)");
+	assert_int_equal(cache_size_check(256u << 20, 0, &real), 0);
+	assert_int_equal(cache_size_check(0, 0, &real), 0);
+}
+
+static void writers_leave_the_floors_of_metadata_and_outbox(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, n, free_before;
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.outbox_floor_bytes = 3 * MIB;
+	drive_open(d);
+	free_before = bytes_free(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	n = fill_up(d, ino, NULL);
+	assert_true(du(d) <= (16 - 1 - 3) * MIB);
+	assert_true(n >= 10 * MIB && n <= free_before);
+	/* the outbox fills what was kept for it, and takes nothing */
+	cache_account_outbox(d->c, 3 * MIB);
+	assert_int_equal(put_slowly(d, ino, 0, 1, NULL), 0);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_true(du(d) + 3 * MIB + MIB <= 16 * MIB);
+}
+
+static void an_outbox_over_its_floor_takes_from_writers_not_from_metadata(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t before, after;
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.outbox_floor_bytes = 2 * MIB;
+	drive_open(d);
+	before = bytes_free(d);
+	cache_account_outbox(d->c, 2 * MIB);
+	assert_int_equal(bytes_free(d), before);
+	cache_account_outbox(d->c, 7 * MIB);
+	after = bytes_free(d);
+	assert_true(after <= before - 4 * MIB && after >= before - 6 * MIB);
+	cache_account_outbox(d->c, 0);
+	assert_int_equal(bytes_free(d), before);
+}
+
+static void a_small_cache_keeps_a_quarter_for_the_outbox(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+
+	d->p.max_bytes = 9 * MIB;
+	d->p.outbox_floor_bytes = 512 * (uint64_t)MIB;
+	drive_open(d);
+	assert_int_equal(cache_outbox_share(d->c), 2 * MIB);
+	assert_true(bytes_free(d) >= 5 * MIB && bytes_free(d) <= 6 * MIB);
+}
+
+static void metadata_counts_up_to_a_quarter_of_the_cache(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	char name[200];
+	uint64_t before;
+
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+	before = bytes_free(d);
+	for (int k = 0; k < 20000; k++) {
+		(void)snprintf(name, sizeof(name), "%0150d", k);
+		forget(d, mk(d, 1, name, S_IFREG | 0644));
+	}
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_true(recorder_size(d->rec, "drive.db") > 6 * MIB);
+	drive_again(d);
+	assert_true(bytes_free(d) <= before - 2 * MIB);
+	assert_true(bytes_free(d) >= before - 4 * MIB);
+	(void)fill_up(d, mk(d, 1, "f", S_IFREG | 0644), NULL);
+}
+
+static void what_a_snapshot_pins_is_taken_from_writers_until_it_ends(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_snap *s = NULL;
+	uint64_t ino;
+	int r = 0, n;
+
+	d->p.max_bytes = 8 * MIB;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	for (int k = 0; k < 4; k++)
+		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	/* over and over the same: only what the snapshot has cannot go */
+	for (n = 0; n < 40 && r == 0; n++) {
+		r = put_slowly(d, ino, (uint64_t)(n % 4) * MIB, MIB, NULL);
+		if (r == 0)
+			assert_int_equal(cache_sync(d->c), 0);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_true(n < 5);
+	assert_true(stats(d).used_bytes <= 7 * MIB);
+	cache_snap_close(s);
+	for (n = 0; n < 8; n++) {
+		assert_int_equal(
+			put_slowly(d, ino, (uint64_t)(n % 4) * MIB, MIB, NULL), 0);
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+}
+
+static void read_all(struct drive *d, uint64_t ino, size_t n)
+{
+	struct cache_op op = { 0 };
+	size_t got = 0;
+	int r;
+
+	while ((r = cache_read(d->c, &op, ino, 0, b, n, &got)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(got, n);
+	assert_memory_equal(a, b, n);
+}
+
+static void a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	uint64_t clean[8], ino;
+	char name[16];
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.full_timeout_ms = 5000;
+	drive_open(d);
+	for (int k = 0; k < 8; k++) {
+		(void)snprintf(name, sizeof(name), "c%d", k);
+		clean[k] = mk(d, 1, name, S_IFREG | 0644);
+		assert_int_equal(put_slowly(d, clean[k], 0, MIB, NULL), 0);
+	}
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	ino = mk(d, 1, "dirty", S_IFREG | 0644);
+	for (unsigned k = 0; k < 11; k++)
+		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+	/* more than there is room for: some is streamed */
+	for (int k = 0; k < 8; k++)
+		read_all(d, clean[k], MIB);
+	assert_true(stats(d).dirty_bytes >= 11 * MIB);
+	assert_true(stats(d).clean_bytes < 4 * MIB);
+	/* at once, without a commit to evict by */
+	assert_int_equal(cache_write(d->c, &op, ino, 11 * MIB, slice(a, PART), 0),
+			 0);
+	assert_true(du(d) <= 15 * MIB);
+}
+
+static void writers_are_slowed_long_before_they_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	unsigned waits = 0, early;
+	uint64_t ino, off = 0;
+
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	while (waits == 0) {
+		assert_int_equal(put_slowly(d, ino, off, PART, &waits), 0);
+		off += PART;
+	}
+	early = waits;
+	assert_true(off >= 12 * MIB); /* not below the mark */
+	/* the pause ends by itself, and writes go in */
+	assert_int_equal(put_slowly(d, ino, off, PART, &waits), 0);
+	assert_true(waits > early);
+	assert_true(bytes_free(d) > 0);
+	(void)fill_up(d, mk(d, 1, "g", S_IFREG | 0644), NULL);
+}
+
+static void what_frees_works_when_the_disk_is_full(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, f, n = 0;
+	int r;
+
+	d->p.source = NULL;
+	drive_open(d);
+	f = mk(d, 1, "f", S_IFREG | 0644);
+	put(d, f, 0, a, MIB);
+	ino = mk(d, 1, "g", S_IFREG | 0644);
+	/* others fill the disk to the last block, whatever the accountant saw */
+	recorder_limit(d->rec, recorder_used(d->rec) + 4096);
+	while ((r = try_put(d, ino, n, a, PART)) == 0)
+		n += PART;
+	assert_true(r == -ENOSPC || r == -EINPROGRESS);
+	cut_to(d, f, 5000);
+	assert_int_equal(cache_sync(d->c), 0);
+	rm(d, 1, "g");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_false(stats(d).failed);
+	assert_int_equal(get(d, f, 0, b, MIB), 5000);
+	assert_memory_equal(a, b, 5000);
+}
+
+static void the_disk_never_holds_more_than_the_cache_size(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino[24] = { 0 }, seed = 7, off, n, most = 0;
+	char name[16];
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.full_timeout_ms = 10000;
+	drive_open(d);
+	for (int k = 0; k < 600; k++) {
+		unsigned i;
+
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		i = (unsigned)(seed >> 33) % 24;
+		(void)snprintf(name, sizeof(name), "f%u", i);
+		if (ino[i] && (seed >> 20) % 16 == 0) {
+			rm(d, 1, name);
+			forget(d, ino[i]);
+			ino[i] = 0;
+			continue;
+		}
+		if (!ino[i])
+			ino[i] = mk(d, 1, name, S_IFREG | 0644);
+		off = (seed >> 40) % 200 * 4096;
+		n = (seed >> 50) % 2 ? 4096 * (1 + (seed >> 55) % 7) : 400000;
+		assert_int_equal(put_slowly(d, ino[i], off, n, NULL), 0);
+		if (k % 7 == 0)
+			assert_int_equal(cache_sync(d->c), 0);
+		if (stats(d).dirty_bytes > 9 * MIB)
+			onboard(d, w->f, NULL, NULL);
+		most = MAX(most, du(d));
+		assert_true(du(d) <= 15 * MIB);
+	}
+	assert_true(most > 12 * MIB); /* it was put to the test */
+	/* and the account is what the disk says */
+	for (int k = 0; k < 1000 && stats(d).disk_bytes != du(d); k++)
+		nap();
+	assert_int_equal(stats(d).disk_bytes, du(d));
+}
+
+static void freed_room_goes_back_to_the_disk_without_being_asked(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, step;
+
+	d->p.max_bytes = 32 * MIB;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	for (unsigned k = 0; k < 16; k++)
+		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_true(du(d) >= 16 * MIB);
+	step = 31 * MIB / 64;
+	/* every second block: no run is longer than one */
+	for (uint64_t k = 0; k < 16 * MIB / 4096; k += 2) {
+		struct cache_op op = { 0 };
+
+		assert_int_equal(cache_fallocate(d->c, &op, ino,
+						 FALLOC_FL_PUNCH_HOLE |
+							 FALLOC_FL_KEEP_SIZE,
+						 k * 4096, 4096),
+				 0);
+	}
+	assert_int_equal(cache_sync(d->c), 0);
+	until_du(d, 8 * MIB + 2 * step + 3 * MIB / 4);
+	rm(d, 1, "f");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	until_du(d, 3 * step);
+}
+
+static void room_that_a_kill_leaves_behind_is_found_and_given_back(void **state)
+{
+	struct world *w = *state;
+	struct recorder_cut cut = { .lose = RECORDER_NOTHING };
+	struct drive *d = &w->d, again;
+	uint64_t ino, keep;
+
+	d->p.max_bytes = 64 * MIB;
+	d->p.segment_slots = 4096;
+	drive_open(d);
+	keep = mk(d, 1, "keep", S_IFREG | 0644);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	for (unsigned k = 0; k < 16; k++) {
+		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+		put(d, keep, (uint64_t)k * PART, a, PART);
+	}
+	assert_int_equal(cache_sync(d->c), 0);
+	cut_to(d, ino, 0);
+	cut.at = recorder_length(d->rec);
+	assert_int_equal(cache_sync(d->c), 0);
+	cut.at = recorder_length(d->rec);
+	drive_cut(d, &cut, &again);
+	assert_true(stats(&again).disk_bytes >= du(&again));
+	until_du(&again, 4 * MIB);
+	for (int k = 0; k < 1000 && stats(&again).disk_bytes != du(&again); k++)
+		nap();
+	assert_int_equal(stats(&again).disk_bytes, du(&again));
+	assert_int_equal(get(&again, keep, 0, b, PART), PART);
+	assert_memory_equal(a, b, PART);
+	drive_free(&again);
+}
+
+static void a_disk_that_cannot_punch_is_used_all_the_same(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino;
+
+	d->p.max_bytes = 8 * MIB;
+	drive_open(d);
+	recorder_fail(d->rec, RECORDER_ALLOCATE, 0, EOPNOTSUPP, true);
+	for (int k = 0; k < 6; k++) {
+		ino = mk(d, 1, "f", S_IFREG | 0644);
+		for (unsigned m = 0; m < 4; m++)
+			assert_int_equal(put_slowly(d, ino, (uint64_t)m * MIB,
+						    MIB, NULL),
+					 0);
+		assert_int_equal(cache_sync(d->c), 0);
+		rm(d, 1, "f");
+		forget(d, ino);
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+	assert_true(du(d) <= 7 * MIB);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_cache_under_the_floors_is_refused_with_a_sentence),
+		T(writers_leave_the_floors_of_metadata_and_outbox),
+		T(an_outbox_over_its_floor_takes_from_writers_not_from_metadata),
+		T(a_small_cache_keeps_a_quarter_for_the_outbox),
+		T(metadata_counts_up_to_a_quarter_of_the_cache),
+		T(what_a_snapshot_pins_is_taken_from_writers_until_it_ends),
+		T(a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room),
+		T(writers_are_slowed_long_before_they_are_refused),
+		T(what_frees_works_when_the_disk_is_full),
+		T(the_disk_never_holds_more_than_the_cache_size),
+		T(freed_room_goes_back_to_the_disk_without_being_asked),
+		T(room_that_a_kill_leaves_behind_is_found_and_given_back),
+		T(a_disk_that_cannot_punch_is_used_all_the_same),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

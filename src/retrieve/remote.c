@@ -289,7 +289,7 @@ static int keep_tail(struct remote *r, const struct piece_cid *cid,
 	if (rc < 0)
 		return rc;
 	p = piece_find(r, t->piece);
-	assert(p); /* remote_add() found or made it */
+	assert(p);         /* remote_add() found or made it */
 	p->kind = t->kind; /* of the two who said it, it knows */
 	if (tail && !p->tail) {
 		p->tail = steal(tail);

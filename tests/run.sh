@@ -92,13 +92,14 @@ command -v npm >/dev/null 2>&1 || sets="$sets node"
 if [ -n "$deps" ]; then
 	# shellcheck disable=SC2086 # a list of sets
 	deps_install $sets || exit 1
-	lock=tests/interop/package-lock.json
-	if ! cmp -s "$lock" tests/interop/node_modules/.installed; then
-		echo "installing the Node packages of the tests"
-		(cd tests/interop && npm ci --no-audit --no-fund --silent &&
+	for lock in tests/*/package-lock.json; do
+		packages=${lock%/*}
+		cmp -s "$lock" "$packages/node_modules/.installed" && continue
+		echo "installing the Node packages of $packages"
+		(cd "$packages" && npm ci --no-audit --no-fund --silent &&
 			cp package-lock.json node_modules/.installed) ||
-			die "npm ci failed in tests/interop/: is the network there?"
-	fi
+			die "npm ci failed in $packages/: is the network there?"
+	done
 fi
 
 set -- --werror

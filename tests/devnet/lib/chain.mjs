@@ -9,7 +9,7 @@
  * The state of past epochs is kept as journals, HISTORY of them, for those who
  * ask about them and for endpoints that lag.
  */
-import { encodePacked, getAddress, keccak256, parseTransaction,
+import { getAddress, keccak256, parseTransaction,
 	serializeTransaction } from 'viem/utils';
 
 import { Revert, ZERO } from './contract.mjs';
@@ -104,8 +104,8 @@ export class Chain {
 	}
 
 	addBlock() {
-		const hash = keccak256(encodePacked(['string', 'uint256', 'uint256'],
-			['block', BigInt(this.chainId), this.head]));
+		const word = (n) => BigInt(n).toString(16).padStart(64, '0');
+		const hash = keccak256(`0x${word(this.chainId)}${word(this.head)}`);
 		this.blocks.set(this.head, { hash, timestamp: BigInt(this.now()),
 			txs: [], gasUsed: 0n });
 	}

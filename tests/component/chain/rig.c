@@ -1,0 +1,111 @@
+#include "tests/component/chain/rig.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "net/retry.h"
+
+static void server_start(struct rig *g, const char *const *argv)
+{
+	posix_spawn_file_actions_t a;
+	int in[2], out[2], r;
+	char line[32];
+	size_t at = 0;
+
+	r = pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) |
+	    posix_spawn_file_actions_init(&a) |
+	    posix_spawn_file_actions_adddup2(&a, in[0], 0) |
+	    posix_spawn_file_actions_adddup2(&a, out[1], 1);
+	assert(r == 0);
+	r = posix_spawnp(&g->server, argv[0], &a, NULL,
+			 (char *const *)(uintptr_t)argv, environ);
+	assert(r == 0);
+	r = posix_spawn_file_actions_destroy(&a) | close(in[0]) | close(out[1]);
+	assert(r == 0);
+	g->to = in[1];
+	g->from = out[0];
+	while (at + 1 < sizeof(line) && read(g->from, line + at, 1) == 1 &&
+	       line[at] != '\n')
+		at++;
+	line[at] = '\0';
+	g->port = (int)strtol(line, NULL, 10);
+	assert(g->port > 0);
+}
+
+void rig_open(struct rig *g, const char *const *argv)
+{
+	struct http_params p = { .per_host = 0 };
+	int r;
+
+	*g = (struct rig){ .to = -1 };
+	server_start(g, argv);
+	r = loop_new(&g->loop);
+	assert(r == 0);
+	r = work_new(g->loop, 1, &g->work);
+	assert(r == 0);
+	p.loop = g->loop;
+	p.work = g->work;
+	r = http_new(&p, &g->http);
+	assert(r == 0);
+	r = loop_start(g->loop);
+	assert(r == 0);
+}
+
+void rig_close(struct rig *g)
+{
+	pid_t gone;
+	int r;
+
+	work_free(g->work);
+	loop_stop(g->loop);
+	http_free(g->http);
+	loop_free(g->loop);
+	r = close(g->to) | close(g->from);
+	assert(r == 0);
+	gone = waitpid(g->server, NULL, 0);
+	assert(gone == g->server);
+}
+
+const char *rig_url(struct rig *g, const char *path)
+{
+	static char urls[16][160];
+	static unsigned next;
+	char *url = urls[next++ % 16];
+
+	(void)snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%d/%s", g->port,
+		       path); /* fits */
+	return url;
+}
+
+struct rpc *rig_rpc(struct rig *g, const char *const *paths, unsigned n)
+{
+	static const struct retry_policy backoff = { .base_ms = 20, .max_ms = 200 };
+	const char *urls[RPC_URLS_MAX];
+	struct rpc_params p = { .loop = g->loop,
+				.http = g->http,
+				.chain_id = RIG_CHAIN,
+				.chain_name = "calibration",
+				.urls = urls,
+				.n_urls = n,
+				.backoff = &backoff,
+				.request_ms = 600 };
+	struct rpc *rpc = NULL;
+	struct err e = { 0 };
+	int r;
+
+	for (unsigned i = 0; i < n; i++)
+		urls[i] = rig_url(g, paths[i]);
+	r = rpc_new(&p, &rpc, &e);
+	assert(r == 0);
+	return rpc;
+}
+
+int rig_call(struct rpc *r, struct rpc_call *c, const char *method, const char *params)
+{
+	c->method = method;
+	c->params = params;
+	return rpc_wait(r, c);
+}

@@ -1,0 +1,40 @@
+/*
+ * rig.h - a loop, HTTP, and a server that was started for the test
+ */
+#ifndef TESTS_COMPONENT_CHAIN_RIG_H
+#define TESTS_COMPONENT_CHAIN_RIG_H
+
+#include <sys/types.h>
+
+#include "base/thread.h"
+#include "chain/rpc.h"
+#include "net/http.h"
+#include "net/loop.h"
+#include "net/work.h"
+
+#define RIG_CHAIN 314159
+
+struct rig {
+	struct loop *loop;
+	struct work *work;
+	struct http *http;
+	pid_t server;
+	int to, from; /* its standard input and output */
+	int port;
+};
+
+/* A server that prints its port and ends with its standard input. */
+void rig_open(struct rig *g, const char *const *argv);
+void rig_close(struct rig *g);
+
+/* "http://127.0.0.1:port/path"; up to 16 stay valid. */
+const char *rig_url(struct rig *g, const char *path);
+
+/* Of these paths; waits of a failing endpoint begin at 20 ms. */
+struct rpc *rig_rpc(struct rig *g, const char *const *paths, unsigned n);
+
+/* A blocking call; *c is finished by rpc_call_fini(). */
+int rig_call(struct rpc *r, struct rpc_call *c, const char *method,
+	     const char *params);
+
+#endif

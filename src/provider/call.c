@@ -183,14 +183,16 @@ static uint64_t silence(const struct provider *p, uint64_t now) REQUIRES(&p->loc
 		       0;
 }
 
+static uint64_t limit_of(const struct provider *p, const struct provider_req *req)
+{
+	return req->limit_ms ? MIN(req->limit_ms, p->silence_ms) : p->silence_ms;
+}
+
 static int say_silent(struct provider *p, uint64_t ms, struct provider_req *req)
 {
-	if (ms < 1000)
-		return err_set(&req->err, -EREMOTEIO, "%s is too slow",
-			       provider_name(p));
 	return err_set(&req->err, -EREMOTEIO,
 		       "%s has not answered for %" PRIu64 " s",
-		       provider_name(p), ms / 1000);
+		       provider_name(p), MAX(ms, 1000) / 1000);
 }
 
 /* May the store be asked now?  It is counted as asked then. */
@@ -221,7 +223,7 @@ static int call_begin(struct provider *p, struct provider_req *req)
 static int call_wait(struct provider *p, struct call *c, struct provider_req *req)
 	REQUIRES(&p->lock)
 {
-	uint64_t limit = req->limit_ms ? req->limit_ms : p->silence_ms;
+	uint64_t limit = limit_of(p, req);
 	uint64_t began = monotonic_ms(), now = began, moved = 0, m;
 
 	while (!c->over) {
@@ -249,7 +251,7 @@ static int call_leave(struct call *c, int why, struct provider_req *req)
 {
 	struct provider *p = c->p;
 	uint64_t now = monotonic_ms(), ms;
-	uint64_t limit = req->limit_ms ? req->limit_ms : p->silence_ms;
+	uint64_t limit = limit_of(p, req);
 
 	lock_take(&c->lock);
 	c->caller = NULL;
@@ -349,7 +351,7 @@ bool provider_settle(struct provider *p, unsigned ms)
 	bool idle;
 
 	lock_take(&p->lock);
-	while (p->n_open && !p->silent && monotonic_ms() < until)
+	while (p->n_open && monotonic_ms() < until)
 		(void)cond_wait_until_ms(&p->cond, &p->lock, until);
 	idle = p->n_open == 0;
 	lock_drop(&p->lock);

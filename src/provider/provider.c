@@ -35,7 +35,7 @@ bool provider_free(struct provider *p)
 	if (!p)
 		return true;
 	provider_stop(p);
-	if (!provider_settle(p, FREE_MS)) {
+	if (!provider_settle(p, provider_silence_ms(p) ? 0 : FREE_MS)) {
 		log_warn("%s does not answer: what it was asked is left behind",
 			 provider_name(p));
 		return false;

@@ -76,7 +76,7 @@ struct provider_req {
 	enum provider_verb verb;
 	struct piece_cid cid;
 	unsigned limit_ms; /* provider_call(): silence that ends it, of this call
-			      alone; 0: the store's limit, for any answer */
+			      alone; 0, or more than the store's: that */
 	struct io *src;    /* PUT: the piece is this file; borrowed */
 	const char *src_name; /* borrowed */
 	uint64_t size;        /* PUT: of the piece, bytes */
@@ -170,8 +170,7 @@ bool provider_free(struct provider *p);
  * not wait for a store. */
 void provider_stop(struct provider *p);
 
-/* Wait until no call is under way.  False after `ms`, or at once if the store is
- * silent. */
+/* Wait until no call is under way.  False after `ms`. */
 must_check bool provider_settle(struct provider *p, unsigned ms);
 
 /* For how long somebody has been waiting for a sign of life; 0: nobody is. */

@@ -49,6 +49,11 @@ static void print_warnings(const struct recover_found *f, const struct config *c
 				      " of %" PRIu64
 				      ": it was away, or is an older copy\n",
 				      c->stores[i], s->sequence, f->newest);
+		if (s->other_head)
+			(void)fprintf(stderr,
+				      "fildrive: warning: %s has another commit %" PRIu64
+				      ", of another device at the same time; to go on from that one, recover with this store named first\n",
+				      c->stores[i], f->sequence);
 		if (s->head_damaged)
 			(void)fprintf(stderr,
 				      "fildrive: warning: %s holds a damaged copy of the newest commit\n",

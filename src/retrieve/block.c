@@ -14,6 +14,8 @@
 
 #define RANGE_MAX     (4u << 20)  /* bytes asked for at once */
 #define GAP_MAX       (64u << 10) /* bytes read for nothing to save a request */
+#define FAILOVER_MS   5000 /* silence of a store while another one may have it */
+#define ANSWERS_MS    1000 /* a store that is busy gives a sign of life */
 #define SOURCE_OUTBOX SIZE_MAX
 
 void want_init(struct want *w, const struct link *l)
@@ -154,7 +156,8 @@ struct range {
 	uint64_t off;
 	uint8_t *dst;
 	size_t n;
-	size_t got; /* result */
+	unsigned limit_ms; /* of the call; 0: the store's */
+	size_t got;        /* result */
 };
 
 static int get_outbox(struct retrieve *r, struct range *g)
@@ -209,7 +212,8 @@ static int get_store(struct retrieve *r, size_t i, struct range *g,
 				    .cid = g->piece->cid,
 				    .off = g->off,
 				    .n = g->n,
-				    .dst = g->dst };
+				    .dst = g->dst,
+				    .limit_ms = g->limit_ms };
 	uint64_t began = monotonic_us();
 	int rc;
 
@@ -284,21 +288,46 @@ static int group_open(struct retrieve *r, const struct group *g, size_t from,
 	return 0;
 }
 
+/* One source, and for how long it may be waited for. */
+struct turn {
+	size_t from;
+	unsigned limit_ms; /* 0: the store's */
+};
+
+/* Does a store behind this one answer?  Then a reader goes on to it soon. */
+static struct turn turn_of(struct retrieve *r, const struct sources *s, size_t i)
+{
+	struct turn t = { .from = s->v[i] };
+
+	lock_take(&r->lock);
+	for (size_t k = i + 1; k < s->n && t.from != SOURCE_OUTBOX; k++) {
+		const struct store_health *h = &r->stores[s->v[k]];
+
+		if (!h->failures && provider_silence_ms(h->store.provider) < ANSWERS_MS)
+			t.limit_ms = FAILOVER_MS;
+	}
+	lock_drop(&r->lock);
+	return t;
+}
+
 /*
  * Ask one source for the range.  If it can give the range no more than in part
  * (a bad sector, an end that came early), each block is asked for by itself.
  */
-static int group_ask(struct retrieve *r, const struct group *g, size_t from,
-		     const struct ledger_piece *p, uint8_t *bytes,
-		     struct stop *stop, bool *away, struct err *reterr)
+static int group_ask(struct retrieve *r, const struct group *g,
+		     const struct turn *t, const struct ledger_piece *p,
+		     uint8_t *bytes, struct stop *stop, bool *away,
+		     struct err *reterr)
 {
-	struct range whole = {
-		.piece = p, .off = g->off, .dst = bytes, .n = g->end - g->off
-	};
-	int rc = get(r, from, &whole, stop, reterr);
+	struct range whole = { .piece = p,
+			       .off = g->off,
+			       .dst = bytes,
+			       .n = g->end - g->off,
+			       .limit_ms = t->limit_ms };
+	int rc = get(r, t->from, &whole, stop, reterr);
 
 	if (rc == 0)
-		return group_open(r, g, from, &whole, reterr);
+		return group_open(r, g, t->from, &whole, reterr);
 	if (rc == -EREMOTEIO)
 		*away = true;
 	if (rc == -ECANCELED || rc == -ENOMEM)
@@ -310,7 +339,7 @@ static int group_ask(struct retrieve *r, const struct group *g, size_t from,
 		const struct group one = group_of_one(g->w + i);
 
 		if (g->w[i]->status != 0)
-			rc = group_ask(r, &one, from, p, bytes, stop, away, reterr);
+			rc = group_ask(r, &one, t, p, bytes, stop, away, reterr);
 	}
 	return rc;
 }
@@ -345,7 +374,9 @@ static int group_fetch(struct retrieve *r, const struct group *g,
 	for (size_t i = 0; i < s.n && !settled(g); i++) {
 		if (stop && atomic_load(&stop->cancelled))
 			return -ECANCELED;
-		rc = group_ask(r, g, s.v[i], &p, bytes, stop, away, reterr);
+		struct turn t = turn_of(r, &s, i);
+
+		rc = group_ask(r, g, &t, &p, bytes, stop, away, reterr);
 		if (rc < 0)
 			return rc;
 	}

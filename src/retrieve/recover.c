@@ -84,24 +84,53 @@ int finder_ask_heads(struct finder *d)
 		       "no store has a commit of this drive: are these its words, and its stores?");
 }
 
-/* The piece of head h.  Stores that know it agree, or one of them lies. */
-static int head_of(struct finder *d, uint64_t h, struct piece_cid *ret)
+/* What each store says of head h.  -ENOENT: none of them knows it. */
+static int heads_at(struct finder *d, uint64_t h, struct piece_cid *at, bool *has)
 {
 	int r, status = -ENOENT;
 
 	for (size_t i = 0; i < d->f->n_stores; i++) {
-		if (d->f->stores[i].sequence < h)
+		has[i] = d->f->stores[i].sequence == h;
+		at[i] = d->heads[i];
+		if (d->f->stores[i].sequence <= h)
 			continue;
-		if (d->f->stores[i].sequence == h) {
-			*ret = d->heads[i];
-			return 0;
-		}
-		r = head_read(d->p->stores[i], d->p->keys, h, ret, d->err);
-		if (r == 0)
-			return 0;
-		status = r;
+		r = head_read(d->p->stores[i], d->p->keys, h, &at[i], d->err);
+		has[i] = r == 0;
+		status = r < 0 ? r : status;
 	}
+	for (size_t i = 0; i < d->f->n_stores; i++)
+		if (has[i])
+			return 0;
 	return status;
+}
+
+/* The piece of head h that most stores name; the first store breaks a tie. */
+static int head_of(struct finder *d, uint64_t h, struct piece_cid *ret)
+{
+	struct piece_cid at[RECOVER_STORES_MAX];
+	bool has[RECOVER_STORES_MAX];
+	struct recover_found *f = d->f;
+	size_t n, best = 0;
+	int r;
+
+	r = heads_at(d, h, at, has);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < f->n_stores; i++) {
+		n = 0;
+		for (size_t k = 0; has[i] && k < f->n_stores; k++)
+			n += has[k] && piece_cid_eq(&at[k], &at[i]);
+		if (n > f->n_claims) {
+			f->n_claims = n;
+			best = i;
+		}
+	}
+	*ret = at[best];
+	for (size_t i = 0; i < f->n_stores; i++) {
+		f->stores[i].other_head = has[i] && !piece_cid_eq(&at[i], ret);
+		f->contested |= f->stores[i].other_head;
+	}
+	return 0;
 }
 
 /* ---- the head piece ---- */
@@ -487,11 +516,12 @@ static int learn_piece(const struct recover_found *f, struct ledger *l,
 	return r < 0 ? r : 0;
 }
 
-static int add_head(struct ledger *l, uint64_t sequence, uint64_t time,
-		    uint64_t piece, const uint8_t *hash, struct slice body)
+static int add_head(struct ledger *l, uint64_t sequence,
+		    enum ledger_head_state state, uint64_t time, uint64_t piece,
+		    const uint8_t *hash, struct slice body)
 {
 	struct ledger_head h = { .seq = sequence,
-				 .state = LEDGER_CLAIMED,
+				 .state = state,
 				 .time = time,
 				 .piece = piece,
 				 .body = body };
@@ -501,6 +531,19 @@ static int add_head(struct ledger *l, uint64_t sequence, uint64_t time,
 		memcpy(h.hash, hash, sizeof(h.hash));
 	r = ledger_head_add(l, &h, NULL, 0, 0, NULL, 0);
 	return r < 0 ? r : 0;
+}
+
+/*
+ * With more than half of the stores it is published.  With fewer it may be on
+ * its way there, by another device that is gone, and be overtaken by a third.
+ * One that is contested was chosen by a person.
+ */
+static enum ledger_head_state state_of(const struct recover_found *f)
+{
+	bool open = f->n_claims && 2 * f->n_claims <= f->n_stores;
+
+	return open && !f->contested && f->sequence == f->newest ? LEDGER_BUILT :
+								   LEDGER_CLAIMED;
 }
 
 static int add_newest(const struct recover_found *f, struct ledger *l)
@@ -521,7 +564,7 @@ static int add_newest(const struct recover_found *f, struct ledger *l)
 		r = head_info_encode(&hi, &body);
 	if (r < 0)
 		return r;
-	return add_head(l, f->sequence, (uint64_t)info->time.s,
+	return add_head(l, f->sequence, state_of(f), (uint64_t)info->time.s,
 			f->trailer.piece, f->commit_hash, buf_slice(&body));
 }
 
@@ -533,8 +576,8 @@ int recover_into(const struct recover_found *f, struct ledger *l,
 	for (size_t i = 0; i < f->n_pieces && r == 0; i++)
 		r = learn_piece(f, l, store_ids, &f->pieces[i]);
 	for (size_t i = 0; i < f->n_retained && r == 0; i++)
-		r = add_head(l, f->retained[i].sequence, f->retained[i].time, 0,
-			     NULL,
+		r = add_head(l, f->retained[i].sequence, LEDGER_CLAIMED,
+			     f->retained[i].time, 0, NULL,
 			     slice(f->retained[i].body, f->retained[i].n_body));
 	if (r == 0)
 		r = add_newest(f, l);

@@ -16,6 +16,13 @@
  * store knew what, so that the caller can name it.  A rollback of every store
  * at once cannot be seen on a bare machine: show sequence, time and device.
  *
+ * Two devices may have claimed one sequence.  The commit that most stores name is
+ * taken, of two that equally many name the one of the store that comes first;
+ * other_head marks the others, so that a person can choose by naming another
+ * store first.  One that no more than half of the stores name, and that nobody
+ * contests, was perhaps never published: it goes into the ledger as BUILT, and is
+ * claimed at the other stores before the next commit stands on it (P5).
+ *
  * A newest commit that does not open, or whose root, inode table or catalogue
  * cannot be read, is an error that says so; then `before` goes back: sequence
  * h - 1 and so on.  What the next commit of this device gets is a sequence above
@@ -62,6 +69,8 @@ struct recover_store {
 	int status;        /* 0; -ENOENT: no head; else it cannot be used */
 	uint64_t sequence; /* newest head claimed here; 0 none */
 	uint64_t n_pieces; /* pieces listed here */
+	bool other_head;   /* the sequence found names another piece here: of
+			    another device, at the same time */
 	bool head_damaged; /* its copy of the head piece is not what the CID says */
 	char why[RECOVER_WHY_MAX]; /* status in words */
 };
@@ -84,13 +93,15 @@ struct recover_commit {
 };
 
 struct recover_found {
-	uint64_t sequence;      /* of the commit that was found */
-	uint64_t newest;        /* newest sequence claimed at any store */
-	struct commit *commit;  /* commit_info(): time, device, root … */
+	uint64_t sequence;     /* of the commit that was found */
+	uint64_t newest;       /* newest sequence claimed at any store */
+	struct commit *commit; /* commit_info(): time, device, root … */
 	uint8_t commit_hash[PIECE_DIGEST_SIZE]; /* of its record at the stores;
 						   salvage may have changed
 						   what `commit` says */
-	struct piece_cid head;  /* the piece that carries it */
+	struct piece_cid head;                  /* the piece that carries it */
+	size_t n_claims; /* stores whose register names that piece; 0: unknown */
+	bool contested;  /* a store has other_head */
 	uint64_t head_size;     /* bytes */
 	struct trailer trailer; /* of the head piece */
 	bool head_verified;     /* a store's copy has the CommP of its name */
@@ -129,7 +140,7 @@ void recover_found_free(struct recover_found *f); /* NULL is fine */
  * commit_convergence(f->commit) and the commit's epoch, then ledger_open() and
  * ledger_stores_set().  It gets every piece (where a store lists one there is a
  * placement in state STORED: it counts as a copy only after the shipper has read
- * it back), the retained commits and this one as CLAIMED heads,
+ * it back), the retained commits and this one as CLAIMED heads (but see above),
  * LEDGER_HEAD_SEEN, LEDGER_BASE.  `store_ids[i]` is the ledger's id of
  * params.stores[i].  Not one transaction: a ledger that it failed on is to be
  * thrown away.

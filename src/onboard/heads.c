@@ -46,16 +46,16 @@ static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
 }
 
 /* A store that was away, or is new, gets the heads that it has missed. */
-int heads_give(struct shipper *s, struct err *e)
+int heads_give(struct shipper *s, uint64_t want, struct err *e)
 {
 	struct onboard *o = s->o;
 	struct piece_cid cid;
-	uint64_t have, want;
+	uint64_t have;
 	int r;
 
 	lock_take(&o->lock);
 	have = s->heads_given;
-	want = o->superseded ? 0 : o->claimed;
+	want = o->superseded ? 0 : want == UINT64_MAX ? o->claimed : want;
 	lock_drop(&o->lock);
 	if (have >= want)
 		return 0;
@@ -69,6 +69,8 @@ int heads_give(struct shipper *s, struct err *e)
 		if (r == 0)
 			r = head_claim(s->store.provider, o->p.keys, have + 1,
 				       &cid, e);
+		if (r == -ESTALE) /* filled meanwhile: it decides nothing now */
+			r = 0;
 	}
 	if (r < 0)
 		return r;

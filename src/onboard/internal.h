@@ -26,24 +26,39 @@ struct shipper {
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
 	uint64_t looked_ms;       /* its own: the register was read */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
-	uint64_t pulling;         /* lock: o->lock; into the outbox; 0: none */
+	uint64_t foreign; /* lock: o->lock; a sequence that another device has
+			     claimed here; 0: none */
+	bool silent;      /* its own: failed since it does not answer */
+	uint64_t pulling; /* lock: o->lock; into the outbox; 0: none */
 };
+
+/* How the run ended that tickets up to this one were for. */
+struct pack_run {
+	uint64_t ticket, seq;
+	int status;
+	struct err why;
+};
+#define PACK_RUNS 16
 
 struct onboard {
 	struct onboard_params p;
-	struct lock outbox; /* above the ledger's: a piece's copies are counted
+	struct lock outbox;  /* above the ledger's: a piece's copies are counted
 			       and its state and file changed in one go */
+	struct lock publish; /* above the ledger's: claims are counted and the
+				head's state set in one go */
 	struct lock lock;
 	struct cond cond;
 	bool stopping;      /* lock: lock */
 	bool kick;          /* lock: lock; something for the shippers */
 	uint64_t requested; /* lock: lock; newest ticket */
 	uint64_t packed;    /* lock: lock; tickets up to this are in a commit */
-	uint64_t packed_seq; /* lock: lock; that commit */
-	int pack_status;     /* lock: lock; of the run for `packed` */
-	struct err pack_err; /* lock: lock */
+	uint64_t packed_seq;             /* lock: lock; that commit */
+	struct pack_run runs[PACK_RUNS]; /* lock: lock; the last ones, a ring */
+	uint64_t n_runs;                 /* lock: lock; since the start */
+	bool pack_waits;     /* lock: lock; for bytes that only a store has */
 	uint64_t claimed;    /* lock: lock; newest sequence that is claimed */
 	bool superseded;     /* lock: lock */
+	bool split_why;      /* lock: lock; stats.why is about the claims */
 	uint64_t dirtied_ms; /* lock: lock; last change */
 	struct onboard_stats stats; /* lock: lock */
 	atomic_bool stop;           /* the same as stopping, for loops */
@@ -96,16 +111,23 @@ must_check int outbox_settle(struct onboard *o, uint64_t ordinal);
  */
 must_check int outbox_unpull(struct onboard *o, uint64_t ordinal);
 
-/* publish.c: claim every head whose pieces are held, in order. */
-must_check int publish_heads(struct onboard *o, struct err *reterr);
+/*
+ * publish.c: give this store the heads that it has missed, claim here every head
+ * whose pieces are held, in order, and count.  -EINPROGRESS: one waits for its
+ * pieces or for other stores; -ESTALE: superseded; else an error of this store.
+ */
+must_check int publish_heads(struct shipper *s, struct err *reterr);
 
 /* This device has lost the head: it publishes no more, and says so for good. */
 void publish_superseded(struct onboard *o, const struct err *e);
 
 /* heads.c: is the register ahead of us?  At first sight of a store, and now and
- * then.  Then give it the heads that it has missed. */
+ * then. */
 must_check int heads_look(struct shipper *s, struct err *e);
-must_check int heads_give(struct shipper *s, struct err *e);
+
+/* Give it the heads up to `want` that it has missed; UINT64_MAX: all that are
+ * published. */
+must_check int heads_give(struct shipper *s, uint64_t want, struct err *e);
 
 /* Wake everybody to look again. */
 void onboard_kick(struct onboard *o);

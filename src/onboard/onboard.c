@@ -1,5 +1,6 @@
 #include "onboard/onboard.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define PIECE_TARGET (256ull << 20)
 #define TICK_MS      1000
 #define RETRY_MS     30000 /* a run that failed is tried again after so long */
+#define AWAY_MS      3000 /* one that needs a store that is away, after so long */
 #define PACK_NICE    10
 
 void onboard_kick(struct onboard *o)
@@ -68,24 +70,52 @@ static bool is_behind(struct onboard *o)
 static void packed(struct onboard *o, uint64_t ticket, int status,
 		   const struct err *e)
 {
+	struct pack_run *run;
+	bool failed_before;
+
 	lock_take(&o->lock);
+	failed_before =
+		o->pack_waits ||
+		(o->n_runs && o->runs[(o->n_runs - 1) % PACK_RUNS].status < 0);
+	o->pack_waits = false;
 	o->packed = MAX(o->packed, ticket);
-	o->pack_err = *e;
+	run = &o->runs[o->n_runs++ % PACK_RUNS];
+	*run = (struct pack_run){ ticket, o->packed_seq, status, *e };
 	if (!o->superseded && status < 0)
 		text_copy(o->stats.why, sizeof(o->stats.why), e->text);
-	else if (!o->superseded && o->pack_status < 0)
+	else if (!o->superseded && failed_before)
 		o->stats.why[0] = '\0'; /* a store that is away says so again */
-	o->pack_status = status;
 	if (o->stats.phase != ONBOARD_STOPPED)
 		o->stats.phase = status < 0 ? ONBOARD_WAITING : ONBOARD_SHIPPING;
 	cond_wake_all(&o->cond);
 	lock_drop(&o->lock);
 }
 
+/*
+ * A chunk that was changed in part and is not here has to be fetched to be
+ * sealed again.  While the store that has it is away the commit waits, as all
+ * that has to do with a store does; to leave the file out would break I3.
+ */
+static void pack_wait(struct onboard *o, uint64_t ms, const struct err *e)
+{
+	uint64_t until = monotonic_ms() + ms;
+
+	lock_take(&o->lock);
+	o->pack_waits = true;
+	if (!o->superseded)
+		text_copy(o->stats.why, sizeof(o->stats.why), e->text);
+	if (o->stats.phase != ONBOARD_STOPPED)
+		o->stats.phase = ONBOARD_WAITING;
+	cond_wake_all(&o->cond);
+	while (!o->stopping && monotonic_ms() < until)
+		(void)cond_wait_until_ms(&o->cond, &o->lock, until);
+	lock_drop(&o->lock);
+}
+
 static void *pack_thread(void *arg)
 {
 	struct onboard *o = arg;
-	uint64_t ticket, failed_ms = 0;
+	uint64_t ticket, failed_ms = 0, pause_ms = AWAY_MS;
 	bool asked, go;
 
 	/* Linux: nice is a thread's own. */
@@ -125,6 +155,12 @@ static void *pack_thread(void *arg)
 			e.text[0] = '\0';
 			r = run_commit(o, &e);
 		}
+		if (r == -EREMOTEIO) {
+			pack_wait(o, pause_ms, &e);
+			pause_ms = MIN(2 * pause_ms, RETRY_MS);
+			continue;
+		}
+		pause_ms = AWAY_MS;
 		failed_ms = r < 0 ? monotonic_ms() : 0;
 		packed(o, ticket, r, &e);
 	}
@@ -150,18 +186,42 @@ uint64_t onboard_request(struct onboard *o)
 	return ticket;
 }
 
+/*
+ * The run that a ticket is in: the first one that made a commit of it.  One that
+ * failed counts as long as no later one made up for it, and says its own reason.
+ */
+static const struct pack_run *run_for(const struct onboard *o, uint64_t ticket)
+	REQUIRES(&o->lock)
+{
+	uint64_t first = o->n_runs > PACK_RUNS ? o->n_runs - PACK_RUNS : 0;
+	const struct pack_run *failed = NULL, *run = NULL;
+
+	for (uint64_t i = first; i < o->n_runs; i++) {
+		run = &o->runs[i % PACK_RUNS];
+		if (run->ticket >= ticket && run->status == 0)
+			return run;
+		if (run->ticket >= ticket && !failed)
+			failed = run;
+	}
+	assert(failed); /* packed() wrote a run for every ticket */
+	return failed;
+}
+
 static int poll_locked(struct onboard *o, uint64_t ticket, struct err *reterr)
 	REQUIRES(&o->lock)
 {
+	const struct pack_run *run;
+
 	if (o->superseded)
 		return err_set(reterr, -ESTALE, "%s", o->stats.why);
 	if (o->stopping)
 		return -ECANCELED;
 	if (o->packed < ticket)
 		return -EINPROGRESS;
-	if (o->pack_status < 0)
-		return err_set(reterr, o->pack_status, "%s", o->pack_err.text);
-	return o->claimed >= o->packed_seq ? 0 : -EINPROGRESS;
+	run = run_for(o, ticket);
+	if (run->status < 0)
+		return err_set(reterr, run->status, "%s", run->why.text);
+	return o->claimed >= run->seq ? 0 : -EINPROGRESS;
 }
 
 int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr)
@@ -193,6 +253,36 @@ int onboard_wait(struct onboard *o, uint64_t ticket, unsigned timeout_ms,
 	}
 	lock_drop(&o->lock);
 	return r;
+}
+
+bool onboard_stuck(struct onboard *o, uint64_t ticket, uint64_t ms, struct err *reterr)
+{
+	const struct shipper *silent = NULL;
+	bool busy = false, packed;
+	uint64_t most = 0;
+
+	lock_take(&o->lock);
+	packed = o->packed >= ticket;
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		const struct shipper *s = &o->shippers[i];
+		uint64_t its = provider_silence_ms(s->store.provider);
+
+		busy |= its < ms && s->busy_piece;
+		if (its >= ms && its >= most) {
+			silent = s;
+			most = its;
+		}
+	}
+	if (poll_locked(o, ticket, NULL) != -EINPROGRESS || busy ||
+	    (!packed && !o->pack_waits))
+		silent = NULL;
+	lock_drop(&o->lock);
+	if (silent)
+		err_set(reterr, 0, "%.128s has not answered for %" PRIu64 " s%s",
+			provider_name(silent->store.provider), most / 1000,
+			packed ? ": all is safe on this machine and leaves when it answers" :
+				 ": the commit needs bytes that only it has");
+	return silent != NULL;
 }
 
 /* ---- state ---- */
@@ -270,6 +360,8 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	if (!s)
 		return 0;
 	r = provider_call(s->store.provider, &req);
+	if (r == -ECANCELED)
+		return r;
 	if (r == 0 && at->state == LEDGER_VERIFIED)
 		return 0;
 	if (r == 0) { /* read back before the shipper did, or brought back */
@@ -420,6 +512,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 		return -ENOMEM;
 	o->p = *p;
 	lock_init(&o->outbox);
+	lock_init(&o->publish);
 	lock_init(&o->lock);
 	cond_init(&o->cond);
 	o->p.max_age_ms = p->max_age_ms ? p->max_age_ms : MAX_AGE_MS;
@@ -478,6 +571,7 @@ void onboard_free(struct onboard *o)
 			(void)pthread_join(o->shippers[i].thread, NULL); /* ours */
 	cond_fini(&o->cond);
 	lock_fini(&o->lock);
+	lock_fini(&o->publish);
 	lock_fini(&o->outbox);
 	free(o);
 }

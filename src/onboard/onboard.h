@@ -13,8 +13,12 @@
  * Everything between is persisted in the ledger: after a kill -9 at any point
  * the next mount goes on from there, does nothing twice and loses nothing.
  *
+ * A store that hangs holds nobody but itself: each shipper asks its own, heads
+ * are counted, and what a commit needs from a store that is away it waits for.
+ *
  * Threading: one packer thread, one shipper thread a store.  All functions here
- * from any thread; none of them waits for a store but onboard_wait().
+ * from any thread; none of them waits for a store but onboard_wait() and
+ * onboard_verify().
  */
 #ifndef ONBOARD_ONBOARD_H
 #define ONBOARD_ONBOARD_H
@@ -81,7 +85,11 @@ must_check int onboard_new(const struct onboard_params *p, struct onboard **ret,
 			   struct err *reterr);
 must_check int onboard_start(struct onboard *o);
 
-/* Stops soon, wherever it is; the next start goes on from there. */
+/*
+ * Stops soon, wherever it is; the next start goes on from there.  A store that
+ * does not answer may hold it up as long as any call (provider.h), unless there
+ * was a provider_stop() before.
+ */
 void onboard_free(struct onboard *o);
 
 /* Tell the packer that something changed, so that it looks at its clock. */
@@ -103,6 +111,14 @@ must_check int onboard_wait(struct onboard *o, uint64_t ticket,
 
 /* The same without waiting: 0 done, -EINPROGRESS, or the failure. */
 must_check int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr);
+
+/*
+ * Does the commit of that ticket wait for nothing but a store that has given no
+ * sign of life for `ms`?  Then `reterr` names it.  Between two steps of another
+ * store it may seem so for a moment: ask for some seconds.
+ */
+bool onboard_stuck(struct onboard *o, uint64_t ticket, uint64_t ms,
+		   struct err *reterr);
 
 enum onboard_phase {
 	ONBOARD_IDLE,     /* nothing to do */

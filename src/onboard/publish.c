@@ -1,10 +1,18 @@
 /*
  * publish.c - heads become visible, in order, when all they need is held
  *
- * A head is published when more than half of the stores have its claim, so that
- * two devices can never both publish one sequence; every other store gets it
- * when it answers.  Whoever finds another's claim has been superseded: it stops
- * publishing, says so, and stays mounted; nothing local is lost.
+ * Each shipper claims the oldest head that is not published, at its own store,
+ * so that a store that hangs holds up no other; then it counts.  A head is
+ * published when more than half of the stores have our claim, and lost when that
+ * can no longer be: two devices can never both publish one sequence
+ * (docs/architecture.md section 9).  Only then comes the next head.  Stores that
+ * were away get what they have missed when they answer.
+ *
+ * Nothing of the count is kept on the disk.  After a crash each claim is made
+ * again, which says the same as before.
+ *
+ * Who has lost a head is superseded: it stops publishing, says so, and stays
+ * mounted; nothing local is lost.
  */
 #include "onboard/internal.h"
 
@@ -35,41 +43,148 @@ void publish_superseded(struct onboard *o, const struct err *e)
 			       slice_str(why))); /* found again at once */
 }
 
-/* 0: published; -EINPROGRESS: too few stores answer; -ESTALE: another's. */
-static int claim(struct onboard *o, const struct ledger_head *h, struct err *e)
+/* ---- the count ---- */
+
+struct count {
+	size_t n, ours, foreign; /* stores; those with our claim, or another's */
+};
+
+static struct count count_claims(struct onboard *o, uint64_t seq)
 {
-	struct ledger_piece p;
-	size_t n = 0;
-	int r;
+	struct count c = { .n = o->p.n_stores };
 
-	r = ledger_piece_get(o->p.ledger, h->piece, &p);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < o->p.n_stores; i++) {
-		struct err one = { 0 };
-
-		r = head_claim(o->shippers[i].store.provider, o->p.keys, h->seq,
-			       &p.cid, &one);
-		if (r == -ESTALE)
-			return err_set(e, r, "%s", one.text);
-		if (r == 0) {
-			n++;
-			lock_take(&o->lock);
-			o->shippers[i].heads_given =
-				MAX(o->shippers[i].heads_given, h->seq);
-			lock_drop(&o->lock);
-		} else {
-			err_set(e, r, "%s", one.text);
-		}
+	lock_take(&o->lock);
+	for (size_t i = 0; i < c.n; i++) {
+		c.foreign += o->shippers[i].foreign == seq;
+		c.ours += o->shippers[i].foreign != seq &&
+			  o->shippers[i].heads_given >= seq;
 	}
-	return 2 * n > o->p.n_stores ? 0 : -EINPROGRESS;
+	lock_drop(&o->lock);
+	return c;
 }
 
-int publish_heads(struct onboard *o, struct err *reterr)
+static int mark_claimed(struct onboard *o, const struct ledger_head *h)
+	REQUIRES(&o->publish)
 {
+	int r;
+
+	r = ledger_head_set(o->p.ledger, h->seq, LEDGER_CLAIMED);
+	if (r == 0)
+		r = ledger_set_u64(o->p.ledger, LEDGER_HEAD_SEEN, h->seq);
+	if (r < 0)
+		return r;
+	lock_take(&o->lock);
+	o->claimed = h->seq;
+	o->stats.sequence = h->seq;
+	o->stats.sequence_time = h->time;
+	if (!o->superseded && o->split_why) {
+		o->stats.why[0] = '\0';
+		o->split_why = false;
+	}
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+	log_info("commit %" PRIu64 " is published", h->seq);
+	return 0;
+}
+
+static int lost(struct onboard *o, const struct ledger_head *h,
+		const struct count *c, struct err *e) REQUIRES(&o->publish)
+{
+	e->text[0] = '\0';
+	if (2 * c->foreign > c->n)
+		err_set(e, 0,
+			"another device has published commit %" PRIu64
+			": %zu of %zu stores have it",
+			h->seq, c->foreign, c->n);
+	else
+		err_set(e, 0,
+			"commit %" PRIu64
+			" is split: of %zu stores %zu have it from this device and %zu from another device, so neither of the two is published; fildrive recover goes on from one of them",
+			h->seq, c->n, c->ours, c->foreign);
+	publish_superseded(o, e);
+	/* Either of the two rows says so at the next start: the next commit
+	 * would stand on this head. */
+	best_effort(ledger_head_set(o->p.ledger, h->seq,
+				    LEDGER_SUPERSEDED)); /* found again at once */
+	return -ESTALE;
+}
+
+/* It depends on stores that have not answered yet. */
+static void undecided(struct onboard *o, const struct ledger_head *h,
+		      const struct count *c)
+{
+	lock_take(&o->lock);
+	if (!o->superseded && c->foreign) {
+		(void)snprintf(o->stats.why, sizeof(o->stats.why),
+			       "commit %" PRIu64
+			       ": %zu of %zu stores have it from another device, %zu from this one; the others decide when they answer",
+			       h->seq, c->foreign, c->n, c->ours); /* fits */
+		o->split_why = true;
+	}
+	lock_drop(&o->lock);
+}
+
+/* 0: published, now or before; -EINPROGRESS; -ESTALE: it never can be. */
+static int decide(struct onboard *o, const struct ledger_head *h, struct err *e)
+{
+	struct count c;
+	bool before;
+	int r = 0;
+
+	lock_take(&o->publish);
+	c = count_claims(o, h->seq);
+	lock_take(&o->lock);
+	before = o->claimed >= h->seq;
+	r = o->superseded ? -ESTALE : 0;
+	lock_drop(&o->lock);
+	if (r == 0 && !before) {
+		if (2 * c.ours > c.n) {
+			r = mark_claimed(o, h);
+		} else if (2 * (c.n - c.foreign) <= c.n) {
+			r = lost(o, h, &c, e);
+		} else {
+			undecided(o, h, &c);
+			r = -EINPROGRESS;
+		}
+	}
+	lock_drop(&o->publish);
+	return r;
+}
+
+/* ---- one store ---- */
+
+static int claim_here(struct shipper *s, const struct ledger_head *h, struct err *e)
+{
+	struct onboard *o = s->o;
+	struct ledger_piece p;
+	bool done;
+	int r;
+
+	lock_take(&o->lock);
+	done = s->heads_given >= h->seq || s->foreign == h->seq;
+	lock_drop(&o->lock);
+	if (done)
+		return 0;
+	r = ledger_piece_get(o->p.ledger, h->piece, &p);
+	if (r == 0)
+		r = head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e);
+	if (r < 0 && r != -ESTALE)
+		return r;
+	lock_take(&o->lock);
+	if (r == 0)
+		s->heads_given = MAX(s->heads_given, h->seq);
+	else
+		s->foreign = h->seq;
+	lock_drop(&o->lock);
+	return 0;
+}
+
+int publish_heads(struct shipper *s, struct err *e)
+{
+	struct onboard *o = s->o;
 	struct ledger_head h;
 	bool complete;
-	int r = 0;
+	int r;
 
 	for (;;) {
 		lock_take(&o->lock);
@@ -78,35 +193,19 @@ int publish_heads(struct onboard *o, struct err *reterr)
 		if (r < 0)
 			return r;
 		r = ledger_head_next(o->p.ledger, &h, &complete);
+		if (r == -ENOENT)
+			return heads_give(s, UINT64_MAX, e);
 		if (r < 0)
-			return r == -ENOENT ? 0 : r;
+			return r;
 		if (!complete)
 			return -EINPROGRESS;
-		r = claim(o, &h, reterr);
-		if (r == -ESTALE) {
-			/* Either of the two rows says so at the next start: the
-			 * next commit would stand on this head. */
-			publish_superseded(o, reterr);
-			best_effort(ledger_head_set(o->p.ledger, h.seq,
-						    LEDGER_SUPERSEDED)); /* found again at once */
-			return r;
-		}
-		if (r < 0)
-			return r;
-		r = ledger_head_set(o->p.ledger, h.seq, LEDGER_CLAIMED);
+		/* Its register has no gaps. */
+		r = heads_give(s, h.seq - 1, e);
 		if (r == 0)
-			r = ledger_set_u64(o->p.ledger, LEDGER_HEAD_SEEN, h.seq);
+			r = claim_here(s, &h, e);
+		if (r == 0)
+			r = decide(o, &h, e);
 		if (r < 0)
 			return r;
-		lock_take(&o->lock);
-		/* another shipper may be further by now */
-		if (h.seq > o->claimed) {
-			o->claimed = h.seq;
-			o->stats.sequence = h.seq;
-			o->stats.sequence_time = h.time;
-		}
-		cond_wake_all(&o->cond);
-		lock_drop(&o->lock);
-		log_info("commit %" PRIu64 " is published", h.seq);
 	}
 }

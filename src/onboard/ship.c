@@ -31,6 +31,8 @@
 #define SAY_MS         300000 /* «answers» is written down so often */
 #define IDLE_MS        5000   /* a store is looked at again after so long */
 #define AWAY_AFTER     3 /* failures in a row before others take its place */
+#define AWAY_SILENT_MS 10000 /* so does a store that has not answered so long */
+#define SILENT_MS      1000  /* how often it is looked whether it has */
 #define DEFER_FIRST_S \
  60 /* a piece that nobody can give is left alone so long */
 #define DEFER_MAX_S 3600
@@ -65,6 +67,14 @@ bool spread_counts(enum ledger_placement_state s)
 	return s == LEDGER_STORED || s == LEDGER_VERIFIED;
 }
 
+static bool is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock)
+{
+	const struct shipper *s = &o->shippers[i];
+
+	return s->failures >= AWAY_AFTER ||
+	       provider_silence_ms(s->store.provider) >= AWAY_SILENT_MS;
+}
+
 /*
  * Should store `me` hold the piece?  Stores that have it count first, then
  * those that answer by rank, then those that are away.
@@ -79,13 +89,13 @@ static bool is_mine(struct onboard *o, const struct ledger_piece *p,
 	if (spread_counts(s->state[me]))
 		return true;
 	lock_take(&o->lock);
-	my_away = o->shippers[me].failures >= AWAY_AFTER;
+	my_away = is_away(o, me);
 	for (size_t i = 0; i < o->p.n_stores; i++) {
 		uint64_t its = rank(p->ordinal, o->shippers[i].store.id);
 
 		if (i == me)
 			continue;
-		its_away = o->shippers[i].failures >= AWAY_AFTER;
+		its_away = is_away(o, i);
 		before += spread_counts(s->state[i]) ||
 			  (its_away == my_away ? its < my_rank : my_away);
 	}
@@ -324,15 +334,21 @@ static bool rest(struct shipper *s, uint64_t ms)
 	return go;
 }
 
-/* A store that failed is left alone until its pause is over, kicks or not. */
+/*
+ * A store that failed is left alone until its pause is over, kicks or not; one
+ * that did not answer, until it does.
+ */
 static bool rest_out(struct shipper *s)
 {
 	for (;;) {
-		uint64_t now = monotonic_ms();
+		uint64_t now = monotonic_ms(), ms;
 
-		if (s->not_before_ms <= now)
+		ms = s->not_before_ms > now ? s->not_before_ms - now : 0;
+		if (s->silent && provider_silence_ms(s->store.provider) == 0)
+			ms = 0;
+		if (ms == 0)
 			return !atomic_load(&s->o->stop);
-		if (!rest(s, s->not_before_ms - now))
+		if (!rest(s, s->silent ? MIN(ms, SILENT_MS) : ms))
 			return false;
 	}
 }
@@ -344,14 +360,19 @@ static void note_failure(struct shipper *s, int status, const struct err *e)
 	uint64_t pause = PAUSE_FIRST_MS;
 	bool first;
 
+	s->silent = provider_silence_ms(s->store.provider) > 0;
 	lock_take(&o->lock);
 	first = s->failures++ == 0;
+	if (s->silent) /* it had its time to answer */
+		s->failures = MAX(s->failures, AWAY_AFTER);
 	for (unsigned i = 1; i < s->failures && pause < PAUSE_MAX_MS; i++)
 		pause *= 2;
 	s->not_before_ms = monotonic_ms() + MIN(pause, PAUSE_MAX_MS);
 	s->away = status == -EREMOTEIO;
-	if (!o->superseded)
+	if (!o->superseded && !s->silent) /* that is said while it lasts */
 		text_copy(o->stats.why, sizeof(o->stats.why), why);
+	if (s->failures == AWAY_AFTER) /* now others take its place */
+		cond_wake_all(&o->cond);
 	lock_drop(&o->lock);
 	if (first)
 		log_warn("store %s: %s; trying again until it works",
@@ -376,6 +397,7 @@ static void note_success(struct shipper *s)
 	struct onboard *o = s->o;
 	bool back;
 
+	s->silent = false;
 	lock_take(&o->lock);
 	back = s->failures > 0;
 	s->failures = 0;
@@ -396,10 +418,28 @@ static void note_success(struct shipper *s)
 				      NULL)); /* for status only */
 }
 
+/* Heads of this store.  What is wrong with one of them holds up no piece. */
+static int heads_turn(struct shipper *s, struct err *e)
+{
+	struct err why = { "" };
+	int r = publish_heads(s, &why);
+
+	if (r == -EREMOTEIO)
+		return err_set(e, r, "%s", why.text);
+	if (r == -ECANCELED)
+		return r;
+	if (r < 0 && r != -EINPROGRESS && r != -ESTALE) {
+		log_err(r, "head: %s", why.text);
+		note_deferred(s, &why);
+	}
+	return 0;
+}
+
 /*
- * One thing for this store: a piece that is on its way first, then heads, and
- * only then what is held already but should be here too; so that a commit need
- * not wait until a whole drive was read back or copied.
+ * One thing for this store: heads whose pieces are all held, which takes moments,
+ * then a piece that is on its way, and only then what is held already but should
+ * be here too; so that a commit need not wait until a whole drive was read back
+ * or copied.
  */
 static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 {
@@ -411,22 +451,12 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	if (r == 0)
 		r = heads_look(s, e);
 	if (r == 0)
+		r = heads_turn(s, e);
+	if (r == 0)
 		r = next_piece(s, LEDGER_READY, &n);
-	if (r == 0 && !n.found) {
-		struct err why = { "" };
-
-		r = publish_heads(s->o, &why);
-		if (r == 0 || r == -EINPROGRESS)
-			r = heads_give(s, &why);
-		if (r == -ECANCELED)
-			return r;
-		if (r < 0 && r != -EINPROGRESS && r != -ESTALE)
-			log_err(r, "head: %s", why.text);
-		r = 0;
-		if (s->rescan) {
-			r = next_piece(s, LEDGER_HELD, &n);
-			s->rescan = n.found || n.deferred || r < 0;
-		}
+	if (r == 0 && !n.found && s->rescan) {
+		r = next_piece(s, LEDGER_HELD, &n);
+		s->rescan = n.found || n.deferred || r < 0;
 	}
 	if (r < 0 || !n.found)
 		return r;

@@ -78,10 +78,87 @@ static void store_url(struct device *d, size_t i, char *ret, size_t size)
 	(void)snprintf(ret, size, "dir://%s/s%zu", d->rig->root, i);
 }
 
+/* ---- stores that hang ---- */
+
+#define KEPT_MAX 256
+
+struct hang {
+	struct provider_ops ops;
+	const struct provider_ops *real;
+	struct lock lock;
+	bool hangs;                          /* lock: lock */
+	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
+	unsigned n;                          /* lock: lock */
+};
+
+static int hang_start(struct provider *p, struct provider_req *req)
+{
+	struct hang *h = (struct hang *)(uintptr_t)p->ops; /* its head */
+	bool hangs;
+
+	lock_take(&h->lock);
+	hangs = h->hangs;
+	if (hangs) {
+		assert_in_range(h->n, 0, KEPT_MAX - 1);
+		h->kept[h->n++] = req;
+	}
+	lock_drop(&h->lock);
+	return hangs ? 0 : h->real->start(p, req);
+}
+
+/* Before anything is asked of it. */
+static void hang_install(struct device *d, size_t i)
+{
+	struct hang *h = calloc(1, sizeof(*h));
+
+	assert_non_null(h);
+	lock_init(&h->lock);
+	h->real = d->stores[i]->ops;
+	h->ops = *h->real;
+	h->ops.start = hang_start;
+	d->stores[i]->ops = &h->ops;
+	d->hangs[i] = h;
+}
+
+void device_hang(struct device *d, size_t i)
+{
+	lock_take(&d->hangs[i]->lock);
+	d->hangs[i]->hangs = true;
+	lock_drop(&d->hangs[i]->lock);
+}
+
+void device_wake(struct device *d, size_t i)
+{
+	struct hang *h = d->hangs[i];
+
+	lock_take(&h->lock);
+	h->hangs = false;
+	for (unsigned k = 0; k < h->n; k++)
+		ok(h->real->start(d->stores[i], h->kept[k]));
+	h->n = 0;
+	lock_drop(&h->lock);
+}
+
+static void close_provider(struct device *d, size_t i)
+{
+	struct hang *h = d->hangs[i];
+
+	if (!d->stores[i])
+		return;
+	device_wake(d, i);
+	assert_true(provider_settle(d->stores[i], 10000));
+	assert_true(provider_free(d->stores[i]));
+	lock_fini(&h->lock);
+	free(h);
+	d->hangs[i] = NULL;
+	d->stores[i] = NULL;
+}
+
 static void open_providers(struct device *d, bool create)
 {
 	for (size_t i = 0; i < d->n_stores; i++) {
-		struct provider_params p = { .loop = d->loop };
+		struct provider_params p = { .loop = d->loop,
+					     .silence_ms = d->rig->silence_ms };
 		struct ledger_store row;
 		struct err e = { "" };
 		char url[256];
@@ -95,6 +172,9 @@ static void open_providers(struct device *d, bool create)
 			p.create = !row.has_ident;
 		}
 		ok(provider_new(&p, &d->stores[i], &e));
+		hang_install(d, i);
+		if (d->rig->hung & 1u << i)
+			device_hang(d, i);
 	}
 }
 
@@ -230,16 +310,20 @@ void device_start(struct device *d)
 
 void device_close(struct device *d)
 {
+	uint64_t began = monotonic_ms();
+
+	for (size_t i = 0; i < d->n_stores; i++)
+		if (d->stores[i])
+			provider_stop(d->stores[i]);
 	onboard_free(d->onboard);
 	if (d->retrieve)
 		retrieve_stop(d->retrieve);
 	if (d->cache)
 		ok(cache_close(d->cache));
+	d->closed_ms = monotonic_ms() - began;
 	retrieve_free(d->retrieve);
-	for (size_t i = 0; i < d->n_stores; i++) {
-		provider_free(d->stores[i]);
-		d->stores[i] = NULL;
-	}
+	for (size_t i = 0; i < d->n_stores; i++)
+		close_provider(d, i);
 	work_free(d->work);
 	ledger_close(d->ledger);
 	loop_stop(d->loop);

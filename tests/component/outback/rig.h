@@ -49,7 +49,11 @@ struct rig {
 	char root[64]; /* everything below it */
 	struct secret *entropy;
 	struct keys *keys;
+	unsigned silence_ms; /* of stores to be opened; 0: as in real life */
+	unsigned hung;       /* bit i: store i hangs from its opening on */
 };
+
+struct hang;
 
 struct device {
 	struct rig *rig;
@@ -63,6 +67,8 @@ struct device {
 	size_t n_stores;
 	unsigned copies;
 	uint64_t piece_target;
+	struct hang *hangs[RIG_STORES_MAX];
+	uint64_t closed_ms; /* that it took to have all on the local disk */
 	struct retrieve *retrieve;
 	struct cache *cache;
 	struct onboard *onboard;
@@ -102,6 +108,13 @@ void device_snapshot(struct device *d, struct device *of, const struct snapshot 
 void device_snapshot_end(struct device *d, struct device *of);
 
 int device_sync(struct device *d); /* commit, ship, claim; the result */
+
+/*
+ * For this device store i answers nothing any more, until it is woken: then it
+ * does all that it was asked.  Another device sees nothing of it.
+ */
+void device_hang(struct device *d, size_t i);
+void device_wake(struct device *d, size_t i);
 
 /* ---- files, by path from the root ("a/b") ---- */
 

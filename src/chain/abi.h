@@ -12,7 +12,7 @@
  *	_cleanup_abi_out_ struct abi_out o = { 0 };
  *
  *	abi_out_init(&o, 4096);
- *	abi_put_selector(&o, SEL_…);
+ *	abi_put_selector(&o, call_selector(CALL_…));
  *	abi_put_address(&o, payer);
  *	abi_begin_array(&o);               string[]
  *	abi_put_string(&o, slice_str("source"));

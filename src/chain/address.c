@@ -190,7 +190,7 @@ static int open_fil(struct slice digits, struct slice prefix,
 		    struct err *reterr)
 {
 	uint8_t text[2 * PAYLOAD_MAX] = { 'b' }, sum[CHECKSUM_SIZE];
-	size_t n;
+	size_t n = 0;
 	int r = -EPROTO;
 
 	if (digits.n < sizeof(text)) {
@@ -226,7 +226,7 @@ static int parse_f4(struct slice text, struct address *ret, struct err *reterr)
 {
 	static const uint8_t prefix[] = { PROTOCOL_DELEGATED, EAM_ACTOR };
 	uint8_t payload[PAYLOAD_MAX];
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	if (text.n < 3 || memcmp(text.p, "10f", 3) != 0)
@@ -248,7 +248,7 @@ static int parse_f4(struct slice text, struct address *ret, struct err *reterr)
 static int refuse_native(uint8_t protocol, struct slice digits, struct err *reterr)
 {
 	uint8_t payload[PAYLOAD_MAX];
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	r = open_fil(digits, slice(&protocol, 1), payload, &n, reterr);

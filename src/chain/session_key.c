@@ -31,9 +31,9 @@ int session_key_authorization_expiry(struct address payer, struct address signer
 	return call_end(&o, ret);
 }
 
-static int login(enum call c, struct address signer, uint64_t expiry,
-		 const enum eip712_type *operations, size_t n,
-		 struct slice origin, struct buf *ret)
+static int log_in(enum call c, struct address signer, uint64_t expiry,
+		  const enum eip712_type *operations, size_t n,
+		  struct slice origin, struct buf *ret)
 {
 	struct abi_out o;
 
@@ -49,16 +49,16 @@ int session_key_login(struct address signer, uint64_t expiry,
 		      const enum eip712_type *operations, size_t n,
 		      struct slice origin, struct buf *ret)
 {
-	return login(CALL_SESSION_KEY_LOGIN, signer, expiry, operations, n,
-		     origin, ret);
+	return log_in(CALL_SESSION_KEY_LOGIN, signer, expiry, operations, n,
+		      origin, ret);
 }
 
 int session_key_login_and_fund(struct address signer, uint64_t expiry,
 			       const enum eip712_type *operations, size_t n,
 			       struct slice origin, struct buf *ret)
 {
-	return login(CALL_SESSION_KEY_LOGIN_AND_FUND, signer, expiry,
-		     operations, n, origin, ret);
+	return log_in(CALL_SESSION_KEY_LOGIN_AND_FUND, signer, expiry,
+		      operations, n, origin, ret);
 }
 
 int session_key_revoke(struct address signer, const enum eip712_type *operations,

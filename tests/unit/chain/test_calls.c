@@ -27,13 +27,13 @@
 #include "vectors.h"
 
 /* Of the function with this signature in one of the ABIs, or NULL. */
-static const char *selector_in_abi(const json_t *abis, const char *signature)
+static const char *selector_in_abi(json_t *abis, const char *signature)
 {
 	const char *contract;
 	json_t *v, *f;
 	size_t i;
 
-	json_object_foreach((json_t *)(uintptr_t)abis, contract, v)
+	json_object_foreach(abis, contract, v)
 	{
 		const json_t *list =
 			json_is_array(v) ? v : vectors_get(v, "functions");
@@ -694,9 +694,11 @@ static void keys_and_values_of_capabilities_come_in_pairs(void **state)
 		assert_int_equal(registry_capabilities_answer(end(&o), &active, c,
 							      ARRAY_LEN(c), &n),
 				 values == 2 ? 0 : -EPROTO);
+		if (values == 2) {
+			assert_true(active && n == 2);
+			assert_true(slice_eq(c[1].value, slice("\0\1", 2)));
+		}
 	}
-	assert_true(active && n == 2);
-	assert_true(slice_eq(c[1].value, slice("\0\1", 2)));
 }
 
 static void a_provider_without_usable_terms_is_refused(void **state)
@@ -751,9 +753,9 @@ static void several_reads_travel_in_one_call(void **state)
 	in = abi_open(&doc, slice(call.p + 4, call.n - 4));
 	list = abi_get_array(&in, 1, &n);
 	assert_int_equal(n, 2);
-	for (uint8_t i = 1; i <= n; i++) {
+	for (size_t i = 1; i <= n; i++) {
 		one = abi_get_tuple(&list);
-		assert_true(address_eq(abi_get_address(&one), party(i)));
+		assert_true(address_eq(abi_get_address(&one), party((uint8_t)i)));
 		assert_true(abi_get_bool(&one));
 		assert_int_equal(abi_get_bytes(&one).n, 4);
 	}
@@ -782,7 +784,7 @@ static void session_keys_get_the_operations_as_type_hashes(void **state)
 						EIP712_ADD_PIECES };
 	struct abi_doc doc;
 	struct abi_in in, list;
-	uint8_t word[ABI_WORD], want[EIP712_HASH_SIZE];
+	uint8_t word[ABI_WORD], want[EIP712_HASH_SIZE] = { 0 };
 	struct buf b;
 	size_t n;
 
@@ -797,7 +799,7 @@ static void session_keys_get_the_operations_as_type_hashes(void **state)
 	assert_int_equal(abi_get_u64(&in), 1234);
 	list = abi_get_array(&in, 1, &n);
 	assert_int_equal(n, 2);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
 		eip712_type_hash(ops[i], want);
 		abi_get_bytes32(&list, word);
 		assert_memory_equal(word, want, sizeof(want));

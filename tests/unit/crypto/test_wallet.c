@@ -242,8 +242,8 @@ static void a_tree_equals_the_published_vector(void **state)
 	uint8_t seed[16];
 
 	(void)state;
-	for (uint8_t i = 0; i < sizeof(seed); i++)
-		seed[i] = i;
+	for (size_t i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)i;
 	assert_int_equal(bip32_root(seed, 15, &node), -EINVAL);
 	assert_int_equal(bip32_root(seed, sizeof(seed), &node), 0);
 	assert_hex(bip32_chain(node), 32,

@@ -3,23 +3,31 @@
 #include <assert.h>
 #include <errno.h>
 #include <secp256k1.h>
+#include <secp256k1_preallocated.h>
 #include <secp256k1_recovery.h>
 #include <sodium.h>
 
 #include "crypto/secp_context.h"
 #include "crypto/secret.h"
 
+/* What sodium_malloc() gives is as aligned as its size is. */
+#define CONTEXT_ALIGN 16
+
 _Static_assert(SECRET_SIZE == 32, "a secret is a scalar");
 
 int secp_context(secp256k1_context **ret)
 {
-	_cleanup_secp_context_ secp256k1_context *c =
-		secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+	size_t n = secp256k1_context_preallocated_size(SECP256K1_CONTEXT_NONE);
+	_cleanup_secp_context_ secp256k1_context *c = NULL;
 	uint8_t seed[32];
+	void *memory;
 	int ok;
 
-	if (!c)
+	/* The library's own allocation ends the process when it fails. */
+	memory = sodium_malloc(align_up(n, CONTEXT_ALIGN));
+	if (!memory)
 		return -ENOMEM;
+	c = secp256k1_context_preallocated_create(memory, SECP256K1_CONTEXT_NONE);
 	randombytes_buf(seed, sizeof(seed));
 	ok = secp256k1_context_randomize(c, seed);
 	sodium_memzero(seed, sizeof(seed));
@@ -27,6 +35,14 @@ int secp_context(secp256k1_context **ret)
 		return -EIO;
 	*ret = steal(&c);
 	return 0;
+}
+
+void secp_context_free(secp256k1_context *c)
+{
+	if (!c)
+		return;
+	secp256k1_context_preallocated_destroy(c);
+	sodium_free(c); /* it stands at the start of its memory */
 }
 
 bool secp_is_key(const struct secret *key)

@@ -1,6 +1,6 @@
 /*
  * secp_context.h - for secp.c and bip32.c only: a blinded context for one use
- * of a secret key
+ * of a secret key, in guarded memory (it holds the blinding)
  */
 #ifndef CRYPTO_SECP_CONTEXT_H
 #define CRYPTO_SECP_CONTEXT_H
@@ -9,15 +9,15 @@
 
 #include "base/util.h"
 
-/* secp256k1_context_destroy() ends it.  -ENOMEM, -EIO. */
+/* -ENOMEM, -EIO. */
 must_check int secp_context(secp256k1_context **ret);
+void secp_context_free(secp256k1_context *c); /* NULL is fine */
 
-static inline void secp_context_destroyp(secp256k1_context **c)
+static inline void secp_context_freep(secp256k1_context **c)
 {
-	if (*c)
-		secp256k1_context_destroy(*c);
+	secp_context_free(*c);
 }
 
-#define _cleanup_secp_context_ _cleanup_(secp_context_destroyp)
+#define _cleanup_secp_context_ _cleanup_(secp_context_freep)
 
 #endif

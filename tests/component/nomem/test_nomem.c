@@ -23,7 +23,10 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "chain/eth_tx.h"
+#include "chain/foc_auth.h"
 #include "crypto/keys.h"
+#include "crypto/purse.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "crypto/slot.h"
@@ -127,6 +130,60 @@ static void key_files_survive_no_memory(void **state)
 {
 	(void)state;
 	assert_true(nomem_sweep(NOMEM_THREAD, 0, slots, NULL) >= 10);
+}
+
+/* ---- chain ---- */
+
+/* From the words to an authorization and a transaction that is read back. */
+static int sign(void *ctx)
+{
+	static const struct eip712_entry entry = { { (const uint8_t *)"k", 1 },
+						   { (const uint8_t *)"v", 1 } };
+	const struct eip712_piece piece = { slice(text, 39), &entry, 1 };
+	const struct foc_auth_create create = { .entries = &entry, .n_entries = 1 };
+	const struct foc_auth_add add = { .pieces = &piece, .n_pieces = 1 };
+	_cleanup_purse_ struct purse *purse = NULL;
+	_cleanup_secret_ struct secret *key = NULL;
+	_cleanup_buf_ struct buf extra = { 0 };
+	_cleanup_buf_ struct buf raw = { 0 };
+	struct eth_tx tx = { .chain_id = 314 }, back;
+	uint8_t hash[ETH_TX_HASH_SIZE];
+	struct foc_auth auth = { 0 };
+	struct address owner, from;
+	int r;
+
+	(void)ctx;
+	buf_init(&extra, FOC_AUTH_CREATE_MAX + FOC_AUTH_ADD_MAX);
+	buf_init(&raw, ETH_TX_MAX);
+	r = purse_from_entropy(entropy, &purse);
+	if (r == 0)
+		r = purse_key(purse, PURSE_OWNER, &key);
+	if (r == 0)
+		r = address_of_key(key, &owner);
+	if (r < 0)
+		return r;
+	auth.key = key;
+	r = foc_auth_create_and_add(&auth, &create, &add, &extra, NULL);
+	if (r < 0) {
+		assert_int_equal(extra.n, 0);
+		return r;
+	}
+	tx.data = buf_slice(&extra);
+	r = eth_tx_sign(&tx, key, &raw, hash);
+	if (r < 0) {
+		assert_int_equal(raw.n, 0);
+		return r;
+	}
+	r = eth_tx_parse(buf_slice(&raw), &back, &from);
+	if (r == 0)
+		assert_true(address_eq(owner, from));
+	return r;
+}
+
+static void signing_survives_no_memory(void **state)
+{
+	(void)state;
+	assert_true(nomem_sweep(NOMEM_THREAD, 0, sign, NULL) >= 20);
 }
 
 /* ---- dag ---- */
@@ -583,6 +640,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sealing_survives_no_memory),
 		cmocka_unit_test(key_files_survive_no_memory),
+		cmocka_unit_test(signing_survives_no_memory),
 		cmocka_unit_test(builders_survive_no_memory),
 		cmocka_unit_test(publishing_survives_no_memory),
 		cmocka_unit_test(commits_survive_no_memory),

@@ -30,12 +30,21 @@ static uint64_t rotate(uint64_t v, unsigned by)
 
 static void theta(uint64_t a[static LANES])
 {
-	uint64_t parity[5];
+	uint64_t parity[7]; /* the first and the last once more around them */
 
 	for (int x = 0; x < 5; x++)
-		parity[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
-	for (int i = 0; i < LANES; i++)
-		a[i] ^= parity[(i + 4) % 5] ^ rotate(parity[(i + 1) % 5], 1);
+		parity[x + 1] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+	parity[0] = parity[5];
+	parity[6] = parity[1];
+	for (int x = 0; x < 5; x++) {
+		uint64_t d = parity[x] ^ rotate(parity[x + 2], 1);
+
+		a[x] ^= d;
+		a[x + 5] ^= d;
+		a[x + 10] ^= d;
+		a[x + 15] ^= d;
+		a[x + 20] ^= d;
+	}
 }
 
 static void rho_pi(uint64_t a[static LANES])
@@ -53,11 +62,13 @@ static void rho_pi(uint64_t a[static LANES])
 static void chi(uint64_t a[static LANES])
 {
 	for (int y = 0; y < LANES; y += 5) {
-		uint64_t row[5];
+		uint64_t first = a[y], second = a[y + 1];
 
-		memcpy(row, a + y, sizeof(row));
-		for (int x = 0; x < 5; x++)
-			a[y + x] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5]);
+		a[y] ^= ~a[y + 1] & a[y + 2];
+		a[y + 1] ^= ~a[y + 2] & a[y + 3];
+		a[y + 2] ^= ~a[y + 3] & a[y + 4];
+		a[y + 3] ^= ~a[y + 4] & first;
+		a[y + 4] ^= ~first & second;
 	}
 }
 
@@ -87,8 +98,18 @@ void keccak_init(struct keccak *k)
 
 void keccak_update(struct keccak *k, struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		absorb(k, s.p[i]);
+	size_t i = 0;
+
+	while (i < s.n) {
+		if (k->n || s.n - i < KECCAK_RATE) {
+			absorb(k, s.p[i++]);
+			continue;
+		}
+		for (size_t l = 0; l < KECCAK_RATE / 8; l++)
+			k->lane[l] ^= get_le64(s.p + i + 8 * l);
+		permute(k->lane);
+		i += KECCAK_RATE;
+	}
 }
 
 void keccak_final(struct keccak *k, uint8_t ret[static KECCAK_SIZE])

@@ -5,7 +5,7 @@
  * Nonces are those of RFC 6979, so a key signs a digest in one way only; s is
  * the lower of the two that are valid.  Each use of a secret key has a context
  * of its own in guarded memory, blinded with fresh random bytes: a signature
- * takes some 80 us with it.
+ * takes some 100 us with it.
  *
  *   offset  size  field of a signature
  *   0       32    r, big-endian

@@ -55,6 +55,8 @@ static const struct key keys[] = {
 	  "after which changes leave even if it is never quiet" },
 	{ "fetch_timeout", KIND_TIME, FIELD(fetch_timeout), 60 * SECOND, SECOND, DAY,
 	  "after which a read of bytes that are not here fails" },
+	{ "store_timeout", KIND_TIME, FIELD(store_timeout), 30 * SECOND, SECOND, DAY,
+	  "without a sign of life, after which a store is called silent" },
 	{ "compress", KIND_COMPRESS, FIELD(compress), CONFIG_COMPRESS_NODES, 0, CONFIG_COMPRESS_NX - 1,
 	  "nodes: metadata only; all: file contents too" },
 };

@@ -280,9 +280,9 @@ static void say_end(struct loop_task *post)
 }
 
 /* With or without the loop running; what was not started is not ended. */
-static int end(struct daemon *d, int err, struct err *reterr)
+static int end(struct daemon *d, int err, bool *ret_left, struct err *reterr)
 {
-	bool looping = d->looping;
+	bool looping = d->looping, left = false;
 	struct task t = { .text = "writing the last changes" };
 	int r = err;
 
@@ -291,6 +291,8 @@ static int end(struct daemon *d, int err, struct err *reterr)
 		d->stop_requested = true; /* a late signal leaves it alone */
 		lock_drop(&d->lock);
 	}
+	if (d->engine && looping)
+		d->p->engine->halt(d->engine);
 	if (looping) {
 		task_run(&t, d, say_stage);
 		wait_idle(d);
@@ -298,7 +300,7 @@ static int end(struct daemon *d, int err, struct err *reterr)
 	session_free(d->session);
 	d->session = NULL;
 	if (d->engine && looping)
-		d->p->engine->stop(d->engine);
+		left = !d->p->engine->stop(d->engine);
 	if (d->cache) {
 		int closed = cache_close(d->cache);
 
@@ -314,15 +316,17 @@ static int end(struct daemon *d, int err, struct err *reterr)
 	}
 	if (looping)
 		loop_stop(d->loop);
-	loop_free(d->loop);
+	if (!left) /* a thread that comes back posts to it */
+		loop_free(d->loop);
 	control_free(d->control);
 	if (d->engine)
 		d->p->engine->close(d->engine);
+	*ret_left = left;
 	return r;
 }
 
 int daemon_run(const struct daemon_params *p, enum daemon_part *ret_part,
-	       struct err *reterr)
+	       bool *ret_left, struct err *reterr)
 {
 	struct daemon d = { .p = p, .since = time(NULL) };
 	struct err why = { "" };
@@ -341,7 +345,7 @@ int daemon_run(const struct daemon_params *p, enum daemon_part *ret_part,
 		if (r == 0)
 			*ret_part = DAEMON_CACHE;
 	}
-	r = end(&d, r, &why);
+	r = end(&d, r, ret_left, &why);
 	if (r == 0 && atomic_load(&d.nobody_waits))
 		r = err_set(&why, -EPIPE, "nobody waited for the mount: unmounted");
 	if (r == 0)

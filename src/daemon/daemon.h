@@ -43,8 +43,10 @@ struct daemon_params {
 };
 
 /*
- * Mount and serve until the end.  *ret_what says in which part of the life an
- * error came, for the exit code.
+ * Mount and serve until the end.  *ret_part says in which part of the life an
+ * error came, for the exit code.  *ret_left: all is on disk and closed, but
+ * threads hang in a store that does not answer; they may still read through the
+ * drive's io, so let go of its lock and end the process, and free nothing.
  */
 enum daemon_part {
 	DAEMON_CONTROL, /* loop, signals, control socket */
@@ -52,8 +54,8 @@ enum daemon_part {
 	DAEMON_ENGINE,
 	DAEMON_SESSION, /* mounting */
 };
-must_check int daemon_run(const struct daemon_params *p,
-			  enum daemon_part *ret_part, struct err *reterr);
+must_check int daemon_run(const struct daemon_params *p, enum daemon_part *ret_part,
+			  bool *ret_left, struct err *reterr);
 
 /*
  * The answer to `status`, an object; loop thread.  NULL without memory.  `engine`

@@ -88,6 +88,17 @@ void drive_close(struct drive *d)
 	free(d);
 }
 
+void drive_leave(struct drive *d)
+{
+	if (!d)
+		return;
+	keys_free(d->keys);
+	d->keys = NULL;
+	if (d->lock_fd >= 0)
+		(void)close(d->lock_fd); /* and the lock is gone */
+	d->lock_fd = -1;
+}
+
 /* ---- the lock ---- */
 
 static int open_lock(const struct drive *d, int flags)

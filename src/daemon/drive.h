@@ -51,6 +51,10 @@ struct drive {
 must_check int drive_open(const char *name, struct drive **ret, struct err *reterr);
 void drive_close(struct drive *d); /* and unlock; NULL is fine */
 
+/* Unlock and wipe the keys, before the process ends with threads that hang in a
+ * store and may still use `io`: the rest is left.  NULL is fine. */
+void drive_leave(struct drive *d);
+
 /* -ENOTUNIQ with the pid in `reterr`. */
 must_check int drive_lock(struct drive *d, struct err *reterr);
 

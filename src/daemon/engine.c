@@ -3,8 +3,9 @@
  *
  * open:  ledger ─► stores ─► retrieve (the cache's source)
  * start: onboard, on the open cache
+ * halt:  no call of a store is waited for
  * stop:  onboard, then retrieve; their threads are gone, the source stays
- * close: retrieve, providers, ledger
+ * close: retrieve, providers that nothing is left in, ledger
  */
 #include "daemon/engine.h"
 
@@ -31,6 +32,9 @@
 #define PIECE_LEAST    (1ull << 20) /* bytes that a piece is not cut below */
 #define SYNC_TICK_MS   50
 #define PROGRESS_TICKS 10 /* of a sync; each asks the ledger */
+#define STUCK_TICKS    60 /* a sync ends that waits so long for a silent store */
+#define SILENT_MS      3000 /* a store is said not to answer after so long */
+#define SETTLE_MS      2000 /* at the end, for what stores were asked */
 
 struct engine {
 	const struct drive *drive;
@@ -55,11 +59,14 @@ struct engine {
 	struct lock lock;
 	struct cond cond;
 	bool flushed; /* lock: lock */
+
+	bool left[CONFIG_STORES_MAX]; /* main thread; threads hang in it */
 };
 
 struct sync_state {
 	uint64_t ticket;
 	unsigned ticks;
+	unsigned stuck; /* ticks in a row */
 	bool cancelled;
 };
 
@@ -79,7 +86,11 @@ static int open_stores(struct engine *e, struct err *reterr)
 		urls[i] = c->stores[i];
 	r = ledger_stores_set(e->ledger, urls, c->n_stores, e->ids);
 	for (size_t i = 0; i < c->n_stores && r == 0; i++) {
-		struct provider_params p = { .url = urls[i], .loop = e->loop };
+		struct provider_params p = {
+			.url = urls[i],
+			.loop = e->loop,
+			.silence_ms = (unsigned)c->store_timeout,
+		};
 
 		r = ledger_store_get(e->ledger, e->ids[i], row);
 		if (r < 0)
@@ -137,7 +148,8 @@ static void engine_close(struct engine *e)
 	onboard_free(e->onboard);
 	retrieve_free(e->retrieve);
 	for (size_t i = 0; i < e->n_stores; i++)
-		provider_free(e->providers[i]);
+		if (!e->left[i])
+			(void)provider_free(e->providers[i]); /* nothing is asked of it */
 	work_free(e->work);
 	ledger_close(e->ledger);
 	cond_fini(&e->cond);
@@ -279,6 +291,7 @@ static void status_store(struct engine *e, size_t i, struct engine_store *ret)
 {
 	struct ledger_store *row = malloc(sizeof(*row));
 	const char *state = "not asked yet";
+	uint64_t silence;
 
 	text_copy(ret->url, sizeof(ret->url), e->drive->config.stores[i]);
 	if (row && ledger_store_get(e->ledger, e->ids[i], row) == 0) {
@@ -287,6 +300,13 @@ static void status_store(struct engine *e, size_t i, struct engine_store *ret)
 		else if (row->seen)
 			state = "ok";
 		text_copy(ret->error, sizeof(ret->error), row->error);
+	}
+	silence = provider_silence_ms(e->providers[i]);
+	if (silence >= SILENT_MS) {
+		state = "not answering";
+		(void)snprintf(ret->error, sizeof(ret->error),
+			       "%.128s has not answered for %" PRIu64 " s",
+			       provider_name(e->providers[i]), silence / 1000); /* fits */
 	}
 	text_copy(ret->state, sizeof(ret->state), state);
 	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
@@ -378,6 +398,19 @@ static void sync_progress(struct engine *e, struct engine_sync *s)
 	}
 }
 
+/* A store that hangs may do so for ever: who waits is told, and may go. */
+static bool sync_is_stuck(struct engine *e, struct sync_state *st, struct err *why)
+{
+	if (onboard_stuck(onboard_of(e), st->ticket,
+			  e->drive->config.store_timeout, why))
+		st->stuck++;
+	else
+		st->stuck = 0;
+	if (st->stuck < STUCK_TICKS)
+		why->text[0] = '\0';
+	return st->stuck >= STUCK_TICKS;
+}
+
 static void sync_tick(void *ctx)
 {
 	struct engine *e = ctx;
@@ -390,6 +423,8 @@ static void sync_tick(void *ctx)
 
 		r = st->cancelled ? -ECANCELED :
 				    onboard_poll(onboard_of(e), st->ticket, &why);
+		if (r == -EINPROGRESS && sync_is_stuck(e, st, &why))
+			r = -EREMOTEIO;
 		if (r == -EINPROGRESS && st->ticks++ % PROGRESS_TICKS == 0)
 			sync_progress(e, s);
 		else if (r != -EINPROGRESS)
@@ -464,8 +499,33 @@ static void flush_syncs(struct loop_task *t)
 	lock_drop(&e->lock);
 }
 
-static void engine_stop(struct engine *e)
+static void engine_halt(struct engine *e)
 {
+	for (size_t i = 0; i < e->n_stores; i++)
+		provider_stop(e->providers[i]);
+}
+
+/* Called off, it comes back at once; if not, from a store that hangs. */
+static bool settle(struct engine *e)
+{
+	uint64_t until = monotonic_ms() + SETTLE_MS, now;
+	bool all = true;
+
+	for (size_t i = 0; i < e->n_stores; i++) {
+		now = monotonic_ms();
+		e->left[i] = !provider_settle(
+			e->providers[i], now < until ? (unsigned)(until - now) : 0);
+		if (e->left[i])
+			log_warn("%s does not answer: what it was asked is left behind",
+				 provider_name(e->providers[i]));
+		all &= !e->left[i];
+	}
+	return all;
+}
+
+static bool engine_stop(struct engine *e)
+{
+	engine_halt(e);
 	e->task.run = flush_syncs;
 	loop_post(e->loop, &e->task);
 	lock_take(&e->lock);
@@ -475,6 +535,7 @@ static void engine_stop(struct engine *e)
 	onboard_free(e->ending);
 	e->ending = NULL;
 	retrieve_stop(e->retrieve);
+	return settle(e);
 }
 
 static const struct engine_ops engine_stores = {
@@ -488,6 +549,7 @@ static const struct engine_ops engine_stores = {
 	.sync_cancel = engine_sync_cancel,
 	.snapshots = engine_snapshots,
 	.verify = engine_verify,
+	.halt = engine_halt,
 	.stop = engine_stop,
 	.close = engine_close,
 };

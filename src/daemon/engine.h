@@ -16,12 +16,18 @@
  *   kick, sync, …               loop thread
  *   status, verify              any thread but the loop (they wait for the
  *                               disk); over before stop
+ *   halt                        main thread: nobody waits for a store any more,
+ *                               verify ends soon; before stop
  *   stop                        main thread: end what is under way (it resumes
  *                               at the next mount); may wait for the loop;
  *                               afterwards no thread of it touches the cache
- *                               and every sync has had its callback
+ *                               and every sync has had its callback.  False: a
+ *                               store hangs, and threads in it are left behind:
+ *                               the loop and the drive's io stay until the
+ *                               process ends, which should be soon
  *   close                       main thread, after the cache has closed and the
- *                               loop has ended
+ *                               loop has ended; the databases are closed in any
+ *                               case
  *
  * Errors: -errno, with a sentence in reterr.
  */
@@ -49,7 +55,7 @@ struct source;
 /* How one store stands. */
 struct engine_store {
 	char url[CONFIG_URL_MAX];
-	char state[32];  /* "ok", "away", "filling up", … */
+	char state[32];  /* "ok", "away", "not answering", "not asked yet" */
 	uint64_t pieces; /* held there, read back and verified */
 	uint64_t bytes;
 	char error[ENGINE_TEXT_MAX]; /* the last one; "": none */
@@ -111,7 +117,8 @@ struct engine_ops {
 		      void (*found)(void *ctx, const char *sentence),
 		      int (*progress)(void *ctx, uint64_t done, uint64_t total),
 		      void *ctx, struct err *reterr);
-	void (*stop)(struct engine *e);
+	void (*halt)(struct engine *e);
+	bool (*stop)(struct engine *e);
 	void (*close)(struct engine *e);
 };
 

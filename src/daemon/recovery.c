@@ -16,6 +16,8 @@
 #include "retrieve/recover.h"
 #include "retrieve/salvage.h"
 
+#define SILENCE_MS 10000 /* a person waits: the other stores will do */
+
 struct recovery {
 	const struct config *config;
 	const struct keys *keys;
@@ -35,7 +37,8 @@ static int open_stores(struct recovery *r, struct err *reterr)
 
 	for (size_t i = 0; i < r->config->n_stores; i++) {
 		struct provider_params p = { .url = r->config->stores[i],
-					     .loop = r->loop };
+					     .loop = r->loop,
+					     .silence_ms = SILENCE_MS };
 		struct provider_req req = { .verb = PROVIDER_ATTACH };
 
 		rc = provider_new(&p, &r->providers[i], reterr);
@@ -157,15 +160,18 @@ int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *
 
 void recovery_close(struct recovery *r)
 {
+	bool left = false;
+
 	if (!r)
 		return;
 	if (r->found != r->salvage.found)
 		recover_found_free(r->found);
 	salvage_fini(&r->salvage);
 	for (size_t i = 0; i < r->n; i++)
-		provider_free(r->providers[i]);
+		left |= !provider_free(r->providers[i]);
 	if (r->loop)
 		loop_stop(r->loop);
-	loop_free(r->loop);
+	if (!left) /* a thread that comes back posts to it */
+		loop_free(r->loop);
 	free(r);
 }

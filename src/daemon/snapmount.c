@@ -123,3 +123,12 @@ void snapmount_close(struct drive *d)
 		best_effort(tree_remove(d->dir)); /* else the next sweep */
 	drive_close(d);
 }
+
+void snapmount_leave(struct drive *d)
+{
+	if (!d)
+		return;
+	if (d->dir)
+		best_effort(tree_remove(d->dir)); /* else the next sweep */
+	drive_leave(d);
+}

@@ -27,6 +27,9 @@ must_check int snapmount_open(struct drive *d, uint64_t sequence,
 			      struct drive **ret, struct err *reterr);
 void snapmount_close(struct drive *d); /* NULL is fine */
 
+/* As drive_leave(); its folder goes all the same. */
+void snapmount_leave(struct drive *d);
+
 static inline void snapmount_closep(struct drive **d)
 {
 	snapmount_close(*d);

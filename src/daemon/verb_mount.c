@@ -50,6 +50,7 @@ struct mounting {
 	const char *mountpoint;
 	bool foreground;
 	bool read_only;
+	bool left;         /* threads hang in a store */
 	uint64_t snapshot; /* 0: the drive itself */
 	int ready_fd;      /* the parent's pipe; -1: foreground */
 };
@@ -182,8 +183,12 @@ static int serve(struct mounting *m)
 		return exits_err(-errno, NULL, "leaving the terminal");
 	p.drive = shown ? shown : d;
 	p.read_only = m->read_only;
-	r = daemon_run(&p, &part, &why);
+	r = daemon_run(&p, &part, &m->left, &why);
 	notify_systemd("STOPPING=1");
+	if (m->left) {
+		snapmount_leave(steal(&shown));
+		drive_leave(steal(&d));
+	}
 	if (r == 0)
 		return EXITS_OK;
 	if (m->ready_fd < 0 && !m->foreground) {
@@ -270,7 +275,12 @@ static int mount_drive(struct mounting *m, const char *path)
 	if (m->opt.verbose)
 		log_level_set(LOG_LEVEL_DEBUG);
 	m->ready_fd = -1;
-	return m->foreground ? serve(m) : in_background(m);
+	r = m->foreground ? serve(m) : in_background(m);
+	if (m->left) {
+		(void)fflush(NULL); /* nobody reads what is left */
+		_exit(r); /* other threads are at work: no destructors */
+	}
+	return r;
 }
 
 static int add_options(struct mounting *m, const struct cli_value *v)

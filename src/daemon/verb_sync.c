@@ -48,7 +48,8 @@ const struct cli_verb verb_sync = {
 	.args = "",
 	.summary = "make all changes durable, and send them to the stores",
 	.details = "Without --wait it returns when everything is durable on this machine and\n"
-		   "sending has been asked for; --local does not ask for it.",
+		   "sending has been asked for; --local does not ask for it. --wait names a store\n"
+		   "that does not answer at all, and waits for it no longer.",
 	.options = options,
 	.run = run,
 };

@@ -1,0 +1,220 @@
+"""A store whose file system hangs: it holds nobody but itself.
+
+The store is a folder seen through a FUSE server (passfs.c) that is stopped with
+SIGSTOP: what a dead file server looks like.
+"""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import cars
+from drive import mounts, until
+from syscalls import read, write
+from trees import assert_same, picture
+
+MIB = 1 << 20
+END = 15  # seconds that an end may take
+BACK = 60  # seconds within which a store that is back is made whole
+
+
+def at(d, *names):
+    return os.path.join(d.mnt, *names)
+
+
+def names(store):
+    return {os.path.basename(p) for p in cars.pieces(store)}
+
+
+def heads(store):
+    return set(os.listdir(os.path.join(store, 'heads')))
+
+
+class Share:
+    """`front` shows `back` until it is stopped."""
+
+    def __init__(self, folder):
+        self.back, self.front = folder + '.back', folder
+        os.mkdir(self.back)
+        self.process = subprocess.Popen(
+            [os.environ['FILDRIVE_PASSFS'], self.back, self.front, '-f'],
+            stderr=subprocess.DEVNULL)
+        until(lambda: self.front in mounts(), 10, 'the share is mounted')
+
+    def stop(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def close(self):
+        self.go_on()
+        subprocess.run(['umount', '-l', self.front], check=False,
+                       stderr=subprocess.DEVNULL)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def shared(drives):
+    """A drive whose store number `which` is on a file system that can hang."""
+    shares = []
+
+    def make(which, **kw):
+        d = drives(**kw)
+        shares.append(Share(d.stores[which]))
+        d.init().set(store_timeout='2s')
+        return d, shares[-1]
+    yield make
+    for share in shares:
+        share.go_on()
+    time.sleep(0.2)  # what hung in it comes back and lets go of it
+    for share in shares:
+        share.close()
+
+
+def timed(limit, what, call, *args, **kw):
+    began = time.monotonic()
+    result = call(*args, **kw)
+    took = time.monotonic() - began
+    print(f'{what}: {took:.1f} s')
+    assert took < limit, f'{what} took {took:.1f} s'
+    return result
+
+
+def silent(d, which):
+    return d.status()['stores'][which]['state'] == 'not answering'
+
+
+def gone(d):
+    """Unmounted and unlocked; a thread in the kernel may be longer."""
+    assert not d.is_mounted()
+
+    def free():
+        done = d.run('status', '--drive', d.name, '--json', check=False)
+        return done.returncode == 0 and 'pid' not in json.loads(done.stdout)
+    until(free, END, 'the drive is free again')
+
+
+def test_a_store_that_hangs_holds_up_nothing_else(shared, drives):
+    d, share = shared(1, stores=3, copies=2)
+    d.mount()
+    for i in range(3):
+        write(at(d, str(i)), os.urandom(MIB))
+    d.sync()
+    until(lambda: heads(d.stores[0]) == heads(share.back), 20,
+          'every store has the first head')
+    share.stop()
+
+    # Local work, the other stores, and the heads go on.
+    for i in range(3, 6):
+        timed(5, 'a write', write, at(d, str(i)), os.urandom(2 * MIB))
+        timed(BACK, 'a sync', d.sync)
+    assert heads(d.stores[0]) == heads(d.stores[2]) > heads(share.back)
+    want = picture(d.mnt)
+    until(lambda: silent(d, 1), 10, 'status says which store is silent')
+    s = timed(5, 'status', d.status)
+    assert [x['state'] for x in s['stores']] == ['ok', 'not answering', 'ok']
+    assert any(d.stores[1] in e and 'has not answered for' in e
+               for e in s['errors']), s['errors']
+    assert s['last_commit']['sequence'] >= 4
+
+    # An end, a beginning, and a read of everything on a bare machine.
+    timed(END, 'umount', d.run, 'umount', d.mnt)
+    gone(d)
+    timed(END, 'mount', d.mount)
+    assert_same(want, picture(d.mnt))
+    back = drives.adopt(timed(60, 'recover', d.recovered))
+    timed(END, 'mount', back.mount)
+    assert_same(want, timed(25, 'reading all', picture, back.mnt))
+    timed(END, 'umount', back.run, 'umount', back.mnt)
+    timed(END, 'umount', d.run, 'umount', d.mnt)
+    gone(d)
+
+    # It is back: nothing is missing in the end.
+    share.go_on()
+    d.mount()
+    until(lambda: heads(share.back) == heads(d.stores[0]), BACK,
+          'it gets the heads that it has missed')
+    d.sync()
+    until(lambda: d.status()['errors'] == [], 20, 'the error is over')
+    d.run('verify', '--drive', d.name, '--all')
+    d.umount()
+
+
+def test_who_waits_for_a_hung_store_is_told_which_one(shared):
+    d, share = shared(1, stores=2, copies=2)
+    d.mount()
+    write(at(d, 'f'), os.urandom(MIB))
+    d.sync()
+    share.stop()
+    write(at(d, 'g'), os.urandom(MIB))
+    done = timed(30, 'sync --wait', d.run, 'sync', '--drive', d.name, '--wait',
+                 check=False)
+    assert done.returncode != 0
+    assert d.stores[1] in done.stderr and 'not answered' in done.stderr
+    done = timed(30, 'verify', d.run, 'verify', '--drive', d.name, '--all',
+                 check=False)
+    assert done.returncode != 0 and d.stores[1] in done.stdout + done.stderr
+    assert d.state(at(d, 'g')) != 'stored'
+
+    # It wakes up: at once, without a new mount.
+    share.go_on()
+    timed(20, 'the rest', d.sync)
+    assert names(share.back) == names(d.stores[0])
+    d.umount()
+
+
+def test_sigterm_ends_in_time_and_loses_nothing_acknowledged(shared):
+    d, share = shared(0, stores=1)
+    d.mount()
+    write(at(d, 'f'), os.urandom(MIB))
+    d.sync()
+    share.stop()
+    data = os.urandom(3 * MIB)
+    write(at(d, 'g'), data)
+    waiting = d.start_sync()
+    verifying = d.start('verify', '--drive', d.name, '--all')
+    until(lambda: silent(d, 0), 20, 'it hangs')
+    pid = d.status()['pid']
+    began = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not d.is_mounted(), END, 'the mount is gone')
+    gone(d)
+    assert time.monotonic() - began < END
+    assert waiting.wait(END) != 0
+    assert verifying.wait(END) != 0
+    d.mount()
+    assert read(at(d, 'g')) == data
+    share.go_on()
+    timed(BACK, 'the rest', d.sync)
+    d.lose().recover().mount()
+    assert read(at(d, 'g')) == data
+    d.umount()
+
+
+def test_a_read_that_only_a_hung_store_can_serve_ends(shared, drives):
+    d, share = shared(0, stores=1)
+    d.mount()
+    data = os.urandom(3 * MIB)
+    write(at(d, 'f'), data)
+    d.sync()
+    back = drives.adopt(d.umount().recovered())
+    back.set(store_timeout='2s', fetch_timeout='5s').mount()
+    assert os.listdir(back.mnt) == ['f']
+    share.stop()
+    began = time.monotonic()
+    with pytest.raises(OSError):
+        read(at(back, 'f'))
+    assert time.monotonic() - began < 30
+    share.go_on()
+    until(lambda: not silent(back, 0), 20, 'it answers again')
+    time.sleep(5)  # a failed fetch is remembered so long
+    assert read(at(back, 'f')) == data
+    back.umount()

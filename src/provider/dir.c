@@ -384,9 +384,8 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 			return r;
 		atomic_fetch_add(&req->moved, (uint64_t)n);
 	}
-	if (fsync(to) < 0)
-		return -errno;
-	return req_cancelled(req) ? -ECANCELED : 0;
+	/* Whole now: the next try finds it, though this one was left. */
+	return fsync(to) < 0 ? -errno : 0;
 }
 
 static int do_put(int fd, struct provider_req *req)

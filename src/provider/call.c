@@ -36,7 +36,7 @@ struct call {
 	struct provider_req *caller; /* lock: lock; NULL once it has left */
 	struct lock lock;            /* around found() */
 	struct buf head;
-	struct slice claim; /* heap */
+	uint8_t *claim;
 	char *src_name;
 	uint8_t *dst;
 	unsigned refs; /* lock: p->lock; so are all below */
@@ -64,7 +64,7 @@ void provider_fini(struct provider *p)
 static void call_free(struct call *c)
 {
 	buf_fini(&c->head);
-	free((void *)(uintptr_t)c->claim.p);
+	free(c->claim);
 	free(c->src_name);
 	free(c->dst);
 	lock_fini(&c->lock);
@@ -117,7 +117,6 @@ static void call_done(struct provider_req *req, int status)
 static int call_new(struct provider *p, struct provider_req *req, struct call **ret)
 {
 	struct call *c = calloc(1, sizeof(*c));
-	uint8_t *head;
 
 	if (!c)
 		return -ENOMEM;
@@ -137,11 +136,11 @@ static int call_new(struct provider *p, struct provider_req *req, struct call **
 	c->req.ret_head = &c->head;
 	c->req.found = call_found;
 	c->req.done = call_done;
-	head = req->head.n ? malloc(req->head.n) : NULL;
-	if (head) {
-		memcpy(head, req->head.p, req->head.n);
-		c->claim = slice(head, req->head.n);
-		c->req.head = c->claim;
+	if (req->head.n)
+		c->claim = malloc(req->head.n);
+	if (c->claim) {
+		memcpy(c->claim, req->head.p, req->head.n);
+		c->req.head = slice(c->claim, req->head.n);
 	}
 	if (req->src_name)
 		c->src_name = strdup(req->src_name);
@@ -149,7 +148,7 @@ static int call_new(struct provider *p, struct provider_req *req, struct call **
 		c->dst = malloc(req->n ? req->n : 1);
 	c->req.src_name = c->src_name;
 	c->req.dst = c->dst;
-	if ((req->head.n && !head) || (req->src_name && !c->src_name) ||
+	if ((req->head.n && !c->claim) || (req->src_name && !c->src_name) ||
 	    (req->dst && !c->dst)) {
 		call_free(c);
 		return -ENOMEM;

@@ -93,7 +93,8 @@ struct hang {
 
 static int hang_start(struct provider *p, struct provider_req *req)
 {
-	struct hang *h = (struct hang *)(uintptr_t)p->ops; /* its head */
+	/* The head of ours. */
+	struct hang *h = (struct hang *)(uintptr_t)p->ops; // NOLINT(performance-no-int-to-ptr)
 	bool hangs;
 
 	lock_take(&h->lock);

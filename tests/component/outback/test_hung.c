@@ -7,7 +7,7 @@
 #include "base/thread.h"
 
 #define MIB       (1u << 20)
-#define SILENT_MS 300
+#define SILENT_MS 1500
 #define T(f)      cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static int setup(void **state)

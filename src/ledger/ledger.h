@@ -119,6 +119,8 @@ enum ledger_key {
 	LEDGER_ADOPT_GEN = 9,   /* rows to adopt count up to here */
 	LEDGER_LOSSES = 10,     /* pieces lost so far */
 	LEDGER_MENDED = 11,     /* of these, what a commit has answered for */
+	LEDGER_MIN_WRITER = 12, /* format that a writer has to know (commit.h);
+				  set by recover, else there is none above ours */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,

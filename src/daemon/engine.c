@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "crypto/keys.h"
 #include "daemon/drive.h"
+#include "dag/commit.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
 #include "net/loop.h"
@@ -214,6 +215,20 @@ static int node_list(void *ctx, const struct link *dir,
 	return retrieve_list(ctx, dir, cb, cb_ctx, reterr);
 }
 
+/* What recover found may ask for a newer writer than we are. */
+static int may_write(struct engine *e, struct err *reterr)
+{
+	uint64_t format = 0;
+	int r = ledger_get_u64(e->ledger, LEDGER_MIN_WRITER, &format);
+
+	if (r == -ENOENT || (r == 0 && format <= COMMIT_FORMAT))
+		return 0;
+	if (r < 0)
+		return err_set(reterr, r, "ledger.db: %s", err_str(r));
+	return err_set(reterr, -EOPNOTSUPP,
+		       "a newer fildrive has written this drive, and only one as new may go on writing: update this program, or mount -o ro");
+}
+
 static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 			struct err *reterr)
 {
@@ -240,6 +255,9 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 
 	if (read_only)
 		return 0;
+	r = may_write(e, reterr);
+	if (r < 0)
+		return r;
 	/* two pieces fit in what is kept for them */
 	p.piece_target = MIN(DRIVE_PIECE_TARGET, MAX(share / 2, PIECE_LEAST));
 	p.outbox_max = MIN(OUTBOX_MAX, MAX(share, 2 * PIECE_LEAST));

@@ -46,8 +46,8 @@ const struct salvage *recovery_salvaged(const struct recovery *r);
 /* What was found, for people; NULL if nothing could be looked at. */
 const struct recover_found *recovery_found(const struct recovery *r);
 
-/* -EOPNOTSUPP, in words: the drive asks for a newer writer than this program.  To
- * be asked before anything is made for writing; reading is allowed. */
+/* -EOPNOTSUPP, in words: the drive asks for a newer writer than this program.
+ * Reading is allowed: what recovery_fill() makes can be mounted read only. */
 must_check int recovery_may_write(const struct recovery *r, struct err *reterr);
 
 /* Databases in the empty directory of `p`. */

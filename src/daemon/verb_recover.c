@@ -167,10 +167,11 @@ static int recover(const struct cli *cli, struct config *c,
 		r = recovery_open(c, keys, limit, &rec, &why);
 	if (r < 0)
 		return say_not_found(r, rec, &why);
-	r = recovery_may_write(rec, &why);
-	if (r < 0)
-		return exits_err(r, &why, "recover");
 	print_warnings(recovery_found(rec), c);
+	if (recovery_may_write(rec, &why) < 0)
+		(void)fprintf(stderr,
+			      "fildrive: warning: %s; until then: mount -o ro\n",
+			      why.text);
 	keep_settings(cli, commit_info(recovery_found(rec)->commit), c);
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)

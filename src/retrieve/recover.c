@@ -188,10 +188,13 @@ int finder_commit(struct finder *d)
 				   f->trailer.commit.len, check_commit, &c, d->err);
 	if (r == 0 && commit_info(c.ret)->sequence != f->sequence)
 		r = -EBADMSG;
-	if (r < 0) {
+	if (r < 0)
 		commit_free(c.ret);
+	if (r == -EOPNOTSUPP)
+		return err_set(d->err, r,
+			       "a newer fildrive has written it, and this one cannot read that: update this program");
+	if (r < 0)
 		return r;
-	}
 	f->commit = c.ret;
 	memcpy(f->commit_hash, commit_digest(f->commit), sizeof(f->commit_hash));
 	return 0;
@@ -585,6 +588,9 @@ int recover_into(const struct recover_found *f, struct ledger *l,
 		r = ledger_set_u64(l, LEDGER_HEAD_SEEN, f->newest);
 	if (r >= 0)
 		r = ledger_set_u64(l, LEDGER_BASE, f->sequence);
+	if (r >= 0)
+		r = ledger_set_u64(l, LEDGER_MIN_WRITER,
+				   commit_info(f->commit)->min_writer);
 	return r < 0 ? err_set(reterr, r, "ledger.db: %s", err_str(r)) : 0;
 }
 

@@ -129,7 +129,8 @@ struct recover_found {
  * -EBADMSG    the commit, or metadata needed to mount it, is damaged at every
  *             store; `before = found->sequence` may find an older one
  * -ENODATA    the same, missing
- * -EOPNOTSUPP the commit needs a newer program
+ * -EOPNOTSUPP the commit needs a newer program to be read; one that needs it to
+ *             be written on is found: commit_may_write()
  */
 must_check int recover_find(const struct recover_params *p,
 			    struct recover_found **ret, struct err *reterr);
@@ -141,7 +142,7 @@ void recover_found_free(struct recover_found *f); /* NULL is fine */
  * ledger_stores_set().  It gets every piece (where a store lists one there is a
  * placement in state STORED: it counts as a copy only after the shipper has read
  * it back), the retained commits and this one as CLAIMED heads (but see above),
- * LEDGER_HEAD_SEEN, LEDGER_BASE.  `store_ids[i]` is the ledger's id of
+ * LEDGER_HEAD_SEEN, LEDGER_BASE, LEDGER_MIN_WRITER.  `store_ids[i]` is the ledger's id of
  * params.stores[i].  Not one transaction: a ledger that it failed on is to be
  * thrown away.
  */

@@ -356,8 +356,8 @@ int remote_section(struct remote *r, uint64_t ordinal, uint64_t off, uint32_t le
 		rc = get(r, i, &p->cid, off, bytes, len, reterr);
 		if (rc == 0)
 			rc = check(ctx, slice(bytes, len));
-		if (rc == 0 || rc == -ENOMEM)
-			return rc; /* that says nothing of the piece */
+		if (rc == 0 || rc == -ENOMEM || rc == -EOPNOTSUPP)
+			return rc; /* nothing is wrong with the piece */
 		status = worse(status, rc);
 	}
 	return err_set(reterr, status, "piece %016" PRIx64 " %s", ordinal,

@@ -5,6 +5,7 @@
  * left (after --salvage: something is lost, and a list says what), 8 could not
  * check, 16 usage.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -119,6 +120,13 @@ static int say_salvaged(const struct drive *d, const struct recovery *rec,
 	struct slice report = salvage_report(s);
 	char date[UNITS_TEXT_MAX];
 
+	for (size_t i = 0; i < f->n_stores; i++)
+		if (f->stores[i].status < 0 && f->stores[i].status != -ENOENT)
+			exits_out("%s cannot be asked: what it alone has counts as lost: %s\n",
+				  d->config.stores[i], f->stores[i].why);
+	if (s->n_unreadable)
+		exits_out("%llu files at the stores are damaged at their end, or no pieces of this drive.\n",
+			  (unsigned long long)s->n_unreadable);
 	exits_out("%.*s", (int)report.n, (const char *)report.p);
 	units_say_date(commit_info(f->commit)->time.s, date);
 	exits_out("Drive '%s' begins anew with commit %llu of %s; what was here is in %s/%s.\n",

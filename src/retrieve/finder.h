@@ -5,6 +5,8 @@
 #include "retrieve/recover.h"
 #include "retrieve/remote.h"
 
+#define FINDER_HEAD_BODY_MAX 8192 /* bytes; ledger/head_info.h */
+
 /* `f` is what the caller gets. */
 struct finder {
 	const struct recover_params *p;
@@ -24,6 +26,9 @@ must_check int finder_commit(struct finder *d);
 
 /* What stands around f->commit: pieces, root, retained commits. */
 must_check int finder_complete(struct finder *d);
+
+/* What a ledger keeps of a commit, appended to `body`. */
+must_check int finder_head_body(const struct commit_info *info, struct buf *body);
 
 /* Everything from f->head and f->sequence on. */
 must_check int finder_open(struct finder *d);

@@ -13,9 +13,7 @@
 #include "dag/file.h"
 #include "dag/hamt.h"
 
-#define VERSIONS_MAX 8 /* older ones of a directory that are tried */
-#define SHARED_BIT   (1ull << 63)
-#define SET_FIRST    1024 /* places; a power of two */
+#define GAPS_AT_ONCE 8192 /* 2 KiB each */
 #define NOTE_MAX     160
 #define LINE_ROOM    128 /* bytes for the last line of the report */
 
@@ -54,8 +52,8 @@ void mend_fini(struct mend *m)
 	free(m->dirs);
 	free(m->by_ino);
 	free(m->orphans);
-	free(m->inos.v);
-	free(m->table.v);
+	ino_set_fini(&m->inos);
+	ino_set_fini(&m->table);
 	buf_fini(&m->report);
 }
 
@@ -97,66 +95,16 @@ void mend_say(struct mend *m, bool fault, const char *what, const char *path,
 
 /* ---- which inodes the tree has ---- */
 
-static size_t set_at(const struct mend_set *s, uint64_t ino)
-{
-	size_t i = (size_t)(ino * 0x9e3779b97f4a7c15u >> 20) & (s->cap - 1);
-
-	while (s->v[i] && (s->v[i] & ~SHARED_BIT) != ino)
-		i = (i + 1) & (s->cap - 1);
-	return i;
-}
-
-static int set_grow(struct mend_set *s)
-{
-	struct mend_set t = { .n = s->n, .cap = s->cap ? 2 * s->cap : SET_FIRST };
-
-	if (s->n >= MEND_INOS_MAX)
-		return -EMSGSIZE;
-	t.v = calloc(t.cap, sizeof(*t.v));
-	if (!t.v)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->cap; i++)
-		if (s->v[i])
-			t.v[set_at(&t, s->v[i] & ~SHARED_BIT)] = s->v[i];
-	free(s->v);
-	*s = t;
-	return 0;
-}
-
-/* 1: this name of the inode may stand; 0: the inode stands elsewhere. */
-static int set_add(struct mend_set *s, uint64_t ino, bool shared)
-{
-	size_t i;
-	int r;
-
-	if (s->n >= s->cap / 4 * 3) {
-		r = set_grow(s);
-		if (r < 0)
-			return r;
-	}
-	i = set_at(s, ino);
-	if (s->v[i]) /* only a hard link has several names */
-		return shared && s->v[i] & SHARED_BIT;
-	s->v[i] = ino | (shared ? SHARED_BIT : 0);
-	s->n++;
-	return 1;
-}
-
-static bool set_has(const struct mend_set *s, uint64_t ino)
-{
-	return s->cap && s->v[set_at(s, ino)];
-}
-
 static int on_row(void *ctx, const struct dir_item *item)
 {
 	struct mend *m = ctx;
 	struct attr a;
 	int r = attr_decode(item->attr, &a);
 
-	if (r < 0 || !a.ino || a.ino & SHARED_BIT)
+	if (r < 0 || !a.ino || a.ino > INO_SET_MAX)
 		return r < 0 ? r : -EPROTO;
 	m->max_ino = MAX(m->max_ino, a.ino);
-	r = set_add(&m->table, a.ino, true);
+	r = ino_set_add(&m->table, a.ino, true);
 	return r < 0 ? r : 0;
 }
 
@@ -165,15 +113,12 @@ int mend_table(struct mend *m, const struct link *table)
 	struct err e = { "" };
 	int r;
 
-	free(m->table.v);
-	m->table = (struct mend_set){ .n = 0 };
+	ino_set_fini(&m->table);
 	if (table->kind == LINK_NONE)
 		return 0;
 	r = remote_dir(m->r, table, on_row, m, &e);
-	if (r < 0) {
-		free(m->table.v);
-		m->table = (struct mend_set){ .n = 0 };
-	}
+	if (r < 0)
+		ino_set_fini(&m->table);
 	return r;
 }
 
@@ -265,13 +210,6 @@ bool mend_is_lost(const struct mend_dir *d, struct slice name)
 		if (in_part(&d->parts[i], hash))
 			return true;
 	return false;
-}
-
-static int no_entry(void *ctx, const struct dir_item *item)
-{
-	(void)ctx;
-	(void)item;
-	return 0;
 }
 
 static int is_lost(void *ctx, const struct mend_part *part)
@@ -429,9 +367,9 @@ static int check_xattrs(struct visit *v, const struct attr *a, const char *path)
 /* An inode stands where the tree has it; an older version may disagree. */
 static int stands(struct visit *v, const struct attr *a, const char *path)
 {
-	bool lost = a->shared && !set_has(&v->m->table, a->ino);
+	bool lost = a->shared && !ino_set_has(&v->m->table, a->ino);
 	struct mend_dir *d;
-	int r = lost ? 0 : set_add(&v->m->inos, a->ino, a->shared);
+	int r = lost ? 0 : ino_set_add(&v->m->inos, a->ino, a->shared);
 
 	if (r)
 		return r;
@@ -498,7 +436,7 @@ static int on_entry(void *ctx, const struct dir_item *item)
 	if (!*v->path)
 		note_root_name(v->m, path);
 	r = attr_decode(item->attr, &a);
-	if (r == 0 && a.ino && !(a.ino & SHARED_BIT))
+	if (r == 0 && a.ino && a.ino <= INO_SET_MAX)
 		return on_attr(v, item, &a, path);
 	/* Sealed with our keys, and yet not what we write. */
 	mend_say(v->m, true, "left out", path, "its attributes make no sense");
@@ -520,159 +458,64 @@ static int visit_next(struct mend *m)
 	return r;
 }
 
-/* ---- older versions ---- */
+/* ---- gaps ---- */
 
-struct version {
-	struct link link;
-	uint64_t sequence;
-};
-
-struct versions {
-	struct mend *m;
-	struct wanted {
-		uint64_t ino;
-		size_t dir, n;
-		struct version v[VERSIONS_MAX]; /* newest first */
-	} * v;                                  /* ascending by ino */
-	size_t n;
-	const struct survey_piece *piece;
-};
-
-static int by_wanted_ino(const void *a, const void *b)
+static void say_gap(struct mend *m, const struct mend_gap *g)
 {
-	const struct wanted *x = a, *y = b;
-
-	return x->ino < y->ino ? -1 : x->ino > y->ino;
-}
-
-/* Pieces come by with the newest first, so what is full is full. */
-static void version_add(struct versions *vs, uint64_t ino, const struct link *l)
-{
-	struct wanted key = { .ino = ino }, *w;
-
-	w = bsearch(&key, vs->v, vs->n, sizeof(*w), by_wanted_ino);
-	if (!w || w->n == VERSIONS_MAX || l->kind == LINK_NONE ||
-	    link_same(l, &vs->m->dirs[w->dir].link))
-		return;
-	for (size_t i = 0; i < w->n; i++)
-		if (link_same(l, &w->v[i].link))
-			return;
-	w->v[w->n++] = (struct version){ *l, vs->piece->sequence };
-}
-
-static bool is_dir_kind(enum xindex_kind k)
-{
-	return k == XINDEX_DIR || k == XINDEX_SHARD || k == XINDEX_ROOT;
-}
-
-/* Which level a shard has is not said of a block by itself. */
-static int parse_any_level(struct slice body, struct dir_node *ret)
-{
-	int r = -EPROTO;
-
-	for (unsigned i = 0; i < MEND_LEVELS && r == -EPROTO; i++)
-		r = dir_node_parse(body, true, i, ret);
-	return r;
-}
-
-static int on_dir_block(void *ctx, const struct survey_piece *p,
-			const struct link *l, const struct xindex_entry *e)
-{
-	struct versions *vs = ctx;
-	_cleanup_buf_ struct buf body = { 0 };
-	struct dir_node node;
-	struct dir_item item;
-	struct dir_iter it;
-	struct attr a;
-	int r;
-
-	if (!is_dir_kind(e->kind))
-		return 0;
-	vs->piece = p;
-	if (e->kind == XINDEX_ROOT)
-		version_add(vs, CACHE_ROOT_INO, l);
-	buf_init(&body, SEAL_BODY_MAX);
-	r = remote_body(vs->m->r, l, &body, NULL);
-	if (r == 0)
-		r = parse_any_level(buf_slice(&body), &node);
-	if (r < 0)
-		return r == -ENOMEM ? r : 0;
-	dir_iter_init(&it, &node);
-	while (dir_next(&it, &item) == 1)
-		if (!item.is_subshard && attr_decode(item.attr, &a) == 0 &&
-		    S_ISDIR(a.mode))
-			version_add(vs, a.ino, &item.link);
-	return 0;
-}
-
-/* The newest that can be read from end to end. */
-static int choose_version(struct mend *m, const struct wanted *w, struct version *ret)
-{
-	const struct mend_read to = { no_entry, is_lost, NULL };
-	int r = -ENODATA;
-
-	for (size_t i = 0; i < w->n && r < 0; i++) {
-		r = mend_dir_read(m->r, &w->v[i].link, 0, &to);
-		if (r == -ENOMEM)
-			return r;
-		*ret = w->v[i];
-	}
-	return r == 0;
-}
-
-static int fill_gap(struct mend *m, const struct wanted *w)
-{
-	struct mend_dir *d = &m->dirs[w->dir];
+	const struct mend_dir *d = &m->dirs[g->dir];
 	bool whole = d->parts[0].depth == 0;
 	char note[NOTE_MAX];
-	struct version older = { .sequence = 0 };
-	int r = choose_version(m, w, &older);
 
-	if (r < 0)
-		return r;
-	d->pending = false;
-	if (r == 0) {
+	if (g->older.kind == LINK_NONE) {
 		mend_say(m, true, whole ? "emptied" : "thinned", d->path,
 			 whole ? "the folder is lost, and there is no older version of it" :
 				 "a part of the folder is lost, and there is no older version of it");
-		return 0;
+		return;
 	}
-	d->older = older.link;
 	(void)snprintf(note, sizeof(note),
 		       "%s is lost; what commit %" PRIu64
 		       " or one before had there takes its place",
 		       whole ? "the folder" : "a part of the folder",
-		       older.sequence); /* fits */
+		       g->sequence); /* fits */
 	mend_say(m, true, "replaced", d->path, note);
+}
 
-	struct link l = d->older;
-	_cleanup_free_ char *path = strdup(d->path);
-	struct visit v = { m, d->ino, &d->link, path, w->dir, 1, 0 };
+/* What the older version has in the gap is looked through as all else. */
+static int fill_gap(struct mend *m, const struct mend_gap *g)
+{
+	_cleanup_free_ char *path = strdup(m->dirs[g->dir].path);
+	struct visit v = { m, g->ino, &g->older, path, g->dir, 1, 0 };
 	/* Nothing of it was lost a moment ago; if it is now, it stays away. */
 	const struct mend_read to = { on_entry, is_lost, &v };
+	int r;
 
 	if (!path)
 		return -ENOMEM;
-	r = mend_dir_read(m->r, &l, 0, &to);
+	say_gap(m, g);
+	m->dirs[g->dir].pending = false;
+	m->dirs[g->dir].older = g->older;
+	if (g->older.kind == LINK_NONE)
+		return 0;
+	r = mend_dir_read(m->r, &g->older, 0, &to);
 	return r == -ENODATA ? 0 : r;
 }
 
+/* Some of them: the rest comes with the next call. */
 static int fill_gaps(struct mend *m, size_t n_pending)
 {
-	struct versions vs = { .m = m };
+	size_t n = 0, max = MIN(n_pending, (size_t)GAPS_AT_ONCE);
+	_cleanup_free_ struct mend_gap *v = calloc(max, sizeof(*v));
 	int r;
 
-	vs.v = calloc(n_pending, sizeof(*vs.v));
-	if (!vs.v)
+	if (!v)
 		return -ENOMEM;
-	for (size_t i = 0; i < m->n_dirs; i++)
+	for (size_t i = 0; i < m->n_dirs && n < max; i++)
 		if (m->dirs[i].pending)
-			vs.v[vs.n++] = (struct wanted){ m->dirs[i].ino, i };
-	qsort(vs.v, vs.n, sizeof(*vs.v), by_wanted_ino);
-	r = survey_all(m->survey, PIECE_NODES, on_dir_block, &vs);
-	for (size_t i = 0; i < vs.n && r == 0; i++)
-		r = fill_gap(m, &vs.v[i]);
-	free(vs.v);
+			v[n++] = (struct mend_gap){ .ino = m->dirs[i].ino,
+						    .dir = i };
+	r = mend_older(m, v, n);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = fill_gap(m, &v[i]);
 	return r;
 }
 
@@ -761,7 +604,7 @@ int mend_plan(struct mend *m, const struct link *root, struct err *reterr)
 	int r;
 
 	m->max_ino = MAX(m->max_ino, CACHE_ROOT_INO);
-	r = set_add(&m->inos, CACHE_ROOT_INO, false);
+	r = ino_set_add(&m->inos, CACHE_ROOT_INO, false);
 	if (r >= 0)
 		r = push(m, CACHE_ROOT_INO, root, "");
 	return r < 0 ? r : mend_plan_on(m, reterr);

@@ -15,7 +15,7 @@
  * Everything that is not as the commit had it is a line of the report.
  *
  * Memory: 16 to 32 bytes an inode of the tree, about 300 a directory that waits
- * to be read, a record for each that is lost; MEND_*_MAX bound them.  Nodes are
+ * to be read, a record for each that is lost; MEND_*_MAX and INO_SET_N_MAX bound them.  Nodes are
  * read one at a time.
  *
  * Threading: one thread, which may wait; mend_apply() starts those of a cache.
@@ -29,6 +29,7 @@
 #include "base/util.h"
 #include "dag/digest_set.h"
 #include "dag/dir.h"
+#include "retrieve/ino_set.h"
 #include "retrieve/survey.h"
 
 struct cache_params;
@@ -38,7 +39,6 @@ struct err;
 #define MEND_LEVELS      16          /* shards from the root of a directory */
 #define MEND_DIRS_MAX    (1u << 20)  /* lost ones, and those waiting */
 #define MEND_PARTS_MAX   (1u << 16)  /* lost shards of one directory */
-#define MEND_INOS_MAX    (1u << 26)  /* 1 GiB at the worst */
 #define MEND_ORPHANS_MAX (1u << 16)  /* files without a name that are kept */
 #define MEND_BLOCKS_MAX  (1u << 23)  /* past it orphans are not looked for */
 #define MEND_REPORT_MAX  (16u << 20) /* bytes of text */
@@ -76,10 +76,12 @@ struct mend_orphan {
 	bool is_dir;
 };
 
-/* Inode numbers with one bit each; open addressing. */
-struct mend_set {
-	uint64_t *v; /* ino, and the bit on top; 0: empty */
-	size_t n, cap;
+/* A directory of which something is lost, and what fills it. */
+struct mend_gap {
+	uint64_t ino;
+	size_t dir;        /* of mend.dirs */
+	struct link older; /* LINK_NONE: there is nothing */
+	uint64_t sequence; /* of the piece that names it */
 };
 
 struct mend {
@@ -90,8 +92,8 @@ struct mend {
 	size_t *by_ino; /* places in dirs, ascending by inode number */
 	struct mend_orphan *orphans;
 	size_t n_orphans, cap_orphans;
-	struct mend_set inos;  /* of the tree, as far as it is planned */
-	struct mend_set table; /* that the inode table has */
+	struct ino_set inos;  /* of the tree, as far as it is planned */
+	struct ino_set table; /* that the inode table has */
 	struct mend_todo *todo;
 	size_t n_todo;
 	uint64_t max_ino;
@@ -150,6 +152,13 @@ void mend_say(struct mend *m, bool fault, const char *what, const char *path,
 
 /* What it is called: 16 hex digits of its digest. */
 void mend_orphan_name(const struct mend_orphan *o, char ret[static MEND_NAME_SIZE]);
+
+/* For each of `v` the newest older version that can be read from end to end;
+ * none: `older` stays as it is. */
+must_check int mend_older(struct mend *m, struct mend_gap *v, size_t n);
+
+/* dir_node_parse() of a node whose level is not known: the first that fits. */
+must_check int mend_parse_dir(struct slice body, struct dir_node *ret);
 
 /* For mend_apply() */
 

@@ -37,24 +37,14 @@ static int link_note(struct search *s, const struct link *l)
 	return r < 0 ? r : 0;
 }
 
-/* The level of a shard is not said of a block by itself; -EPROTO. */
-static int parse_dir(struct slice body, struct dir_node *ret)
-{
-	int r = -EPROTO;
-
-	for (unsigned i = 0; i < MEND_LEVELS && r == -EPROTO; i++)
-		r = dir_node_parse(body, true, i, ret);
-	return r;
-}
-
 static int dir_links(struct search *s, struct slice body)
 {
-	struct dir_node node;
+	struct dir_node node = { .level = 0 };
 	struct dir_item item;
 	struct dir_iter it;
 	int r;
 
-	if (parse_dir(body, &node) < 0)
+	if (mend_parse_dir(body, &node) < 0)
 		return 0;
 	dir_iter_init(&it, &node);
 	while (dir_next(&it, &item) == 1) {
@@ -140,11 +130,12 @@ static int take_dir(struct search *s, const struct link *l,
 {
 	struct mend_orphan o = { *l, 0, s->next_ino, true };
 	char path[PATH_SIZE];
-	struct dir_node node;
+	struct dir_node node = { .level = 0 };
 	bool any;
 	int r;
 
-	if (parse_dir(body, &node) < 0 || (e->kind == XINDEX_ROOT && !node.level))
+	if (mend_parse_dir(body, &node) < 0 ||
+	    (e->kind == XINDEX_ROOT && !node.level))
 		return 0;
 	path_below(s->m, &o, path);
 	r = mend_adopt(s->m, o.ino, l, node.level, path, &any);

@@ -22,9 +22,8 @@
 #include "retrieve/internal.h"
 #include "retrieve/remote.h"
 
-#define RETAINED_MAX  65536 /* commits; retain.h keeps some hundreds */
-#define HEAD_BODY_MAX 8192
-#define NAME_DIGITS   16
+#define RETAINED_MAX 65536 /* commits; retain.h keeps some hundreds */
+#define NAME_DIGITS  16
 
 _Static_assert(RECOVER_STORES_MAX == REMOTE_STORES_MAX, "one bit a store");
 
@@ -336,7 +335,7 @@ static int on_retained(void *ctx, const struct dir_item *item)
 
 	if (!name_number(item->name, &sequence) || item->link.codec != LINK_RAW)
 		return -EPROTO;
-	buf_init(&body, HEAD_BODY_MAX);
+	buf_init(&body, FINDER_HEAD_BODY_MAX);
 	r = remote_body(d->r, &item->link, &body, d->err);
 	return r < 0 ? r : retained_add(d->f, sequence, buf_slice(&body));
 }
@@ -549,10 +548,9 @@ static enum ledger_head_state state_of(const struct recover_found *f)
 								   LEDGER_CLAIMED;
 }
 
-static int add_newest(const struct recover_found *f, struct ledger *l)
+int finder_head_body(const struct commit_info *info, struct buf *body)
 {
-	const struct commit_info *info = commit_info(f->commit);
-	_cleanup_buf_ struct buf attr, body;
+	_cleanup_buf_ struct buf attr = { 0 };
 	struct head_info hi = { .root = info->root,
 				.inode_table = info->inode_table,
 				.catalogue = info->catalogue,
@@ -560,11 +558,19 @@ static int add_newest(const struct recover_found *f, struct ledger *l)
 	int r;
 
 	buf_init(&attr, ATTR_ENCODED_MAX);
-	buf_init(&body, HEAD_BODY_MAX);
 	r = attr_encode(&info->root_attr, &attr);
 	hi.root_attr = buf_slice(&attr);
-	if (r == 0)
-		r = head_info_encode(&hi, &body);
+	return r < 0 ? r : head_info_encode(&hi, body);
+}
+
+static int add_newest(const struct recover_found *f, struct ledger *l)
+{
+	const struct commit_info *info = commit_info(f->commit);
+	_cleanup_buf_ struct buf body = { 0 };
+	int r;
+
+	buf_init(&body, FINDER_HEAD_BODY_MAX);
+	r = finder_head_body(info, &body);
 	if (r < 0)
 		return r;
 	return add_head(l, f->sequence, state_of(f), (uint64_t)info->time.s,

@@ -19,7 +19,8 @@
 #define INO_AHEAD \
  (1ull << 32) /* above all that are seen: a writer whose record
 				  is lost may have given out more */
-#define NOTE_MAX 160
+#define NOTE_MAX   160
+#define RETAIN_MAX 1024 /* commits */
 
 struct salvage_plan {
 	struct remote *r;
@@ -121,29 +122,86 @@ static int newest_dir(struct choice *c, size_t from, enum xindex_kind kind,
 	return 0;
 }
 
+/* The commit of a piece, if its record opens. */
+static int open_record(struct choice *c, size_t at, struct commit **ret)
+{
+	const struct survey *s = &c->s->plan->survey;
+	struct recover_found *mine = c->d->f;
+	struct trailer t;
+	int r;
+
+	if (!s->v[at].has_commit)
+		return -ENOENT;
+	c->d->f = found_new(c, &s->v[at]);
+	r = c->d->f ? survey_trailer(s, &s->v[at], &t, &c->d->f->head) : -ENOMEM;
+	if (r == 0)
+		r = finder_commit(c->d);
+	if (r == 0)
+		*ret = steal(&c->d->f->commit);
+	recover_found_free(c->d->f);
+	c->d->f = mine;
+	return r;
+}
+
 /* An older commit that opens: it knows what the drive was set to. */
 static int find_donor(struct choice *c, size_t from, struct commit **ret)
 {
-	struct survey *s = &c->s->plan->survey;
-	struct recover_found *mine = c->d->f;
 	int r = -ENOENT;
 
-	for (size_t i = from; i < s->n && r < 0 && r != -ENOMEM; i++) {
-		struct trailer t;
-
-		if (!s->v[i].has_commit)
-			continue;
-		c->d->f = found_new(c, &s->v[i]);
-		r = c->d->f ? survey_trailer(s, &s->v[i], &t, &c->d->f->head) :
-			      -ENOMEM;
-		if (r == 0)
-			r = finder_commit(c->d);
-		if (r == 0)
-			*ret = steal(&c->d->f->commit);
-		recover_found_free(c->d->f);
+	for (size_t i = from; i < c->s->plan->survey.n && r < 0; i++) {
+		r = open_record(c, i, ret);
+		if (r == -ENOMEM)
+			return r;
 	}
-	c->d->f = mine;
-	return r == -ENOMEM ? r : 0;
+	return 0;
+}
+
+static int retain(struct recover_found *f, const struct commit_info *info)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	struct recover_commit *v;
+	int r;
+
+	buf_init(&body, FINDER_HEAD_BODY_MAX);
+	r = finder_head_body(info, &body);
+	if (r < 0)
+		return r;
+	v = realloc(f->retained, (f->n_retained + 1) * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	f->retained = v;
+	memmove(v + 1, v, f->n_retained * sizeof(*v));
+	v[0] = (struct recover_commit){ .sequence = info->sequence,
+					.time = (uint64_t)info->time.s,
+					.n_body = body.n };
+	v[0].body = steal(&body.p);
+	f->n_retained++;
+	return 0;
+}
+
+/* A short list of retained commits stands in the record itself, and is lost with
+ * it.  Then every commit that opens is one. */
+static int retain_records(struct choice *c, size_t from)
+{
+	struct survey *s = &c->s->plan->survey;
+	struct recover_found *f = c->d->f;
+	uint64_t last = f->sequence;
+	int r = 0;
+
+	for (size_t i = from; i < s->n && f->n_retained < RETAIN_MAX; i++) {
+		_cleanup_commit_ struct commit *old = NULL;
+
+		if (s->v[i].sequence >= last)
+			continue;
+		r = open_record(c, i, &old);
+		if (r == 0)
+			r = retain(f, commit_info(old));
+		if (r == -ENOMEM)
+			return r;
+		if (r == 0)
+			last = s->v[i].sequence;
+	}
+	return 0;
 }
 
 static int reseal(struct choice *c, const struct commit_info *info,
@@ -236,7 +294,8 @@ static int rebuild(struct choice *c, size_t at, const struct link *root)
 	else
 		memcpy(f->commit_hash, commit_digest(f->commit),
 		       sizeof(f->commit_hash));
-	return finder_complete(c->d);
+	r = finder_complete(c->d);
+	return r < 0 || f->n_retained ? r : retain_records(c, at);
 }
 
 /* The root directory of a commit, and no record of it. */

@@ -98,8 +98,7 @@ void device_find_end(struct device *d);
 /* Nothing but the stores, opened; then a drive of what was found there (with
  * `s`, if it is not NULL, mended) */
 struct salvage;
-void device_look(struct device *d, struct rig *r, const char *name,
-		 size_t n_stores);
+void device_look(struct device *d, struct rig *r, const char *name, size_t n_stores);
 void device_fill(struct device *d, const struct recover_found *f, struct salvage *s);
 
 /* A cache of one snapshot, in the directory "snap", with the source of

@@ -159,7 +159,7 @@ static struct link link_at(struct device *d, const char *path)
 /* ---- salvage ---- */
 
 struct result {
-	uint64_t sequence, n_faults, n_lost_dirs;
+	uint64_t sequence, n_faults, n_lost_dirs, n_retained;
 	bool rebuilt;
 	char *report;
 };
@@ -179,8 +179,11 @@ static void salvage_into(struct device *b, struct rig *r, const char *name,
 		fail_msg("%s", e.text);
 	device_fill(b, s.found, &s);
 	text = salvage_report(&s);
-	*ret = (struct result){ s.found->sequence, s.n_faults, s.n_lost_dirs,
-				s.rebuilt, strndup((const char *)text.p, text.n) };
+	*ret = (struct result){
+		s.found->sequence, s.n_faults,
+		s.n_lost_dirs,     s.found->n_retained,
+		s.rebuilt,         strndup((const char *)text.p, text.n)
+	};
 	print_message("# %s", text.n ? ret->report : "nothing to say\n");
 	salvage_fini(&s);
 }
@@ -300,6 +303,7 @@ static void the_newest_record_is_made_anew_with_an_older_ones_settings(void **st
 	assert_true(s.rebuilt);
 	assert_int_equal(s.sequence, 2);
 	assert_int_equal(s.n_faults, 0);
+	assert_int_equal(s.n_retained, 1); /* the first can still be mounted */
 	got = tree_text(&b);
 	same_tree(want, got);
 	free(want);
@@ -403,7 +407,8 @@ static void many(struct device *d, const char *dir, unsigned from, unsigned to)
 
 	for (unsigned i = from; i < to; i++) {
 		(void)snprintf(path, sizeof(path),
-			       "%s/an entry whose name is long %u", dir, i);
+			       "%s%san entry whose name is long %u", dir,
+			       *dir ? "/" : "", i);
 		f_symlink(d, path, "somewhere");
 	}
 }
@@ -486,6 +491,67 @@ static void a_lost_shard_costs_only_what_changed_in_it(void **state)
 		(void)snprintf(name, sizeof(name), "name is long %u:", i);
 		assert_int_equal(count(got, name), 1);
 	}
+	free(got);
+	free(s.report);
+	goes_on(&b, r);
+}
+
+static void a_root_in_shards_is_filled_as_any_folder(void **state)
+{
+	struct rig *r = *state;
+	struct link two[2], l;
+	struct device a, b;
+	struct result s;
+	char *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	many(&a, "", 0, 1500);
+	ok(device_sync(&a));
+	many(&a, "", 1500, 1800);
+	ok(device_sync(&a));
+	newest(&a, two);
+	l = subshard(&a, &two[0]);
+	break_block(&a, &l);
+	device_close(&a);
+	salvage_into(&b, r, "b", &s);
+	assert_int_equal(s.sequence, 2);
+	assert_int_equal(s.n_lost_dirs, 1);
+	assert_non_null(strstr(
+		s.report,
+		"replaced  /: a part of the folder is lost; what commit 1 "));
+	got = tree_text(&b);
+	assert_true(count(got, "/an entry") >= 1780);
+	for (unsigned i = 0; i < 1500; i++) {
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "name is long %u:", i);
+		assert_int_equal(count(got, name), 1);
+	}
+	free(got);
+	free(s.report);
+	goes_on(&b, r);
+}
+
+static void without_an_inode_table_contents_are_found(void **state)
+{
+	struct rig *r = *state;
+	struct link two[2];
+	struct device a, b;
+	struct result s;
+	char *got;
+
+	planted(&a, r);
+	newest(&a, two);
+	break_block(&a, &two[1]);
+	device_close(&a);
+	salvage_into(&b, r, "b", &s);
+	assert_non_null(strstr(s.report, "the table of hard links is lost: "));
+	assert_non_null(strstr(s.report, "left out  /d/small: "));
+	assert_non_null(strstr(s.report, "left out  /other name: "));
+	assert_non_null(strstr(s.report, ": 3000 bytes, whose name is lost"));
+	got = tree_text(&b);
+	assert_null(strstr(got, "unreadable"));
 	free(got);
 	free(s.report);
 	goes_on(&b, r);
@@ -692,6 +758,8 @@ int main(void)
 		T(a_lost_folder_is_filled_from_its_older_version),
 		T(a_lost_folder_without_a_past_is_empty_and_says_so),
 		T(a_lost_shard_costs_only_what_changed_in_it),
+		T(a_root_in_shards_is_filled_as_any_folder),
+		T(without_an_inode_table_contents_are_found),
 		T(what_was_moved_stands_where_it_is_now),
 		T(a_lost_inode_table_gives_way_to_an_older_one),
 		T(a_lost_head_piece_costs_its_changes_and_is_said),

@@ -58,7 +58,8 @@ int digest_set_add(struct digest_set *s, const uint8_t digest[static DIGEST_SIZE
 	return 1;
 }
 
-bool digest_set_has(const struct digest_set *s, const uint8_t digest[static DIGEST_SIZE])
+bool digest_set_has(const struct digest_set *s,
+		    const uint8_t digest[static DIGEST_SIZE])
 {
 	return s->cap && memcmp(find(s, digest), digest, DIGEST_SIZE) == 0;
 }

@@ -432,6 +432,20 @@ def test_signals_unmount_in_order(drives, number):
     assert read(os.path.join(d.mnt, 'f')) == b'kept'
 
 
+def test_a_caller_without_standard_files_gets_a_whole_daemon(drives):
+    d = drives().init()
+    for closed in '<&-', '<&- >&- 2>&-':
+        subprocess.run(['sh', '-c', f'exec "$@" {closed}', 'sh', binary(),
+                        'mount', '--drive', d.name, '--passfile', d.passfile,
+                        d.mnt], env=d.env(), check=True, timeout=PATIENCE)
+        (pid,) = d.pids()
+        for fd in range(3):
+            assert os.readlink(f'/proc/{pid}/fd/{fd}') == '/dev/null'
+        assert d.status()['mounted']
+        d.umount()
+        assert not os.path.exists(os.path.join(d.home, d.name + '.sock'))
+
+
 def test_in_the_foreground_the_log_is_on_stderr(drives):
     d = drives().init()
     with subprocess.Popen([binary(), 'mount', '-f', '--drive', d.name,

@@ -21,10 +21,12 @@ deps_fedora_build='gcc meson ninja-build pkgconf-pkg-config fuse3
 # The suite: frameworks, checkers, and real programs to run on a mount.
 deps_debian_test='libcmocka-dev python3 python3-pytest
 	clang libclang-rt-dev llvm clang-format-14 clang-tidy cppcheck codespell
-	shellcheck acl attr git sqlite3 rsync restic borgbackup fio'
+	shellcheck acl attr git sqlite3 rsync restic borgbackup fio
+	e2fsprogs mandoc zsh systemd'
 deps_fedora_test='libcmocka-devel python3 python3-pytest
 	clang compiler-rt llvm clang-tools-extra cppcheck codespell
-	ShellCheck acl attr git sqlite rsync restic borgbackup fio'
+	ShellCheck acl attr git sqlite rsync restic borgbackup fio
+	tar gawk diffutils e2fsprogs mandoc zsh systemd'
 
 # For the second implementation that reads our formats (tests/interop).
 deps_debian_node='nodejs npm ca-certificates'
@@ -57,6 +59,17 @@ deps_missing_fedora() {
 	done
 }
 
+# A machine that has just started may be updating itself: its lock on the lists
+# has no time limit that could be set.
+deps_apt_update() {
+	for deps_try in 1 2 3 4 5 6; do
+		$deps_root apt-get -q -o Acquire::Retries=5 update \
+			>"$deps_log" 2>&1 </dev/null && return
+		[ "$deps_try" = 6 ] || sleep 10
+	done
+	return 1
+}
+
 # deps_install SET...: the sets are build, test and node.
 deps_install() {
 	if command -v apt-get >/dev/null 2>&1; then
@@ -81,8 +94,9 @@ deps_install() {
 	deps_log=$(mktemp) || return 1
 	# shellcheck disable=SC2086
 	if [ $deps_kind = debian ]; then
-		$deps_root apt-get -q update >"$deps_log" 2>&1 &&
+		deps_apt_update &&
 			$deps_root env DEBIAN_FRONTEND=noninteractive apt-get -qy \
+				-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 \
 				install --no-install-recommends $deps_gone \
 				>>"$deps_log" 2>&1 </dev/null
 	else

@@ -38,6 +38,11 @@ case $1 in
 *) mountpoint=$PWD/$1 ;;
 esac
 fildrive=$root/build/src/daemon/fildrive
+if [ -z "${HOME:-}" ]; then
+	HOME=$(getent passwd "$(id -u)" | cut -d : -f 6)
+	[ -n "$HOME" ] || die "HOME is not set, and who runs this has no home folder"
+	export HOME
+fi
 drives=${FILDRIVE_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/fildrive}
 store=${FILDRIVE_STORE:-dir://$HOME/fildrive-store}
 

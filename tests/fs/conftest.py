@@ -2,14 +2,20 @@
 
 With FILDRIVE_TEST_NATIVE=1 the folder tests run on the local file system in
 place of a drive, which checks the tests themselves.
+
+A case is skipped when the machine or the user cannot run it.  Then the reason
+begins with `this machine` or `this user`; any other skip fails the run
+(tests/count.py).
 """
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 
 import pytest
 
-from drive import FUSE, Drive
+from drive import Drive, no_fuse
 
 NATIVE = bool(os.environ.get('FILDRIVE_TEST_NATIVE'))
 LONG = bool(os.environ.get('FILDRIVE_TEST_LONG'))
@@ -18,17 +24,22 @@ OPTIONS = ('allow_other', 'default_permissions', 'suid', 'dev') \
     if os.geteuid() == 0 else ()
 
 
+# Of what runs in the background of a script, SIGINT is ignored, and so would it
+# be in what the cases start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items):
-    why = None
-    if not NATIVE and not os.path.exists(FUSE):
-        why = f'no {FUSE} on this machine'
+    why = None if NATIVE else no_fuse()
     for item in items:
         if why:
             item.add_marker(pytest.mark.skip(reason=why))
         elif NATIVE and not {'there', 'native'} & set(item.fixturenames):
-            item.add_marker(pytest.mark.skip(reason='needs a drive'))
+            item.add_marker(pytest.mark.skip(
+                reason='this machine stands in for a drive'))
         elif item.get_closest_marker('root') and os.geteuid() != 0:
-            item.add_marker(pytest.mark.skip(reason='needs root'))
+            item.add_marker(pytest.mark.skip(
+                reason='this user is not root'))
 
 
 @pytest.fixture
@@ -58,10 +69,44 @@ def _folder(root):
     return path
 
 
+def _kind(path):
+    return subprocess.check_output(['stat', '-f', '-c', '%T', path],
+                                   text=True).strip()
+
+
+@pytest.fixture(scope='session')
+def ext4():
+    """A folder on ext4, whose answers are the right ones.
+
+    Where the files of tests lie on something else (an image of a container, a
+    disk in memory), a file system is made for it.  Without a loop device that
+    something has to do, unless it is known to lack what is asked for."""
+    top = os.environ.get('TMPDIR', '/var/tmp')
+    if _kind(top) == 'ext2/ext3':
+        yield top
+        return
+    own = tempfile.mkdtemp(prefix='ext4-', dir=top)
+    os.chmod(own, 0o711)
+    image, folder = os.path.join(own, 'image'), os.path.join(own, 'mnt')
+    os.mkdir(folder)
+    with open(image, 'wb') as f:
+        f.truncate(2 << 30)
+    made = not subprocess.run(
+        ['sh', '-c', 'PATH=$PATH:/usr/sbin:/sbin; mke2fs -q -F -t ext4 "$0" &&'
+         'mount -o loop "$0" "$1" && chmod 711 "$1"', image, folder],
+        check=False, stdout=subprocess.DEVNULL).returncode
+    yield folder if made else top
+    if made:
+        subprocess.run(['umount', folder], check=True)
+    shutil.rmtree(own)
+
+
 @pytest.fixture
-def native():
-    """A new folder on the local file system (ext4 as a rule)."""
-    path = _folder(os.environ.get('TMPDIR', '/var/tmp'))
+def native(ext4):
+    """A new folder on the local file system."""
+    if _kind(ext4) == 'tmpfs':
+        pytest.skip('this machine has no ext4 to compare with')
+    path = _folder(ext4)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -69,7 +114,7 @@ def native():
 @pytest.fixture
 def there(request):
     """A new folder on the drive of this file's tests."""
-    root = os.environ.get('TMPDIR', '/var/tmp') if NATIVE \
+    root = request.getfixturevalue('ext4') if NATIVE \
         else request.getfixturevalue('drive').mnt
     path = _folder(root)
     yield path

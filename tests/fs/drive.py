@@ -32,6 +32,15 @@ class CommandFailed(AssertionError):
         self.stderr = done.stderr
 
 
+def no_fuse():
+    """Why nothing can be mounted here, or None."""
+    try:
+        os.close(os.open(FUSE, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as e:
+        return f'this machine has no {FUSE} to use: {e.strerror}'
+    return None
+
+
 def binary():
     return os.path.realpath(os.environ['FILDRIVE_BIN'])
 

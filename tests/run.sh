@@ -148,8 +148,12 @@ if [ -n "$sanitize" ]; then
 	to=log_path=$tmp/reports/report
 	export ASAN_OPTIONS="$to:abort_on_error=1:strict_string_checks=1"
 	export UBSAN_OPTIONS="$to:halt_on_error=1:print_stacktrace=1"
-	TSAN_OPTIONS="$to:halt_on_error=1:second_deadlock_stack=1"
-	export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$root/tests/tsan.supp"
+	export TSAN_OPTIONS="$to:halt_on_error=1:second_deadlock_stack=1"
+fi
+preload=''
+if [ "$sanitize" = thread ]; then
+	preload=$tmp/libseen_close.so # not every user may look into $build
+	cp "$build/tests/helper/libseen_close.so" "$preload" || exit 1
 fi
 
 log=$build/meson-logs/testlog.json
@@ -164,7 +168,7 @@ mkdir "$tmp/home" || exit 1
 $as_root env -i PATH="$PATH" TMPDIR="$tmp" HOME="$tmp/home" LC_ALL=C.UTF-8 \
 	${long:+FILDRIVE_TEST_LONG=1} ${FILDRIVE_TIDY:+"FILDRIVE_TIDY=$FILDRIVE_TIDY"} \
 	ASAN_OPTIONS="${ASAN_OPTIONS-}" UBSAN_OPTIONS="${UBSAN_OPTIONS-}" \
-	TSAN_OPTIONS="${TSAN_OPTIONS-}" \
+	TSAN_OPTIONS="${TSAN_OPTIONS-}" ${preload:+"LD_PRELOAD=$preload"} \
 	meson test -C "$build" --no-rebuild --print-errorlogs -t $times \
 	${jobs:+--num-processes "$jobs"} $suites </dev/null &
 meson=$!

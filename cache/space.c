@@ -241,11 +241,19 @@ int cache_evict(struct cache *c, uint64_t target)
 
 	if (r < 0)
 		return r;
-	used = slots_used(c);
-	if (used * CACHE_BLOCK > target)
-		r = evict_blocks(c, used - target / CACHE_BLOCK);
-	if (r > 0)
-		r = commit_now(c, false);
+	/* again where rows shared their slots with others that stayed */
+	do {
+		lock_take(&c->segs.lock);
+		used = c->segs.used - c->segs.waiting;
+		lock_drop(&c->segs.lock);
+		r = 0;
+		if (used * CACHE_BLOCK > target)
+			r = evict_blocks(c, used - target / CACHE_BLOCK);
+		if (r > 0) {
+			r = commit_now(c, false);
+			r = r < 0 ? r : 1;
+		}
+	} while (r > 0);
 	return op_end(c, r);
 }
 

@@ -180,6 +180,7 @@ struct segs {
 	uint64_t room;      /* free slots with room, of all segments */
 	uint64_t open_room; /* of these, of open ones */
 	uint64_t old;       /* sum of n_old */
+	uint64_t punching;  /* had room, and are on their way to be bare */
 	uint64_t head;      /* sum of n_head */
 	uint64_t limit;     /* what the disk is to hold at most */
 	uint32_t step;      /* given room at once; free ones are kept so many */

@@ -77,7 +77,7 @@ uint64_t seg_held(const struct cache *c)
 {
 	const struct segs *g = &c->segs;
 
-	return g->head + g->used + g->room + g->old;
+	return g->head + g->used + g->room + g->old + g->punching;
 }
 
 static void remove_segment(struct cache *c, struct segment *s)
@@ -518,6 +518,7 @@ static void add_punch(struct cache *c, struct batch *b, struct segment *s,
 
 	if (had_room) {
 		add_room(c, s, -(int64_t)n);
+		c->segs.punching += n;
 		b->excess -= MIN(n, b->excess);
 	} else {
 		s->n_bare -= n;
@@ -541,10 +542,12 @@ static void sweep(struct cache *c, struct batch *b, struct segment *s)
 		       s->refs[at + n] == SLOT_BARE)
 			n++;
 		s->swept = at + n;
-		if (n == 0)
+		if (n > 0)
+			add_punch(c, b, s, at, n);
+		else if (s->in_use == 0) /* the last ones are done */
 			forget_old(c, s, 0);
 		else
-			add_punch(c, b, s, at, n);
+			break;
 	}
 }
 
@@ -609,6 +612,8 @@ static void punched(struct cache *c, const struct punch *p, int r, uint64_t keep
 		s->refs[p->slot + k] = SLOT_BARE;
 	s->n_bare += p->n;
 	s->filled = MIN(s->filled, p->slot);
+	if (p->had_room)
+		c->segs.punching -= p->n;
 	if (r < 0 && p->had_room) { /* the disk still holds it */
 		s->n_old += p->n;
 		c->segs.old += p->n;

@@ -37,6 +37,7 @@ struct call {
 	struct lock lock;            /* around found() */
 	struct buf head;
 	uint8_t *claim;
+	struct piece_cid *cids;
 	char *src_name;
 	uint8_t *dst;
 	unsigned refs; /* lock: p->lock; so are all below */
@@ -66,6 +67,7 @@ static void call_free(struct call *c)
 	buf_fini(&c->head);
 	free(c->claim);
 	free(c->src_name);
+	free(c->cids);
 	free(c->dst);
 	lock_fini(&c->lock);
 	free(c);
@@ -144,12 +146,19 @@ static int call_new(struct provider *p, struct provider_req *req, struct call **
 	}
 	if (req->src_name)
 		c->src_name = strdup(req->src_name);
+	if (req->n_cids)
+		c->cids = calloc(req->n_cids, sizeof(*c->cids));
+	if (c->cids) {
+		memcpy(c->cids, req->cids, req->n_cids * sizeof(*c->cids));
+		c->req.cids = c->cids;
+		c->req.n_cids = req->n_cids;
+	}
 	if (req->dst)
 		c->dst = malloc(req->n ? req->n : 1);
 	c->req.src_name = c->src_name;
 	c->req.dst = c->dst;
 	if ((req->head.n && !c->claim) || (req->src_name && !c->src_name) ||
-	    (req->dst && !c->dst)) {
+	    (req->n_cids && !c->cids) || (req->dst && !c->dst)) {
 		call_free(c);
 		return -ENOMEM;
 	}

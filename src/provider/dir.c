@@ -485,6 +485,14 @@ static int do_get(int fd, struct provider_req *req)
 	return 0;
 }
 
+/* A PUT was durable. */
+static int do_commit(int fd, struct provider_req *req)
+{
+	(void)fd;
+	(void)req;
+	return 0;
+}
+
 static int do_stat(int fd, struct provider_req *req)
 {
 	char name[PIECE_CID_TEXT_MAX + 4];
@@ -621,10 +629,10 @@ static int do_attach(int fd, struct provider_req *req)
 
 static int (*const dir_verbs[PROVIDER_NX])(int fd, struct provider_req *req) = {
 	[PROVIDER_PUT] = do_put,       [PROVIDER_VERIFY] = do_verify,
-	[PROVIDER_GET] = do_get,       [PROVIDER_STAT] = do_stat,
-	[PROVIDER_LIST] = do_list,     [PROVIDER_REMOVE] = do_remove,
-	[PROVIDER_CLAIM] = do_claim,   [PROVIDER_HEAD] = do_head,
-	[PROVIDER_ATTACH] = do_attach,
+	[PROVIDER_COMMIT] = do_commit, [PROVIDER_GET] = do_get,
+	[PROVIDER_STAT] = do_stat,     [PROVIDER_LIST] = do_list,
+	[PROVIDER_REMOVE] = do_remove, [PROVIDER_CLAIM] = do_claim,
+	[PROVIDER_HEAD] = do_head,     [PROVIDER_ATTACH] = do_attach,
 };
 
 static void dir_run(struct work_item *w)

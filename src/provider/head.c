@@ -9,10 +9,19 @@
 #include "crypto/record.h"
 #include "provider/provider.h"
 
-#define HEAD_NETWORK_NONE 0 /* stores that are not a chain */
 #define HEAD_SEQUENCE_MAX (1ull << 48)
 
 static const struct record_kind head_kind = { "head", 1 };
+
+/* What a register holds: on a network the CID itself, else a sealed record. */
+static int open_head(struct provider *p, const struct keys *k,
+		     struct slice held, struct buf *ret)
+{
+	if (p->network)
+		return buf_append(ret, held);
+	return record_open(keys_secret(k, KEYS_HEAD_SEAL), &head_kind,
+			   keys_drive_id(k), held, ret);
+}
 
 int head_read(struct provider *p, const struct keys *k, uint64_t h,
 	      struct piece_cid *ret, struct err *reterr)
@@ -25,13 +34,12 @@ int head_read(struct provider *p, const struct keys *k, uint64_t h,
 	buf_init(&sealed, PROVIDER_HEAD_MAX);
 	buf_init(&body, PROVIDER_HEAD_MAX);
 	req.ret_head = &sealed;
-	r = keys_head_name(k, HEAD_NETWORK_NONE, h, req.head_name);
+	r = keys_head_name(k, p->network, h, req.head_name);
 	if (r == 0)
 		r = provider_call(p, &req);
 	if (r < 0)
 		return err_set(reterr, r, "%s", req.err.text);
-	r = record_open(keys_secret(k, KEYS_HEAD_SEAL), &head_kind,
-			keys_drive_id(k), buf_slice(&sealed), &body);
+	r = open_head(p, k, buf_slice(&sealed), &body);
 	if (r == 0 && (body.n > PIECE_CID_MAX ||
 		       piece_cid_parse(buf_slice(&body), &sum) < 0))
 		r = -EPROTO;
@@ -52,8 +60,9 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 	int r;
 
 	buf_init(&sealed, PROVIDER_HEAD_MAX);
-	r = keys_head_name(k, HEAD_NETWORK_NONE, h, req.head_name);
-	if (r == 0)
+	req.cid = *cid;
+	r = keys_head_name(k, p->network, h, req.head_name);
+	if (r == 0 && !p->network)
 		r = record_seal(keys_secret(k, KEYS_HEAD_SEAL), &head_kind,
 				keys_drive_id(k), piece_cid_slice(cid), &sealed);
 	if (r < 0)

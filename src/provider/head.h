@@ -3,7 +3,9 @@
  *
  * Sequence h of a drive can be claimed once.  The name of h is a PRF of the
  * drive's keys, so a store sees random names, and whoever has the words can
- * compute them all.  The content is the sealed piece CID of the head piece.
+ * compute them all.  The content is the sealed piece CID of the head piece; on a
+ * network the name is the nonce that adds the head piece, and the chain says
+ * which piece that was (docs/format.md).
  *
  * Threading: blocking; from any thread but the loop.
  */

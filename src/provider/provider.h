@@ -6,6 +6,14 @@
  * there is `dir` (a folder, a USB stick, an NFS share); `pdp` and `s3` fit the
  * same verbs.
  *
+ * Two ways to store.  In a folder a PUT is durable when it returns.  A store
+ * that `parks` takes the bytes, and keeps them only once a COMMIT has named
+ * them; each COMMIT costs, so one names many.
+ *
+ * Two kinds of head register.  In a folder each store has its own, of files with
+ * sealed contents.  Stores of one `network` (a chain) share one: a claim names
+ * the head piece itself, commits it in the same step, and counts at all of them.
+ *
  * A request is a caller-owned struct that stays valid until its `done`.  Law of
  * callbacks: if provider_start() returns an error, `done` is never called;
  * otherwise exactly once, on the loop thread, never from inside the start.
@@ -55,19 +63,26 @@ struct io;
 struct loop;
 struct provider;
 
-#define PROVIDER_ID_SIZE  16   /* bytes: what tells two stores apart */
-#define PROVIDER_HEAD_MAX 4096 /* bytes of one sealed head */
-#define PROVIDER_URL_MAX  4096 /* bytes */
+#define PROVIDER_ID_SIZE    16   /* bytes: what tells two stores apart */
+#define PROVIDER_HEAD_MAX   4096 /* bytes of one sealed head */
+#define PROVIDER_URL_MAX    4096 /* bytes */
+#define PROVIDER_COMMIT_MAX 40   /* pieces of one COMMIT */
 
 enum provider_verb {
-	PROVIDER_PUT, /* cid, src, src_name, size: store the piece, durably */
+	PROVIDER_PUT, /* cid, src, src_name, size: store the piece, durably (or
+			 park it) */
+	PROVIDER_COMMIT, /* cids, n_cids: keep what is parked; where nothing is
+			    parked there is nothing to do.  -ENOENT: one of
+			    them is not parked there any more */
 	PROVIDER_VERIFY, /* cid: read all of it back and recompute the CID */
 	PROVIDER_GET,    /* cid, off, n, dst → ret_n: bytes of the piece */
 	PROVIDER_STAT,   /* cid → ret_size */
 	PROVIDER_LIST,   /* found(): every piece here */
 	PROVIDER_REMOVE, /* cid */
-	PROVIDER_CLAIM, /* head_name, head: succeeds once for a name, for ever */
-	PROVIDER_HEAD,  /* head_name → ret_head (appended) */
+	PROVIDER_CLAIM,  /* head_name, head: succeeds once for a name, for ever;
+			   on a network: head_name, cid (which is parked) */
+	PROVIDER_HEAD,   /* head_name → ret_head (appended); on a network the
+			   bytes of the piece's CID */
 	PROVIDER_ATTACH, /* is it there, and the one that it was?  → ret_free */
 	PROVIDER_NX
 };
@@ -75,6 +90,8 @@ enum provider_verb {
 struct provider_req {
 	enum provider_verb verb;
 	struct piece_cid cid;
+	const struct piece_cid *cids; /* COMMIT: borrowed */
+	size_t n_cids;                /* up to PROVIDER_COMMIT_MAX */
 	unsigned limit_ms; /* provider_call(): silence that ends it, of this call
 			      alone; 0, or more than the store's: that */
 	struct io *src;    /* PUT: the piece is this file; borrowed */
@@ -95,7 +112,8 @@ struct provider_req {
 	size_t ret_n;
 	uint64_t ret_size;
 	uint64_t ret_free;       /* bytes that may still be stored */
-	_Atomic(uint64_t) moved; /* bytes so far, of PUT and VERIFY */
+	_Atomic(uint64_t) moved; /* bytes so far, of PUT and VERIFY; of others
+				    any count that shows life */
 	struct err err;
 
 	/* private to src/provider */
@@ -118,6 +136,8 @@ struct provider {
 	const struct provider_ops *ops;
 	char *url;
 	uint64_t size_min, size_max; /* of a piece, bytes */
+	uint64_t network; /* chain id; 0: a head register of its own */
+	bool parks;       /* PUT parks, COMMIT keeps */
 
 	/* private to call.c */
 	unsigned silence_ms; /* constant */
@@ -138,6 +158,25 @@ void provider_init(struct provider *p, const struct provider_ops *ops,
 		   unsigned silence_ms);
 void provider_fini(struct provider *p);
 
+/*
+ * What a provider has to remember across restarts (a job that costs money, a
+ * number that must not be used twice): small values by name, of this store alone,
+ * durable when `set` or `drop` returns 0.  Any thread but the loop's.
+ */
+struct provider_notes {
+	int (*get)(void *ctx, const char *key, struct buf *ret); /* -ENOENT */
+	int (*set)(void *ctx, const char *key, struct slice value);
+	int (*drop)(void *ctx, const char *key); /* 0 also if there is none */
+	/* Those whose key begins with `prefix`; `cb` may change notes. */
+	int (*each)(void *ctx, const char *prefix,
+		    int (*cb)(void *cb_ctx, const char *key, struct slice value),
+		    void *cb_ctx);
+	void *ctx;
+};
+
+#define PROVIDER_NOTE_KEY_MAX 128         /* bytes, with NUL */
+#define PROVIDER_NOTE_MAX     (64u << 10) /* bytes of a value */
+
 struct provider_params {
 	const char *url;
 	struct loop *loop;
@@ -149,6 +188,7 @@ struct provider_params {
 	const uint8_t *id;
 	bool create;         /* make the store if it is not there */
 	unsigned silence_ms; /* limit of calls; 0: 30000 */
+	const struct provider_notes *notes; /* borrowed; dir needs none */
 };
 
 /*

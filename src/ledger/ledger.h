@@ -338,6 +338,46 @@ must_check int ledger_lost_files(struct ledger *l,
 must_check int ledger_lost_count(struct ledger *l, uint64_t *ret_files,
 				 uint64_t *ret_bytes);
 
+/* ---- what providers remember, and what was paid ---- */
+
+#define LEDGER_NOTE_KEY_MAX 128         /* bytes, with NUL */
+#define LEDGER_NOTE_MAX     (64u << 10) /* bytes of a value */
+
+/* Small values of one store, by name.  Store 0: of none. */
+must_check int ledger_note_get(struct ledger *l, uint64_t store, const char *key,
+			       struct buf *ret); /* appended; -ENOENT */
+/* -EMSGSIZE: key or value too long. */
+must_check int ledger_note_set(struct ledger *l, uint64_t store,
+			       const char *key, struct slice value);
+must_check int ledger_note_drop(struct ledger *l, uint64_t store, const char *key);
+
+/* Those whose key begins with `prefix`, by key.  The lock is not held in `cb`,
+ * which may call here. */
+must_check int ledger_notes(struct ledger *l, uint64_t store, const char *prefix,
+			    int (*cb)(void *ctx, const char *key, struct slice value),
+			    void *ctx);
+
+#define LEDGER_SPEND_REF_MAX  64  /* bytes */
+#define LEDGER_SPEND_TEXT_MAX 256 /* bytes, with NUL */
+
+struct ledger_spend {
+	uint64_t id;                       /* given by the ledger */
+	uint64_t time;                     /* seconds since 1970 */
+	uint64_t store;                    /* 0: none */
+	uint8_t ref[LEDGER_SPEND_REF_MAX]; /* what was paid for: a nonce, a hash */
+	size_t n_ref;
+	uint8_t amount[32]; /* units of the token, big-endian */
+	char text[LEDGER_SPEND_TEXT_MAX];
+};
+
+/* Once for a `ref`: a second time changes nothing. */
+must_check int ledger_spend_add(struct ledger *l, const struct ledger_spend *s);
+
+/* In the order of adding, from id `after` on.  The lock is not held in `cb`. */
+must_check int ledger_spends(struct ledger *l, uint64_t after,
+			     int (*cb)(void *ctx, const struct ledger_spend *s),
+			     void *ctx);
+
 /* ---- heads and adoption ---- */
 
 struct ledger_head {

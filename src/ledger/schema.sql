@@ -32,7 +32,7 @@ CREATE INDEX piece_state ON piece (state);
 CREATE TABLE placement (
 	piece INTEGER NOT NULL,
 	store INTEGER NOT NULL,
-	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6)),
+	state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6, 7)),
 	attempts INTEGER NOT NULL,
 	next_try INTEGER NOT NULL, -- seconds
 	error BLOB NOT NULL,
@@ -83,3 +83,21 @@ CREATE TABLE adopt (
 	link BLOB NOT NULL,
 	PRIMARY KEY (gen, ino)
 ) WITHOUT ROWID;
+
+-- What a provider has to remember (provider.h).
+CREATE TABLE note (
+	store INTEGER NOT NULL,
+	key BLOB NOT NULL,
+	value BLOB NOT NULL,
+	PRIMARY KEY (store, key)
+) WITHOUT ROWID;
+
+-- What was paid, each once.
+CREATE TABLE spend (
+	id INTEGER PRIMARY KEY,
+	ref BLOB NOT NULL UNIQUE, -- what was paid for: a nonce, a hash
+	time INTEGER NOT NULL,    -- seconds
+	store INTEGER NOT NULL,   -- 0: of no store
+	amount BLOB NOT NULL,     -- units of the token, 32 bytes, big-endian
+	text BLOB NOT NULL        -- for people
+);

@@ -23,7 +23,7 @@
  "DROP TABLE piece;" \
  "ALTER TABLE piece_2 RENAME TO piece;" \
  "CREATE INDEX piece_state ON piece (state);" \
- "CREATE TABLE placement_2 (piece INTEGER NOT NULL, store INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6))," \
+ "CREATE TABLE placement_2 (piece INTEGER NOT NULL, store INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN (1, 2, 3, 4, 5, 6, 7))," \
  " attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, error BLOB NOT NULL, PRIMARY KEY (piece, store)) WITHOUT ROWID;" \
  "INSERT INTO placement_2 SELECT piece, store, state, attempts, next_try, error FROM placement;" \
  "DROP TABLE placement;" \
@@ -31,7 +31,9 @@
  "CREATE INDEX placement_due ON placement (state, next_try);" \
  "CREATE INDEX head_state ON head (state, seq);" \
  "CREATE INDEX head_kept ON head (seq) WHERE length(body) > 0;" \
- "CREATE TABLE lost (ino INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, path BLOB NOT NULL);"
+ "CREATE TABLE lost (ino INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, path BLOB NOT NULL);" \
+ "CREATE TABLE note (store INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key)) WITHOUT ROWID;" \
+ "CREATE TABLE spend (id INTEGER PRIMARY KEY, ref BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, store INTEGER NOT NULL, amount BLOB NOT NULL, text BLOB NOT NULL);"
 
 #define LEDGER_STMTS(STMT) \
  STMT(state_get, "SELECT v FROM state WHERE k = ?1") \
@@ -94,6 +96,12 @@
  STMT(head_claimed, "SELECT coalesce(max(seq), 0) FROM head WHERE state = 2") \
  STMT(head_thin, "UPDATE head SET body = x'' WHERE seq = ?1 AND state = 2") \
  STMT(head_newest, "SELECT coalesce(max(seq), 0) FROM head") \
+ STMT(note_get, "SELECT value FROM note WHERE store = ?1 AND key = ?2") \
+ STMT(note_set, "INSERT OR REPLACE INTO note (store, key, value) VALUES (?1, ?2, ?3)") \
+ STMT(note_drop, "DELETE FROM note WHERE store = ?1 AND key = ?2") \
+ STMT(note_next, "SELECT key, value FROM note WHERE store = ?1 AND key > ?2 ORDER BY key LIMIT 1") \
+ STMT(spend_add, "INSERT OR IGNORE INTO spend (ref, time, store, amount, text) VALUES (?1, ?2, ?3, ?4, ?5)") \
+ STMT(spend_next, "SELECT id, ref, time, store, amount, text FROM spend WHERE id > ?1 ORDER BY id LIMIT 1") \
  STMT(adopt_add, "INSERT OR REPLACE INTO adopt (gen, ino, size, link) VALUES (?1, ?2, ?3, ?4)") \
  STMT(adopt_all, "SELECT gen, ino, size, link FROM adopt WHERE (gen, ino) > (?1, ?2) AND gen <= ?3 ORDER BY gen, ino LIMIT 256") \
  STMT(adopt_del, "DELETE FROM adopt WHERE (gen, ino) IN (SELECT gen, ino FROM adopt WHERE gen <= ?1 LIMIT 1024)") \

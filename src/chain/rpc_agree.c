@@ -26,11 +26,13 @@ static void on_call(struct rpc_call *call, int status)
 
 int rpc_each_start(struct rpc *r, struct rpc_each *e)
 {
+	const unsigned n = rpc_n_endpoints(r);
 	int err;
 
-	e->n = rpc_n_endpoints(r);
-	e->left = e->n;
-	for (unsigned i = 0; i < e->n; i++) {
+	e->n = n;
+	e->left = n;
+	/* With the last one started, `e` may be gone. */
+	for (unsigned i = 0; i < n; i++) {
 		struct rpc_call *call = &e->calls[i];
 
 		call->method = e->method;

@@ -8,23 +8,32 @@
 
 #include "net/retry.h"
 
+#define ARGS_MAX 7
+
 static void server_start(struct rig *g, const char *const *argv)
 {
 	posix_spawn_file_actions_t a;
 	int in[2], out[2], r;
-	char line[32];
+	char line[32], *copies[ARGS_MAX + 1] = { NULL };
 	size_t at = 0;
+
+	for (size_t i = 0; argv[i]; i++) { /* posix_spawn() wants char * */
+		assert(i < ARGS_MAX);
+		copies[i] = strdup(argv[i]);
+		assert(copies[i]);
+	}
 
 	r = pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) |
 	    posix_spawn_file_actions_init(&a) |
 	    posix_spawn_file_actions_adddup2(&a, in[0], 0) |
 	    posix_spawn_file_actions_adddup2(&a, out[1], 1);
 	assert(r == 0);
-	r = posix_spawnp(&g->server, argv[0], &a, NULL,
-			 (char *const *)(uintptr_t)argv, environ);
+	r = posix_spawnp(&g->server, argv[0], &a, NULL, copies, environ);
 	assert(r == 0);
 	r = posix_spawn_file_actions_destroy(&a) | close(in[0]) | close(out[1]);
 	assert(r == 0);
+	for (size_t i = 0; copies[i]; i++)
+		free(copies[i]);
 	g->to = in[1];
 	g->from = out[0];
 	while (at + 1 < sizeof(line) && read(g->from, line + at, 1) == 1 &&

@@ -177,3 +177,22 @@ int json_hex_bytes(const json_t *v, struct buf *to)
 {
 	return json_hex_text(text_of(v), to);
 }
+
+int json_put_hex(struct buf *to, struct slice bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t *p;
+	int r;
+
+	r = buf_append(to, slice_str("0x"));
+	if (r < 0 || bytes.n == 0)
+		return r;
+	r = buf_grow(to, 2 * bytes.n, &p);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < bytes.n; i++) {
+		p[2 * i] = (uint8_t)digits[bytes.p[i] >> 4];
+		p[2 * i + 1] = (uint8_t)digits[bytes.p[i] & 15];
+	}
+	return 0;
+}

@@ -53,6 +53,9 @@ must_check int json_hex_bytes(const json_t *v, struct buf *to);
 /* The same for text that is no JSON value; all of it. */
 must_check int json_hex_text(struct slice text, struct buf *to);
 
+/* Bytes as "0x…", appended, without quotes.  What buf_append() returns. */
+must_check int json_put_hex(struct buf *to, struct slice bytes);
+
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
 #endif

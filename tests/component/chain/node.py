@@ -5,7 +5,7 @@ Prints its port and serves until its standard input ends.  The first part of the
 path says how the node behaves, the rest are its arguments; each path is a node of
 its own.  Methods:
 
-  eth_chainId, eth_blockNumber, eth_getBalance
+  eth_chainId, eth_blockNumber, eth_getBalance, eth_call
   t_echo [x]          x
   t_revert, t_lotus   errors of two makes
   t_error [code, message, data]
@@ -130,6 +130,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # A balance that changes with every block, as honest nodes see it.
         return ('0x%X' if self.how == 'upper' else '0x%x') % (
             0xabc000 + int(block, 16))
+
+    def eth_call(self, call, block):
+        """The getters of FWSS: its version is the path's argument."""
+        how = self.args[0]
+        if how == 'none':
+            raise Fault({'code': 3, 'message': 'execution reverted',
+                         'data': REVERT})
+        if call['data'] == '0xffa1ad74':
+            text = how if how[0] in '012v' else '1.3.1'
+            if how == 'long':
+                text = '1.3.' + '1' * 60
+            raw = text.encode()
+            raw += b'\0' * (-len(raw) % 32)
+            return f'0x{32:064x}{len(text):064x}' + raw.hex()
+        if how == 'zero':
+            return '0x' + '0' * 64
+        return '0x' + call['data'][2:].rjust(62 if how == 'short' else 64, '0')
 
     def t_echo(self, x):
         return x

@@ -117,6 +117,13 @@ static void bytes_have_an_even_number_of_digits_and_a_maximum(void **state)
 	assert_true(two[0] == 0xa1 && two[1] == 0xb2);
 	assert_int_equal(json_hex_fixed(v, two, 1), -EPROTO);
 	assert_int_equal(json_hex_fixed(odd, two, 2), -EPROTO);
+	buf_fini(&b);
+	buf_init(&b, 8);
+	assert_int_equal(json_put_hex(&b, slice(two, 2)), 0);
+	assert_true(slice_eq(buf_slice(&b), slice_str("0xa1b2")));
+	assert_int_equal(json_put_hex(&b, SLICE_NONE), 0);
+	assert_true(slice_eq(buf_slice(&b), slice_str("0xa1b20x")));
+	assert_int_equal(json_put_hex(&b, slice(two, 2)), -EMSGSIZE);
 	json_decref(v);
 	json_decref(odd);
 	json_decref(none);

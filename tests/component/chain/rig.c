@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "chain/waiter.h"
 #include "net/retry.h"
 
 #define ARGS_MAX 7
@@ -14,7 +15,7 @@ static void server_start(struct rig *g, const char *const *argv)
 {
 	posix_spawn_file_actions_t a;
 	int in[2], out[2], r;
-	char line[32], *copies[ARGS_MAX + 1] = { NULL };
+	char *copies[ARGS_MAX + 1] = { NULL };
 	size_t at = 0;
 
 	for (size_t i = 0; argv[i]; i++) { /* posix_spawn() wants char * */
@@ -23,12 +24,13 @@ static void server_start(struct rig *g, const char *const *argv)
 		assert(copies[i]);
 	}
 
+	assert(copies[0]);
 	r = pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) |
 	    posix_spawn_file_actions_init(&a) |
 	    posix_spawn_file_actions_adddup2(&a, in[0], 0) |
 	    posix_spawn_file_actions_adddup2(&a, out[1], 1);
 	assert(r == 0);
-	r = posix_spawnp(&g->server, argv[0], &a, NULL, copies, environ);
+	r = posix_spawnp(&g->server, copies[0], &a, NULL, copies, environ);
 	assert(r == 0);
 	r = posix_spawn_file_actions_destroy(&a) | close(in[0]) | close(out[1]);
 	assert(r == 0);
@@ -36,12 +38,12 @@ static void server_start(struct rig *g, const char *const *argv)
 		free(copies[i]);
 	g->to = in[1];
 	g->from = out[0];
-	while (at + 1 < sizeof(line) && read(g->from, line + at, 1) == 1 &&
-	       line[at] != '\n')
+	while (at + 1 < sizeof(g->line) &&
+	       read(g->from, g->line + at, 1) == 1 && g->line[at] != '\n')
 		at++;
-	line[at] = '\0';
-	g->port = (int)strtol(line, NULL, 10);
-	assert(g->port > 0);
+	g->line[at] = '\0';
+	g->port = (int)strtol(g->line, NULL, 10);
+	assert(g->port > 0 || g->line[0] == '{');
 }
 
 void rig_open(struct rig *g, const char *const *argv)
@@ -117,4 +119,28 @@ int rig_call(struct rpc *r, struct rpc_call *c, const char *method, const char *
 	c->method = method;
 	c->params = params;
 	return rpc_wait(r, c);
+}
+
+static void on_posted(struct http_req *req, int status)
+{
+	waiter_over(req->ctx, status);
+}
+
+void rig_post(struct rig *g, const char *url, const char *json)
+{
+	static const char *const headers[] = { "Content-Type: application/json",
+					       NULL };
+	struct waiter w;
+	struct http_req req = { .method = HTTP_POST,
+				.url = url,
+				.headers = headers,
+				.body = slice_str(json),
+				.body_max = 1u << 20,
+				.ctx = &w,
+				.done = on_posted };
+	int r;
+
+	waiter_init(&w);
+	r = waiter_fini(&w, http_start(g->http, &req));
+	assert(r == 0);
 }

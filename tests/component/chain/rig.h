@@ -21,9 +21,13 @@ struct rig {
 	pid_t server;
 	int to, from; /* its standard input and output */
 	int port;
+	char line[8192]; /* what it printed */
 };
 
-/* A server that prints its port and ends with its standard input. */
+/*
+ * A server that prints one line, its port or JSON, and ends with its standard
+ * input.
+ */
 void rig_open(struct rig *g, const char *const *argv);
 void rig_close(struct rig *g);
 
@@ -32,6 +36,9 @@ const char *rig_url(struct rig *g, const char *path);
 
 /* Of these paths; waits of a failing endpoint begin at 20 ms. */
 struct rpc *rig_rpc(struct rig *g, const char *const *paths, unsigned n);
+
+/* POST of JSON; asserts that it went well. */
+void rig_post(struct rig *g, const char *url, const char *json);
 
 /* A blocking call; *c is finished by rpc_call_fini(). */
 int rig_call(struct rpc *r, struct rpc_call *c, const char *method,

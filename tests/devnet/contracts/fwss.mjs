@@ -483,12 +483,12 @@ export class Fwss extends Contract {
 			return nothing(end, 'No proving activity');
 		this.check(end <= call.epoch, 'InvalidEpochRange', start, end);
 
-		const [proven, upTo] = this.provenEpochs(call, dataSetId, activation,
+		const [proven, reached] = this.provenEpochs(call, dataSetId, activation,
 			max(start, activation), end);
 		if (proven === 0n)
-			return nothing(upTo, 'No proven epochs in the requested range');
+			return nothing(reached, 'No proven epochs in the requested range');
 		return { modifiedAmount: proposed * proven / (end - start),
-			settleUpto: upTo, note: '' };
+			settleUpto: reached, note: '' };
 	}
 
 	/** How many epochs of (start, end] count as proven, and up to where that is
@@ -496,18 +496,18 @@ export class Fwss extends Contract {
 	provenEpochs(call, dataSetId, activation, start, end) {
 		const length = this.config.maxProvingPeriod;
 		let proven = 0n;
-		let upTo = start;
+		let reached = start;
 		const last = this.periodOf(activation, end);
 		for (let p = this.periodOf(activation, start + 1n); p <= last; p++) {
 			const deadline = this.deadlineOf(activation, p);
 			if (this.provenPeriods.get(`${dataSetId}|${p}`)) {
-				upTo = min(end, deadline);
-				proven += upTo - max(deadline - length, start);
+				reached = min(end, deadline);
+				proven += reached - max(deadline - length, start);
 			} else if (deadline < call.epoch) {
-				upTo = min(end, deadline);
+				reached = min(end, deadline);
 			}
 		}
-		return [proven, upTo];
+		return [proven, reached];
 	}
 
 	/* -- shared -- */

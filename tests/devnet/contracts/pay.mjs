@@ -549,15 +549,15 @@ export class FilecoinPay extends Contract {
 				amount: total, net: paid.net, fee: paid.fee, start,
 				end: r.settledUpTo });
 		}
-		const upTo = r.settledUpTo;
-		if (r.endEpoch > 0n && upTo >= r.endEpoch) {
+		const reached = r.settledUpTo;
+		if (r.endEpoch > 0n && reached >= r.endEpoch) {
 			this.finalize(call, railId, r, payer);
 			note += 'terminated rail fully settled and finalized.';
 		}
 		this.emit(call, 'RailSettled', { railId, totalSettledAmount: total,
 			totalNetPayeeAmount: paid.net, operatorCommission: paid.commission,
-			networkFee: paid.fee, settledUpTo: upTo });
-		return [total, paid.net, paid.commission, paid.fee, upTo, note];
+			networkFee: paid.fee, settledUpTo: reached });
+		return [total, paid.net, paid.commission, paid.fee, reached, note];
 	}
 
 	settleSegments(call, railId, r, payer, end, validate) {
@@ -594,32 +594,32 @@ export class FilecoinPay extends Contract {
 
 	settleSegment(call, railId, r, payer, start, end, rate, validate) {
 		let amount = rate * (end - start);
-		let upTo = end;
+		let reached = end;
 		let text = '';
 		if (r.validator !== ZERO && validate) {
 			const result = this.chain.contracts.get(r.validator)
 				.$validatePayment(this.from(call), railId, amount, start, end,
 					rate);
-			upTo = result.settleUpto;
+			reached = result.settleUpto;
 			amount = result.modifiedAmount;
 			text = result.note;
-			this.check(upTo <= end, 'ValidatorSettledBeyondSegmentEnd', railId,
-				end, upTo);
-			this.check(upTo >= start, 'ValidatorSettledBeforeSegmentStart',
-				railId, start, upTo);
-			const most = rate * (upTo - start);
+			this.check(reached <= end, 'ValidatorSettledBeyondSegmentEnd', railId,
+				end, reached);
+			this.check(reached >= start, 'ValidatorSettledBeforeSegmentStart',
+				railId, start, reached);
+			const most = rate * (reached - start);
 			this.check(amount <= most, 'ValidatorModifiedAmountExceedsMaximum',
 				railId, most, amount);
 		}
 		this.check(payer.funds >= amount, 'InsufficientFundsForSettlement',
 			r.token, r.from, amount, payer.funds);
-		const lockup = rate * (upTo - start);
+		const lockup = rate * (reached - start);
 		this.check(payer.lockupCurrent >= lockup,
 			'InsufficientLockupForSettlement', r.token, r.from,
 			payer.lockupCurrent, lockup);
 		payer.funds -= amount;
 		payer.lockupCurrent -= lockup;
-		r.settledUpTo = upTo;
+		r.settledUpTo = reached;
 		this.check(payer.lockupCurrent <= payer.funds,
 			'LockupExceedsFundsInvariant', r.token, r.from, payer.lockupCurrent,
 			payer.funds);

@@ -20,6 +20,7 @@
  *   POST /provider/N/lose   { pieceCid }: gone from disk
  *   POST /provider/N/corrupt { pieceCid, offset }: one bit on disk
  *   POST /provider/N/terminate { dataSetId }: it ends the service
+ *   POST /provider/N/forget the status of what is confirmed is pruned
  *   POST /provider/N/settle    it settles its rails, with two epochs
  *   GET  /provider/N        pieces, transactions, counters
  *   POST /reset             all knobs off, everybody back
@@ -90,6 +91,7 @@ export class Admin {
 			'POST provider lose': (b) => this.lose(this.host(which), b),
 			'POST provider corrupt': (b) => this.corrupt(this.host(which), b),
 			'POST provider terminate': (b) => this.terminate(this.host(which), b),
+			'POST provider forget': () => this.host(which).provider.prune(),
 			'POST provider settle': () => this.settle(this.host(which)),
 			'POST reset': () => this.reset(),
 			'POST stop': () => this.stop(),

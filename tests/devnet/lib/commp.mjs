@@ -126,16 +126,21 @@ export function pieceOf(bytes) {
 }
 
 /** The leaf and its path.  `read(offset, length)` gives raw bytes of the piece,
- * `piece` is what finish() said. */
-export async function prove(piece, leaf, read) {
+ * `piece` is what finish() said; `trees`, a Map, saves hashing a cap again for
+ * the next leaf of the same piece. */
+export async function prove(piece, leaf, read, trees = new Map()) {
 	const low = Math.min(piece.height, CAP_LEVEL);
 	const cap = Math.floor(leaf / 2 ** low);
 	const inside = leaf % 2 ** low;
 	const start = cap * CAP_BYTES;
 	const length = Math.min(CAP_BYTES, piece.size - start);
-	const nodes = length > 0 ? fr32(await read(start, length)) :
-		Buffer.alloc(128);
-	const path = pathIn(tree(nodes, 0, low), 0, inside);
+	if (!trees.has(cap)) {
+		trees.set(cap, tree(length > 0 ? fr32(await read(start, length)) :
+			Buffer.alloc(128), 0, low));
+	}
+	const levels = trees.get(cap);
+	const [nodes] = levels;
+	const path = pathIn(levels, 0, inside);
 	if (piece.height > low) {
 		path.push(...pathIn(tree(Buffer.concat(piece.caps), low, piece.height),
 			low, cap));

@@ -485,6 +485,8 @@ export class Curio {
 		const row = this.provider.sends.get(txHash(hashText));
 		if (row === undefined || !row.kind.startsWith('create'))
 			plain(404, 'Data set creation not found for given txHash');
+		if (row.pruned)
+			plain(500, 'Message status not found for given txHash');
 		const { txStatus, ok, confirmed } = this.txStatus(row);
 		return json(200, { createMessageHash: row.hash,
 			dataSetCreated: row.created === true, service: 'public', txStatus,
@@ -500,6 +502,8 @@ export class Curio {
 		const row = this.provider.sends.get(hash);
 		if (row?.pieces === undefined || (row.dataSetId ?? id) !== id)
 			plain(404, 'Piece addition not found for given transaction');
+		if (row.pruned)
+			plain(404, 'Transaction status not found');
 		const { txStatus, ok, confirmed } = this.txStatus(row);
 		return json(200, { txHash: row.hash, txStatus, dataSetId: Number(id),
 			pieceCount: row.pieces.length, addMessageOk: ok,

@@ -16,7 +16,7 @@
  *   replaceTx      the next n transactions are replaced by fee
  *   loseReceipt    the next n land, but the provider says "failed"
  *   reorg          { times, epochs }: the next n are "reorged" for some epochs
- *   stall          transactions are not sent on until it is off
+ *   stall          its transactions reach no pool until it is off: a full chain
  *   missProofs     true, or a number of periods
  *   flip           { offset, pieceCid }: /piece lies in that byte, of every
  *                  piece without a CID; disk and proofs stay right
@@ -27,6 +27,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { keccak256 } from 'viem/utils';
 
 import { CHALLENGES_PER_PROOF } from '../contracts/fwss.mjs';
 import { RpcError, lotusText } from './chain.mjs';
@@ -60,6 +61,7 @@ export class Provider {
 		this.uploads = new Map();
 		this.sends = new Map();
 		this.open = new Set();
+		this.held = [];
 		this.sets = new Map();
 		this.pulls = new Map();
 		this.terminations = new Map();
@@ -217,7 +219,7 @@ export class Provider {
 				'refused by the devnet)])');
 		}
 		const base = { chainId: this.chain.chainId, to, data, value,
-			nonce: this.chain.pendingNonce(this.address) };
+			nonce: this.chain.pendingNonce(this.address) + this.held.length };
 		const hash = await this.push(base, 100_000n);
 		const row = { kind, hash, final: hash, status: 'pending', ok: null,
 			sentAt: this.chain.head, ...facts };
@@ -237,7 +239,12 @@ export class Provider {
 
 	async push(tx, maxPriorityFeePerGas) {
 		const raw = await this.wallet.transaction({ ...tx, gas: GAS,
-			maxPriorityFeePerGas });
+			maxPriorityFeePerGas,
+			maxFeePerGas: 10n * this.chain.baseFee + 1_000_000n });
+		if (this.knobs.stall) {
+			this.held.push(raw);
+			return keccak256(raw);
+		}
 		try {
 			return this.chain.send(raw);
 		} catch (e) {
@@ -251,7 +258,7 @@ export class Provider {
 	follow() {
 		for (const row of this.open) {
 			const tx = this.chain.txs.get(row.final);
-			if (tx.epoch === undefined || tx.epoch + 1n > this.chain.head)
+			if (tx?.epoch === undefined || tx.epoch + 1n > this.chain.head)
 				continue;
 			if (row.loseReceipt) {
 				row.status = 'failed';
@@ -293,6 +300,12 @@ export class Provider {
 		}
 	}
 
+	/** The rows of what is confirmed are pruned, as after Curio's retention. */
+	prune() {
+		for (const row of this.sends.values())
+			row.pruned = row.status === 'confirmed' && !this.open.has(row);
+	}
+
 	adopt(dataSetId) {
 		const keys = this.net.fwss.metadata.get(dataSetId).map((e) => e.key);
 		this.sets.set(dataSetId,
@@ -321,6 +334,8 @@ export class Provider {
 		this.follow();
 		if (this.knobs.stall)
 			return;
+		for (const raw of this.held.splice(0))
+			this.chain.send(raw);
 		const { settleEvery } = this.knobs;
 		const due = settle || (settleEvery > 0 &&
 			this.chain.head % BigInt(settleEvery) === 0n);
@@ -419,14 +434,17 @@ export class Provider {
 	/** From the bytes on disk; undefined if some are gone. */
 	async proofs(id) {
 		const out = [];
+		const trees = new Map();
 		for (const c of this.net.pdp.challenges({}, id,
 			Number(CHALLENGES_PER_PROOF))) {
 			const { v1 } = readPieceV2(Buffer.from(c.piece.cid.slice(2), 'hex'));
 			const piece = this.piece(v1);
 			if (piece === undefined)
 				return undefined;
+			if (!trees.has(v1))
+				trees.set(v1, new Map());
 			const { leaf, path } = await prove(piece, Number(c.offset),
-				(off, n) => this.read(piece, off, n));
+				(off, n) => this.read(piece, off, n), trees.get(v1));
 			out.push({ leaf: `0x${leaf.toString('hex')}`,
 				proof: path.map((p) => `0x${p.toString('hex')}`) });
 		}

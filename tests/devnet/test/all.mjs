@@ -6,3 +6,4 @@ import './replay.test.mjs';
 import './retrieval.test.mjs';
 import './rpc.test.mjs';
 import './store.test.mjs';
+import './up.test.mjs';

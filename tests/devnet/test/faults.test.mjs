@@ -112,15 +112,31 @@ test('a transaction can be replaced, reorged, or its receipt lost', async (t) =>
 	assert.equal(c.ledger('payment').length, 4);
 });
 
-test('a provider can hold back its transactions', async (t) => {
+test('a full chain keeps a provider waiting, not more', async (t) => {
 	const { c, knobs } = await start(t, { period: 20, window: 6 });
-	const set = await c.create(1, [await c.upload(1, mod251(400))]);
+	const cid = await c.upload(1, mod251(400));
 	await knobs({ stall: true });
-	await c.epochs(60);
-	assert.equal(c.ledger('proof').length, 0);
+	const signed = await c.signCreate(1, [cid]);
+	const res = await c.postCreate(1, signed);
+	assert.equal(res.status, 201);
+	await c.epochs(30);
+	const status = async () => (await c.json(1, res.headers.get('location')));
+	assert.equal((await status()).txStatus, 'pending');
 	await knobs({ stall: false });
+	await c.epochs(5);
+	assert.equal((await status()).dataSetCreated, true);
 	await c.epochs(60);
-	assert.ok(c.ledger('proof').length > 0, String(set.id));
+	assert.ok(c.ledger('proof').length > 0);
+});
+
+test('a status that was pruned means nothing', async (t) => {
+	const { c } = await start(t);
+	const set = await c.create(1, [await c.upload(1, mod251(400))]);
+	const added = set.location.replace(/created\/(.*)/, `${set.id}/pieces/added/$1`);
+	assert.equal((await c.http(1, 'GET', added)).status, 200);
+	await c.admin('/provider/1/forget', {});
+	assert.equal((await c.http(1, 'GET', set.location)).status, 500);
+	assert.equal((await c.http(1, 'GET', added)).status, 404);
 });
 
 test('any route can answer anything for the next requests', async (t) => {

@@ -175,6 +175,40 @@ test('batches, null rounds and the answers to nonsense', async (t) => {
 	assert.equal(fees.reward.length, 3);
 });
 
+test('a transaction that the base fee left behind can be replaced', async (t) => {
+	const c = await Client.start(t);
+	await c.admin('/fund', { address: c.wallet.address, fil: '10' });
+	const send = async (maxFeePerGas, maxPriorityFeePerGas) => (await c.rpc(
+		'eth_sendRawTransaction', [await c.wallet.transaction({ nonce: 0,
+			chainId: c.at.chainId, to: c.at.providers[0].address, value: 1n,
+			maxFeePerGas, maxPriorityFeePerGas })])).result;
+	const slow = await send(1000n, 100n);
+	await c.admin('/chain', { baseFee: '5000' });
+	await c.epochs(5);
+	const receipt = async (hash) =>
+		(await c.rpc('eth_getTransactionReceipt', [hash])).result;
+	assert.equal(await receipt(slow), null);
+	const fast = await send(20000n, 125n + 1n);
+	await c.epochs(2);
+	assert.equal((await receipt(fast)).status, '0x1');
+	assert.equal((await c.rpc('eth_getTransactionByHash', [slow])).result, null);
+});
+
+test('Multicall3 reads many, and says which failed', async (t) => {
+	const c = await Client.start(t);
+	const live = (allowFailure) => [
+		{ target: c.at.fwss, allowFailure,
+			callData: calldata('FWSS', 'viewContractAddress', []) },
+		{ target: c.at.pdp, allowFailure,
+			callData: calldata('PDPVerifier', 'getNextPieceId', [9n]) }];
+	const rows = await c.read('multicall', 'aggregate3', [live(true)]);
+	assert.deepEqual(rows.map((r) => r.success), [true, false]);
+	assert.equal(rows[0].returnData.slice(-40), c.at.view.slice(2).toLowerCase());
+	assert.equal(rows[1].returnData, '0x5d946944');
+	await assert.rejects(c.read('multicall', 'aggregate3', [live(false)]),
+		/Multicall3: call failed/);
+});
+
 test('an endpoint that lags shows the past, and only it', async (t) => {
 	const c = await Client.start(t);
 	await c.fund();

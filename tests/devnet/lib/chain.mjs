@@ -43,6 +43,19 @@ export function lotusText(revert) {
 		`reverted at 51 (33)\n], vm error=[${vm}])`;
 }
 
+const word = (n) => BigInt(n).toString(16).padStart(64, '0');
+
+class Block {
+	constructor(chainId, epoch, timestamp) {
+		Object.assign(this, { chainId, epoch, timestamp, txs: [], gasUsed: 0n });
+	}
+
+	/* Made when somebody asks: most epochs of a fast forward are never seen. */
+	get hash() {
+		return keccak256(`0x${word(this.chainId)}${word(this.epoch)}`);
+	}
+}
+
 export class Chain {
 	constructor({ chainId = 31415926, head = 1000n, clock = 'wall' } = {}) {
 		this.chainId = chainId;
@@ -104,10 +117,8 @@ export class Chain {
 	}
 
 	addBlock() {
-		const word = (n) => BigInt(n).toString(16).padStart(64, '0');
-		const hash = keccak256(`0x${word(this.chainId)}${word(this.head)}`);
-		this.blocks.set(this.head, { hash, timestamp: BigInt(this.now()),
-			txs: [], gasUsed: 0n });
+		this.blocks.set(this.head, new Block(this.chainId, this.head,
+			BigInt(this.now())));
 	}
 
 	blockAt(epoch) {

@@ -224,3 +224,80 @@ test('a body that is too long is answered while it still comes', async (t) => {
 	assert.match(await res.text(), /exceeds the declared piece size/);
 	assert.equal((await c.http(2, 'GET', '/pdp/ping')).status, 200);
 });
+
+test('a data set can be made without pieces, and shown', async (t) => {
+	const c = await Client.start(t);
+	await c.fund();
+	const clientDataSetId = random();
+	const extraData = await c.wallet.create(c.domain, { clientDataSetId,
+		payee: c.at.providers[2].address, metadata: { withCDN: '' } });
+	const res = await c.http(3, 'POST', '/pdp/data-sets',
+		{ recordKeeper: c.at.fwss, extraData });
+	assert.equal(res.status, 201);
+	await c.epochs(4);
+	const { dataSetId: id } = await c.json(3, res.headers.get('location'));
+	assert.equal(await c.read('view', 'clientNonces', [c.wallet.address,
+		clientDataSetId]), BigInt(id));
+	const info = await c.read('view', 'getDataSet', [BigInt(id)]);
+	assert.deepEqual([info.pdpRailId, info.cacheMissRailId, info.cdnRailId],
+		[1n, 2n, 3n]);
+	const [, locked] = await c.read('pay', 'accounts',
+		[c.at.usdfc, c.wallet.address]);
+	assert.equal(locked, 11n * 10n ** 17n); /* the reserve and 1.0 for the CDN */
+	assert.equal(info.pendingOneTimePayments, 25n * 10n ** 15n);
+
+	const cid = await c.upload(3, mod251(1000));
+	await c.add(3, { id, clientDataSetId }, [cid]);
+	await c.epochs(4);
+	const shown = await c.json(3, `/pdp/data-sets/${id}`);
+	assert.deepEqual(shown.pieces, [{ pieceId: 0, pieceCid: cid,
+		subPieceCid: cid, subPieceOffset: 0 }]);
+	const one = await c.json(3, `/pdp/data-sets/${id}/pieces/0`);
+	assert.match(one.pieceCid, /^baga6ea4seaq/);
+	assert.equal((await c.http(3, 'GET', `/pdp/data-sets/${id}/pieces/1`)).status,
+		404);
+	assert.equal((await c.http(1, 'GET', `/pdp/data-sets/${id}`)).status, 404);
+});
+
+test('a service that its payer ended runs out in 30 days', async (t) => {
+	const c = await Client.start(t, { period: 2880, window: 60 });
+	await c.fund();
+	const set = await c.create(1, [await c.upload(1, mod251(1000))]);
+	await c.epochs(10);
+	assert.equal((await c.send('fwss', 'terminateService',
+		[BigInt(set.id)])).status, '0x1');
+	await c.epochs(86000);
+	assert.equal(await c.read('pdp', 'dataSetLive', [BigInt(set.id)]), true);
+	await c.epochs(4000);
+	assert.equal(await c.read('pdp', 'dataSetLive', [BigInt(set.id)]), false);
+	const [rail] = c.ledger('rail');
+	const sum = c.ledger('settlement').reduce((n, p) => n + p.amount, 0n);
+	const { endEpoch } = c.ledger('railEnd')[0];
+	const rate = c.ledger('rate')[0].rate;
+	assert.ok(sum > 0n && sum <= rate * (endEpoch - rail.epoch));
+	assert.equal(c.ledger('fault').length, 0);
+	assert.equal(c.ledger('proof').length, 30);
+	const [funds, locked] = await c.read('pay', 'accounts',
+		[c.at.usdfc, c.wallet.address]);
+	assert.equal(locked, 0n);
+	assert.equal(funds, 10n ** 19n - sum - c.ledger('payment')[0].amount);
+	assert.equal((await c.admin('/ledger')).balanced, true);
+});
+
+test('what nobody has proven for 30 days anybody may clear away', async (t) => {
+	const c = await Client.start(t);
+	await c.fund();
+	const set = await c.create(1, [await c.upload(1, mod251(1000))]);
+	await c.admin('/provider/1', { stall: true });
+	const id = BigInt(set.id);
+	const clear = async () => (await c.send('pdp', 'deleteDataSet',
+		[id, '0x'])).status;
+	assert.equal(await clear(), '0x0');
+	await c.epochs(86500);
+	assert.equal(await clear(), '0x1');
+	assert.equal(await c.read('view', 'getClientDataSetsLength',
+		[c.wallet.address]), 0n);
+	const [, , free] = await c.read('pay', 'getAccountInfoIfSettled',
+		[c.at.usdfc, c.wallet.address]);
+	assert.equal(free, 10n ** 19n - c.ledger('payment')[0].amount);
+});

@@ -28,7 +28,7 @@ deps_fedora_test='libcmocka-devel python3 python3-pytest
 	ShellCheck acl attr git sqlite rsync restic borgbackup fio
 	tar gawk diffutils e2fsprogs mandoc zsh systemd'
 
-# For the second implementation that reads our formats (tests/interop).
+# For what is written in Node: tests/interop and tests/devnet.
 deps_debian_node='nodejs npm ca-certificates'
 deps_fedora_node='nodejs npm ca-certificates'
 

@@ -15,7 +15,9 @@
  *   POST /rpc/I             knobs of endpoint I (0...): rpc.mjs, http.mjs; { down }
  *   POST /provider/N        knobs of provider N (1...): provider.mjs, http.mjs;
  *                           { down: true } refuses connections; false is back;
- *                           { approved, endorsed, active }: its standing
+ *                           { approved, endorsed, active }: its standing;
+ *                           { capabilities: { name: "0x..." or null } }: what
+ *                           the registry says of it, true or not
  *   POST /provider/N/fault  one more fault: http.mjs
  *   POST /provider/N/lose   { pieceCid }: gone from disk
  *   POST /provider/N/corrupt { pieceCid, offset }: one bit on disk
@@ -28,7 +30,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { getAddress, isAddress, parseUnits } from 'viem/utils';
+import { getAddress, isAddress, isHex, parseUnits } from 'viem/utils';
 
 import { pieceKey } from './cid.mjs';
 import { Listener, json, text } from './http.mjs';
@@ -234,7 +236,8 @@ export class Admin {
 		await this.setKnobsOf(rpc.listener, rpc.knobs, values);
 	}
 
-	async setProvider(host, { approved, endorsed, active, ...values }) {
+	async setProvider(host, { approved, endorsed, active, capabilities,
+		...values }) {
 		const { net } = this.devnet;
 		const id = BigInt(host.provider.id);
 		const list = (table, on) => {
@@ -247,7 +250,22 @@ export class Admin {
 			list(net.endorsements.ids, endorsed);
 		if (active !== undefined)
 			net.registry.providers.ref(id).isActive = active;
+		if (capabilities !== undefined)
+			this.setCapabilities(net.registry.providers.ref(id), capabilities);
 		await this.setKnobsOf(host.listener, host.provider.knobs, values);
+	}
+
+	setCapabilities(row, changes) {
+		const product = { ...row.product };
+		for (const [name, value] of Object.entries(changes)) {
+			if (value !== null && !isHex(value))
+				bad(`capability ${name} is not hex`);
+			if (value === null)
+				delete product[name];
+			else
+				product[name] = value;
+		}
+		row.product = product;
 	}
 
 	show({ provider, listener }) {

@@ -165,11 +165,11 @@ export class Chain {
 		for (let e = this.head; e > epoch; e--)
 			undone.push(this.history.get(e) ?? []);
 		for (const entries of undone)
-			entries.toReversed().forEach((entry) => entry.undo());
+			[...entries].reverse().forEach((entry) => entry.undo());
 		try {
 			return look(epoch);
 		} finally {
-			for (const entries of undone.toReversed())
+			for (const entries of [...undone].reverse())
 				entries.forEach((entry) => entry.redo());
 		}
 	}

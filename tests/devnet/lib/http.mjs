@@ -16,6 +16,8 @@ import { createServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 
 const SLICE_MS = 20;
+const FAULT = ['route', 'times', 'when', 'status', 'text', 'json', 'retryAfter',
+	'cut', 'delayMs'];
 
 export class TooLarge extends Error {}
 
@@ -85,6 +87,9 @@ export class Listener {
 
 	/** Arm a fault; throws on one that cannot be. */
 	addFault(f) {
+		const other = Object.keys(f).find((name) => !FAULT.includes(name));
+		if (other !== undefined)
+			throw new Error(`a fault has no ${other}`);
 		if (typeof f.route !== 'string')
 			throw new Error('a fault needs a route');
 		if (!f.cut && !f.status && !f.delayMs)

@@ -154,6 +154,7 @@ test('any route can answer anything for the next requests', async (t) => {
 	for (const want of [429, 429, 200])
 		assert.equal((await ping()).status, want);
 	await assert.rejects(fault({ route: '/pdp' }), /needs a status/);
+	await assert.rejects(fault({ route: '/pdp', retry: 1 }), /has no retry/);
 	await fault({ route: '/pdp', cut: true });
 	await assert.rejects(ping(), /fetch failed/);
 });
@@ -271,4 +272,17 @@ test('who may be chosen can change', async (t) => {
 	const { providers } = await c.read('registry', 'getProvidersByProductType',
 		[0, true, 0n, 10n]);
 	assert.deepEqual(providers.map((p) => p.providerId), [2n, 3n]);
+});
+
+test('the registry can say anything of a provider', async (t) => {
+	const { c, knobs } = await start(t);
+	await knobs({ capabilities: { serviceURL: '0x00ff', location: null,
+		more: '0x01' } });
+	const { product, productCapabilityValues: values } = await c.read('registry',
+		'getProviderWithProduct', [1n, 0]);
+	const said = Object.fromEntries(product.capabilityKeys.map((k, i) =>
+		[k, values[i]]));
+	assert.deepEqual([said.serviceURL, said.location, said.more],
+		['0x00ff', undefined, '0x01']);
+	await assert.rejects(knobs({ capabilities: { a: 'b' } }), /not hex/);
 });

@@ -125,6 +125,17 @@ export class Devnet {
 		return done;
 	}
 
+	/** Epochs that have never been, between two that are. */
+	reorg(epochs, lose) {
+		const done = this.turn.then(() => {
+			this.chain.reorg(epochs, lose);
+			for (const { provider } of this.hosts)
+				provider.unconfirm();
+		});
+		this.turn = done.catch(() => {});
+		return done;
+	}
+
 	/* -- who is where -- */
 
 	get url() {

@@ -11,6 +11,8 @@
  *   GET  /account/0x...     FIL, USDFC, deposit, approval, rails, data sets
  *   GET  /ledger            every payment, rail change, add, proof, fault; sums
  *   POST /advance           { epochs, prove?, settle? }: let time pass, then answer
+ *   POST /reorg             { epochs, lose? }: the last epochs have never been; what
+ *                           they held is included again, or lost
  *   POST /chain             { epochMs?, nullEvery?, baseFee?, premium?, clock? }
  *   POST /rpc/I             knobs of endpoint I (0...): rpc.mjs, http.mjs; { down }
  *   POST /provider/N        knobs of provider N (1...): provider.mjs, http.mjs;
@@ -38,6 +40,7 @@ import { Provider } from './provider.mjs';
 import { RpcEndpoint } from './rpc.mjs';
 
 const EPOCHS_MAX = 1_000_000;
+const REORG_MAX = 900;
 const HELP = readFileSync(new URL(import.meta.url), 'utf8')
 	.split('*/')[0].replace(/^\/\*\n/, '').replaceAll(/^ \* ?/gm, '');
 
@@ -85,6 +88,7 @@ export class Admin {
 			'GET account': () => this.account(address(which)),
 			'GET ledger': () => this.ledger(),
 			'POST advance': (b) => this.advance(b),
+			'POST reorg': (b) => this.reorg(b),
 			'POST chain': (b) => this.setChain(b),
 			'POST rpc': (b) => this.setRpc(which, b),
 			'GET provider': () => this.show(this.host(which)),
@@ -188,6 +192,15 @@ export class Admin {
 			bad(`there is no knob ${Object.keys(rest)[0]}`);
 		await this.devnet.advance(epochs, { prove, settle });
 		return { epoch: this.devnet.chain.head };
+	}
+
+	async reorg({ epochs, lose = false }) {
+		const { chain } = this.devnet;
+		if (!Number.isInteger(epochs) || epochs < 1 || epochs > REORG_MAX ||
+			chain.head - BigInt(epochs) < chain.start.head)
+			bad(`epochs is a number from 1 to ${REORG_MAX}, and of this chain`);
+		await this.devnet.reorg(epochs, lose);
+		return { epoch: chain.head };
 	}
 
 	setChain({ epochMs, ...rest }) {

@@ -46,13 +46,15 @@ export function lotusText(revert) {
 const word = (n) => BigInt(n).toString(16).padStart(64, '0');
 
 class Block {
-	constructor(chainId, epoch, timestamp) {
-		Object.assign(this, { chainId, epoch, timestamp, txs: [], gasUsed: 0n });
+	constructor(chainId, fork, epoch, timestamp) {
+		Object.assign(this, { chainId, fork, epoch, timestamp, txs: [],
+			gasUsed: 0n });
 	}
 
 	/* Made when somebody asks: most epochs of a fast forward are never seen. */
 	get hash() {
-		return keccak256(`0x${word(this.chainId)}${word(this.epoch)}`);
+		return keccak256(`0x${word(this.chainId)}${word(this.fork)}${
+			word(this.epoch)}`);
 	}
 }
 
@@ -76,6 +78,7 @@ export class Chain {
 		this.pool = new Map();
 		this.included = [];
 		this.history = new Map();
+		this.fork = 0;
 		this.ledger = [];
 		this.forceRevert = new Set();
 		this.addBlock();
@@ -117,8 +120,8 @@ export class Chain {
 	}
 
 	addBlock() {
-		this.blocks.set(this.head, new Block(this.chainId, this.head,
-			BigInt(this.now())));
+		this.blocks.set(this.head, new Block(this.chainId, this.fork,
+			this.head, BigInt(this.now())));
 	}
 
 	blockAt(epoch) {
@@ -172,6 +175,32 @@ export class Chain {
 			for (const entries of [...undone].reverse())
 				entries.forEach((entry) => entry.redo());
 		}
+	}
+
+	/** Another fork wins: the last epochs have never been, with all that was done
+	 * in them, money from nothing included.  Their messages are included again
+	 * with the next epoch, or have been lost. */
+	reorg(epochs, lose = false) {
+		this.remember(this.journal.take());
+		const target = this.head - BigInt(epochs);
+		const back = [];
+		for (; this.head > target; this.head--) {
+			const entries = this.history.get(this.head) ?? [];
+			for (const entry of [...entries].reverse())
+				entry.undo();
+			back.unshift(...this.blocks.get(this.head)?.txs ?? []);
+			this.history.delete(this.head);
+			this.blocks.delete(this.head);
+		}
+		const messages = back.map((hash) => this.txs.get(hash));
+		for (const tx of messages) {
+			tx.epoch = undefined;
+			tx.receipt = undefined;
+			tx.dropped = lose;
+		}
+		if (!lose)
+			this.included.unshift(...messages);
+		this.fork++;
 	}
 
 	/* -- calls -- */

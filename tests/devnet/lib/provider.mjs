@@ -276,6 +276,19 @@ export class Provider {
 		}
 	}
 
+	/** What was confirmed in epochs that have never been is not any more. */
+	unconfirm() {
+		for (const row of this.sends.values()) {
+			const tx = this.chain.txs.get(row.final);
+			if (row.status !== 'confirmed' || tx?.epoch !== undefined)
+				continue;
+			Object.assign(row, { status: 'reorged', ok: null, created: false,
+				added: false });
+			this.open.add(row);
+		}
+		this.proving.clear();
+	}
+
 	/** The task that follows a confirmed transaction. */
 	landed(row, tx) {
 		if (row.kind === 'prove' && row.ok)

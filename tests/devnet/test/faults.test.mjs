@@ -286,3 +286,45 @@ test('the registry can say anything of a provider', async (t) => {
 		['0x00ff', undefined, '0x01']);
 	await assert.rejects(knobs({ capabilities: { a: 'b' } }), /not hex/);
 });
+
+test('a fork can win, and what was paid is paid once', async (t) => {
+	const { c } = await start(t);
+	const cid = await c.upload(1, mod251(400));
+	await c.epochs(2);
+	const set = await c.create(1, [cid]);
+	const status = () => c.json(1, set.location);
+	const hash = set.location.split('/').at(-1);
+	const receipt = async () =>
+		(await c.rpc('eth_getTransactionReceipt', [hash])).result;
+	const nonce = () => c.read('view', 'clientNonces', [c.wallet.address,
+		set.nonce]);
+	const before = await receipt();
+	const head = c.devnet.chain.head;
+
+	await assert.rejects(c.admin('/reorg', { epochs: 0 }), /from 1 to/);
+	await c.admin('/reorg', { epochs: 3 });
+	assert.equal(c.devnet.chain.head, head - 3n);
+	assert.equal(await receipt(), null);
+	assert.equal(await nonce(), 0n);
+	assert.equal(c.ledger('payment').length, 0);
+	const s = await status();
+	assert.deepEqual([s.txStatus, s.ok, s.dataSetCreated],
+		['reorged', null, false]);
+	assert.equal((await c.admin('/ledger')).balanced, true);
+
+	await c.epochs(4);
+	assert.equal((await status()).dataSetCreated, true);
+	assert.notEqual((await receipt()).blockHash, before.blockHash);
+	assert.equal(await nonce(), (1n << 128n) | 1n);
+	assert.equal(c.ledger('payment').length, 1);
+
+	await c.admin('/reorg', { epochs: 4, lose: true });
+	await c.epochs(4);
+	assert.equal(await nonce(), 0n);
+	assert.equal((await c.rpc('eth_getTransactionByHash', [hash])).result, null);
+	/* Nothing stands in the way of doing it again. */
+	assert.equal((await c.postCreate(1, set)).status, 201);
+	await c.epochs(4);
+	assert.equal(await nonce(), (1n << 128n) | 1n);
+	assert.equal(c.ledger('payment').length, 1);
+});

@@ -328,3 +328,55 @@ test('a fork can win, and what was paid is paid once', async (t) => {
 	assert.equal(await nonce(), (1n << 128n) | 1n);
 	assert.equal(c.ledger('payment').length, 1);
 });
+
+test('providers settle now and then, or when told', async (t) => {
+	const { c, knobs } = await start(t, { period: 20, window: 6 });
+	await c.create(1, [await c.upload(1, mod251(400))]);
+	await c.epochs(60);
+	assert.equal(c.ledger('settlement').length, 0);
+	await knobs({ settleEvery: 30 });
+	await c.epochs(70);
+	const some = c.ledger('settlement').length;
+	assert.ok(some >= 2);
+	await knobs({ settleEvery: 0, missProofs: true });
+	await c.epochs(40);
+	await c.admin('/provider/1/settle', {});
+	await c.epochs(3);
+	assert.equal(c.ledger('settlement').length, some + 1);
+	assert.ok(c.ledger('fault').length > 0);
+	const shown = await c.admin('/provider/1');
+	assert.equal(shown.pieces.length, 1);
+	assert.ok(shown.stats.proofs > 0);
+});
+
+test('an add to a set can be refused before it is sent', async (t) => {
+	const { c, knobs } = await start(t);
+	const cid = await c.upload(1, mod251(400));
+	const set = await c.create(1, [cid]);
+	await knobs({ refuseAdd: 1 });
+	const nonce = random();
+	assert.equal((await c.add(1, set, [cid], nonce)).status, 500);
+	assert.equal((await c.add(1, set, [cid], nonce)).status, 201);
+});
+
+test('an answer can come late, time can be that of epochs', async (t) => {
+	const { c } = await start(t);
+	await c.admin('/provider/1/fault', { route: 'ping', delayMs: 150 });
+	const before = Date.now();
+	assert.equal((await c.http(1, 'GET', '/pdp/ping')).status, 200);
+	assert.ok(Date.now() - before >= 140);
+
+	await c.admin('/chain', { clock: 'epochs', premium: '7' });
+	const time = async () => Number((await c.rpc('eth_getBlockByNumber',
+		['latest', false])).result.timestamp);
+	await c.epochs(1);
+	const first = await time();
+	await c.epochs(100);
+	assert.equal(await time() - first, 3000);
+	assert.equal((await c.rpc('eth_maxPriorityFeePerGas')).result, '0x7');
+	await c.admin('/rpc/1', { blockNumber: 5 });
+	assert.equal((await c.rpc('eth_blockNumber', [], 1)).result, '0x5');
+	await assert.rejects(c.admin('/chain', { nullevery: 3 }), /no knob/);
+	const help = await (await fetch(c.at.admin)).text();
+	assert.match(help, /POST \/advance/);
+});

@@ -35,6 +35,11 @@ test('two of them run side by side, and end cleanly', async () => {
 	while (Number(await epoch()) < first + 3)
 		assert.ok(existsSync(a.dir));
 
+	const c = begin('--epoch-ms', '0', '--providers', '1');
+	const { admin } = await c.ready;
+	assert.equal((await fetch(`${admin}/stop`, { method: 'POST' })).status, 200);
+	assert.equal(await c.end, 0);
+
 	all[0].child.stdin.end();
 	all[1].child.kill('SIGINT');
 	assert.deepEqual(await Promise.all(all.map((x) => x.end)), [0, 0]);

@@ -14,6 +14,17 @@ _fildrive_mounts() {
 		/proc/self/mountinfo
 }
 
+# The keys of the config of the drive that this line names, or of the default one.
+_fildrive_keys() {
+	local i drive=
+
+	for ((i = 2; i < COMP_CWORD - 1; i++)); do
+		[[ ${COMP_WORDS[i]} == --drive ]] && drive=${COMP_WORDS[i + 1]}
+	done
+	"$1" config ${drive:+--drive "$drive"} 2>/dev/null |
+		awk '{ print $1 }' | sort -u
+}
+
 _fildrive() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local verb=${COMP_WORDS[1]}
@@ -23,19 +34,29 @@ _fildrive() {
 			"$("$1" help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p')" -- "$cur")
 		return
 	fi
+	# Bash breaks a word at a colon: dir, :, ///path.
+	if [[ $prev == : && ${COMP_WORDS[COMP_CWORD - 2]} == dir ]]; then
+		mapfile -t COMPREPLY < <(compgen -d -S / -P // -- "${cur#//}")
+		compopt -o nospace
+		return
+	fi
+	case $verb$prev in
+	init--store | init-s | recover--store | recover-s)
+		[[ dir:/// == "$cur"* ]] && COMPREPLY=(dir:///)
+		compopt -o nospace
+		return
+		;;
+	mount-o | mount--options) return ;;
+	publish-o | recover-w) prev=--words-out ;;
+	esac
 	case $prev in
 	--drive)
 		mapfile -t COMPREPLY < <(compgen -W "$(_fildrive_drives)" -- "$cur")
 		return
 		;;
-	--passfile | --new-passfile | --words-out | --words-file)
+	--passfile | --new-passfile | --words-out | --words-file | --output)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
-	--store | -s)
-		mapfile -t COMPREPLY < <(compgen -d -P dir:// -- "${cur#dir://}")
-		compopt -o nospace
 		return
 		;;
 	esac
@@ -48,11 +69,14 @@ _fildrive() {
 	umount) mapfile -t COMPREPLY < <(compgen -W "$(_fildrive_mounts)" -- "$cur") ;;
 	help) mapfile -t COMPREPLY < <(compgen -W \
 		"$("$1" help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p')" -- "$cur") ;;
-	config) mapfile -t COMPREPLY < <(compgen -W \
-		"$("$1" config 2>/dev/null | awk '{ print $1 }')" -- "$cur") ;;
+	config) mapfile -t COMPREPLY < <(compgen -W "$(_fildrive_keys "$1")" -- "$cur") ;;
 	mount)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		;;
+	publish)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	esac
 }

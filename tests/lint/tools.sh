@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools.sh ROOT cppcheck|spelling|shell - one ready-made checker over the tree
+# tools.sh ROOT cppcheck|spelling|shell|manual|unit [BINDIR] - a ready-made checker
 #
 # Exit 0 clean, 1 findings, 77 (skipped) where the tool is not installed.
 set -u
@@ -40,8 +40,32 @@ shell)
 	# shellcheck disable=SC2086 # one word a file: the tree has no blanks
 	exec shellcheck -x $list
 	;;
+manual)
+	need mandoc
+	# A date would only say when somebody thought of it; long lines are fine.
+	said=$(mandoc -T lint -W warning packaging/man/*.[1-8] |
+		grep -v 'WARNING: missing date')
+	[ -z "$said" ] || {
+		echo "$said"
+		exit 1
+	}
+	;;
+unit)
+	need systemd-analyze
+	run=$(mktemp -d) || exit 1
+	trap 'rm -rf "$run"' EXIT
+	sed "s|@bindir@|$3|" 'packaging/systemd/fildrive@.service.in' \
+		>"$run/fildrive@.service"
+	# What it does not know it ignores, and says so.
+	if ! XDG_RUNTIME_DIR=$run HOME=$run systemd-analyze --user --man=no \
+		verify "$run/fildrive@.service" >"$run/said" 2>&1 ||
+		[ -s "$run/said" ]; then
+		cat "$run/said"
+		exit 1
+	fi
+	;;
 *)
-	echo "usage: tools.sh ROOT cppcheck|spelling|shell" >&2
+	echo "usage: tools.sh ROOT cppcheck|spelling|shell|manual|unit [BINDIR]" >&2
 	exit 1
 	;;
 esac

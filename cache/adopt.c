@@ -24,7 +24,7 @@ static int count(struct cache *c, const struct inode *i, uint64_t clean_gen,
 		const struct run *run = &runs.v[k];
 
 		ret->dirty += extent_dirty_part(&as, run);
-		ret->blocks += run->seg ? run->n : 0;
+		ret->blocks += run->seg || run_is_promise(run) ? run->n : 0;
 		if (run->block < link)
 			ret->blocks -= MIN(run->n, link - run->block);
 	}

@@ -89,7 +89,8 @@ int buffer_get(struct cache *c, struct inode *i, uint64_t block, uint64_t spare,
 		return 0;
 	}
 	if (!old) {
-		r = seg_make_room(c, c->buf.n + 1 + spare);
+		r = seg_make_room(c, (spare ? slots_promised(c) : c->buf.n) +
+					     1 + spare);
 		if (r < 0)
 			return r;
 	}

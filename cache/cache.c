@@ -210,6 +210,8 @@ static int scan_extents(struct cache *c)
 			any = true;
 			ino = db_col_u64(s, 0);
 			block = run.block;
+			if (run_is_promise(&run))
+				c->reserved += run.n;
 			if (run.seg == 0)
 				continue;
 			n_bad += seg_name(c, &run) < 0;
@@ -223,7 +225,12 @@ static int scan_extents(struct cache *c)
 		log_warn("%llu runs of blocks have lost their segment: reading "
 			 "them gives EIO; run fsck",
 			 (unsigned long long)n_bad);
-	return seg_scanned(c);
+	r = seg_scanned(c);
+	if (r == 0 && c->reserved && !c->p.read_only &&
+	    seg_make_room(c, slots_kept(c)) < 0)
+		log_warn("the disk has no room left for what fallocate has "
+			 "promised: writing to it may fail");
+	return r;
 }
 
 /*

@@ -265,7 +265,15 @@ enum {
 must_check int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
 			   uint64_t off, struct slice data, unsigned flags);
 
-/* mode: of fallocate(2): 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE. */
+/*
+ * mode: of fallocate(2): 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE.  But for
+ * punching, every block of the range that has no data here is promised room: its
+ * first write does not fail for space, today or after a remount, until a hole or
+ * a truncate ends the promise.  It shows in st_blocks and statfs.  -ENOSPC
+ *
+ * A block that has data, here or in the link alone, is promised nothing: writing
+ * it again takes a second slot until the next commit.
+ */
 must_check int cache_fallocate(struct cache *c, struct cache_op *op,
 			       uint64_t ino, int mode, uint64_t off, uint64_t n);
 must_check int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,

@@ -291,7 +291,7 @@ static int prepare_range(struct cache *c, struct cache_op *op, struct inode *i,
 
 	for (uint64_t b = first; b < end && r == 0; b++) {
 		assert(*n_v < SMALL_MAX);
-		r = prepare(c, op, i, b, !covers(i, b, off, n), BUFFER_SPARE,
+		r = prepare(c, op, i, b, !covers(i, b, off, n), slots_spare(c),
 			    &v[*n_v]);
 		*n_v += r == 0;
 	}
@@ -343,6 +343,27 @@ static int buffer_bound(struct cache *c) NO_LOCK_CHECK
 	return 0;
 }
 
+/* Room for all blocks of the range, but for those whose room is promised. */
+static int ask(struct cache *c, struct cache_op *op, const struct inode *i,
+	       uint64_t off, uint64_t n)
+{
+	uint64_t want = align_up(off + n, CACHE_BLOCK) / CACHE_BLOCK -
+			off / CACHE_BLOCK;
+	uint64_t promised;
+	int r = promise_in(c, i, off, n, &promised);
+
+	if (r < 0)
+		return r;
+	/* the edges may be shared with what was written before the last commit,
+	 * and come out of what is kept for who may not fail */
+	if (promised && want - promised <= 2)
+		return 0;
+	if (!promised && want == 1 && i->n_bufs &&
+	    buffer_find(c, i->ino, off / CACHE_BLOCK))
+		return 0; /* it has its slot */
+	return space_ask(c, op, i->ino, (want - promised) * CACHE_BLOCK);
+}
+
 static int write_start(struct cache *c, struct cache_op *op, uint64_t ino,
 		       uint64_t n, unsigned flags, struct inode **ret, uint64_t *off)
 {
@@ -358,7 +379,7 @@ static int write_start(struct cache *c, struct cache_op *op, uint64_t ino,
 	if (r == 0 && (*off > CACHE_FILE_MAX || n > CACHE_FILE_MAX - *off))
 		r = -EFBIG;
 	if (r == 0 && !(flags & WRITE_HAS_ROOM))
-		r = space_ask(c, op, ino, n);
+		r = ask(c, op, *ret, *off, n);
 	if (r == 0 && (flags & CACHE_WRITE_KILL_SUID))
 		r = xattr_kill_caps(c, *ret);
 	return r < 0 ? op_end(c, r) : 0;
@@ -369,13 +390,20 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 {
 	struct prepared v[SMALL_MAX];
 	struct inode *i = NULL;
+	uint64_t promised = 0;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
 
 	if (r < 0)
 		return r;
 	assert(i);
-	r = prepare_range(c, op, i, off, data.n, v, &n);
+	r = promise_in(c, i, off, data.n, &promised);
+	c->claimed += promised;
+	if (r == 0)
+		r = prepare_range(c, op, i, off, data.n, v, &n);
+	if (r == 0)
+		r = promise_use(c, i, off, data.n);
+	c->claimed -= promised;
 	if (r < 0) {
 		unprepare(c, i, v, n);
 		return op_end(c, r);
@@ -471,6 +499,8 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 	for (size_t k = 0; k < runs->n; k++)
 		runs->v[k].dgen = c->gen;
 	if (r == 0)
+		r = promise_use(c, i, off, d->data.n);
+	if (r == 0)
 		r = extent_set(c, i, d->first, d->n_blocks, runs->v, runs->n);
 	if (r < 0) {
 		unprepare(c, i, v, n);
@@ -491,7 +521,7 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	struct prepared v[SMALL_MAX];
 	struct direct d;
 	struct inode *i = NULL;
-	uint64_t keep;
+	uint64_t keep, promised = 0;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
 
@@ -502,16 +532,25 @@ static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
 	d = cut(off, data);
 	r = prepare_edges(c, op, i, &d, v, &n);
 	unprepare(c, i, v, n);
+	if (r == 0)
+		r = promise_in(c, i, off, data.n, &promised);
+	if (r == 0)
+		c->claimed += promised;
 	keep = slots_kept(c);
 	r = op_end(c, r);
 	if (r < 0)
 		return r;
 	r = seal_blocks(c, d.first, data.p + d.head.n, d.n_blocks, keep, &runs);
-	if (r < 0)
-		return r;
-	r = write_named(c, op, ino, &d, &runs, flags | WRITE_HAS_ROOM);
-	if (r < 0)
-		discard_all(c, &runs);
+	if (r == 0) {
+		r = write_named(c, op, ino, &d, &runs, flags | WRITE_HAS_ROOM);
+		if (r < 0)
+			discard_all(c, &runs);
+	}
+	if (promised) {
+		lock_take(&c->lock);
+		c->claimed -= promised;
+		lock_drop(&c->lock);
+	}
 	return r;
 }
 
@@ -589,6 +628,11 @@ int data_truncate(struct cache *c, struct cache_op *op, struct inode *i, uint64_
 		was = blocks_of(i->link_size);
 		i->link_size = MIN(i->link_size, size);
 		i->blocks -= MIN(i->blocks, was - blocks_of(i->link_size));
+	}
+	if (size <= i->size) {
+		r = promise_drop_behind(c, i, from, blocks_of(CACHE_FILE_MAX));
+		if (r < 0)
+			return r;
 	}
 	i->size = size;
 	return 0;

@@ -166,7 +166,7 @@ static bool joins(const struct run *a, const struct run *b)
 {
 	return a->block + a->n == b->block && a->seg == b->seg &&
 	       a->sgen == b->sgen && a->dgen == b->dgen &&
-	       (a->seg == 0 || a->slot + a->n == b->slot);
+	       a->slot + (a->seg ? a->n : 0) == b->slot;
 }
 
 /*
@@ -246,7 +246,7 @@ static int write_rows(struct cache *c, uint64_t ino, uint64_t block, uint64_t en
 
 /* Data blocks of a range that these rows cover, and blocks that any covers. */
 struct tally {
-	uint64_t data, covered_link, dirty;
+	uint64_t data, room, covered_link, dirty;
 };
 
 static struct tally count(const struct inode *i, const struct run *v, size_t n,
@@ -263,6 +263,8 @@ static struct tally count(const struct inode *i, const struct run *v, size_t n,
 		t.covered_link += clip(one, 0, link_blocks(i)).n;
 		if (one.seg)
 			t.data += one.n;
+		else if (run_is_promise(&one))
+			t.room += one.n;
 	}
 	return t;
 }
@@ -288,8 +290,11 @@ int extent_set(struct cache *c, struct inode *i, uint64_t block, uint64_t n,
 	was = count(i, old.v, old.n, block, end);
 	is = count(i, v, n_v, block, end);
 	/* absent blocks inside the link count as data */
-	i->blocks += is.data + was.covered_link;
-	i->blocks -= MIN(i->blocks, was.data + is.covered_link);
+	i->blocks += is.data + is.room + was.covered_link;
+	i->blocks -= MIN(i->blocks, was.data + was.room + is.covered_link);
+	if (is.room)
+		i->flags |= INODE_ROOM;
+	c->reserved += is.room - was.room;
 	c->row_blocks += is.data - was.data;
 	c->dirty_blocks += is.dirty - was.dirty;
 	for (size_t k = 0; k < n_v; k++) {

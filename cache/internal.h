@@ -57,6 +57,7 @@ enum inode_flag {
 	INODE_LOADED = 2, /* directory: its entries are here */
 	INODE_XATTR = 4,  /* may have rows in xattr */
 	INODE_HOLES = 8,  /* its link may have holes where no row is */
+	INODE_ROOM = 16,  /* may have rows of promised room (promise.c) */
 };
 
 /* ---- inodes (inode.c) ---- */
@@ -152,6 +153,7 @@ struct run {
 };
 
 #define RUN_BAD_SEG 0xffffffffu /* quarantined: reads give EIO */
+#define HOLE_ROOM   1 /* slot of a hole that fallocate has promised room */
 
 struct pin {
 	struct list node;
@@ -280,6 +282,26 @@ must_check int extent_set(struct cache *c, struct inode *i, uint64_t block,
 bool run_is_clean(const struct inode *i, const struct run *r);
 /* Blocks of it that hold data which the link does not have. */
 uint64_t extent_dirty_part(const struct inode *i, const struct run *r);
+
+/* ---- promised room (promise.c) ---- */
+
+bool run_is_promise(const struct run *r);
+/* Blocks of the range that have a promise. */
+must_check int promise_in(struct cache *c, const struct inode *i, uint64_t off,
+			  uint64_t n, uint64_t *ret);
+/* They are written now: holes, until data comes. */
+must_check int promise_use(struct cache *c, struct inode *i, uint64_t off,
+			   uint64_t n);
+/* Behind the end of the file there is nothing else: forget it. */
+must_check int promise_drop_behind(struct cache *c, struct inode *i,
+				   uint64_t block, uint64_t end);
+/*
+ * Promise room to every block of the range that has no data here.  What the link
+ * has is left alone; over_link: it is asked for as well, for it is zeroed next.
+ * -ENOSPC, -EINPROGRESS
+ */
+must_check int promise_make(struct cache *c, struct cache_op *op, struct inode *i,
+			    uint64_t off, uint64_t n, bool over_link);
 
 /* ---- write buffer (buffer.c) ---- */
 
@@ -415,10 +437,16 @@ static inline uint64_t slots_promised(const struct cache *c)
 	return c->buf.n + (c->reserved - MIN(c->reserved, c->claimed));
 }
 
-/* What an allocation leaves: the promised ones, and some for who may not fail. */
+/* Some for who may not fail; a block at the edge of a promise is among those. */
+static inline uint64_t slots_spare(const struct cache *c)
+{
+	return c->claimed ? BUFFER_SPARE / 2 : BUFFER_SPARE;
+}
+
+/* What an allocation leaves. */
 static inline uint64_t slots_kept(const struct cache *c)
 {
-	return slots_promised(c) + BUFFER_SPARE;
+	return slots_promised(c) + slots_spare(c);
 }
 
 static inline struct db_stmt *st(struct cache *c, int which)
@@ -452,6 +480,9 @@ void commit_demand(struct cache *c);
 /* Room for n more bytes of a write: 0, -EINPROGRESS (op->miss), -ENOSPC. */
 must_check int space_ask(struct cache *c, struct cache_op *op, uint64_t ino,
 			 uint64_t n);
+/* The same for what will be written later: -ENOSPC at once if it cannot be had. */
+must_check int space_reserve(struct cache *c, struct cache_op *op, uint64_t ino,
+			     uint64_t n);
 enum space_class {
 	SPACE_WRITE,
 	SPACE_FETCH /* leaves some for who writes */

@@ -49,13 +49,18 @@ static void zero_edge(const struct edge *e)
 		memset(e->b->p + e->from, 0, e->to - e->from);
 }
 
-/* [off, end) reads as zeros: explicit holes, and zeros in the edge blocks. */
+/*
+ * [off, end) reads as zeros: explicit holes, whose room is promised or not, and
+ * zeros in the edge blocks.
+ */
 static int zero(struct cache *c, struct cache_op *op, struct inode *i,
-		uint64_t off, uint64_t end)
+		uint64_t off, uint64_t end, bool room)
 {
 	uint64_t first = align_up(off, CACHE_BLOCK) / CACHE_BLOCK;
 	uint64_t last = end >= i->size ? blocks_of(i->size) : end / CACHE_BLOCK;
-	struct run hole = { .block = first, .dgen = c->gen };
+	struct run hole = { .block = first,
+			    .slot = room ? HOLE_ROOM : 0,
+			    .dgen = c->gen };
 	struct edge head, tail = { 0 };
 	int r;
 
@@ -79,6 +84,22 @@ static int zero(struct cache *c, struct cache_op *op, struct inode *i,
 	return 0;
 }
 
+/* The buffer goes first, so that its blocks are not promised twice. */
+static int reserve(struct cache *c, struct cache_op *op, struct inode **i,
+		   uint64_t ino, uint64_t off, uint64_t n, bool clear) NO_LOCK_CHECK
+{
+	int r = 0;
+
+	if ((*i)->n_bufs) {
+		while (c->buf.flushing)
+			cond_wait(&c->cond, &c->lock);
+		r = buffer_flush(c);
+		if (r == 0)
+			r = get_file(c, ino, i);
+	}
+	return r < 0 ? r : promise_make(c, op, *i, off, n, clear);
+}
+
 int cache_fallocate(struct cache *c, struct cache_op *op, uint64_t ino,
 		    int mode, uint64_t off, uint64_t n)
 {
@@ -100,10 +121,14 @@ int cache_fallocate(struct cache *c, struct cache_op *op, uint64_t ino,
 	if (r < 0)
 		return r;
 	r = get_file(c, ino, &i);
-	if (r == 0 && !punch && !clear && !space_has_room(c, SPACE_WRITE, n))
-		r = -ENOSPC;
+	if (r == 0 && !punch)
+		r = reserve(c, op, &i, ino, off, n, clear);
 	if (r == 0 && (punch || clear))
-		r = zero(c, op, i, off, off + n);
+		r = zero(c, op, i, off, off + n, clear);
+	if (r == 0 && punch) /* what was promised behind the end, too */
+		r = promise_drop_behind(c, i,
+					MAX(blocks_of(i->size), blocks_of(off)),
+					(off + n) / CACHE_BLOCK);
 	if (r < 0)
 		return op_end(c, r);
 	if (!keep)
@@ -249,6 +274,8 @@ static int plan_share(struct cache *c, struct cache_op *op, const struct inode *
 		one = runs.v[k];
 		if (one.seg && !seg_can_share(c, &one))
 			return -EMLINK;
+		if (one.seg == 0)
+			one.slot = 0; /* a promise is not copied */
 		one.block = to + (one.block - from);
 		one.dgen = c->gen;
 		r = runs_add(ret, &one);

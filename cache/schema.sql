@@ -48,7 +48,8 @@ CREATE INDEX dentry_pos ON dentry (parent, pos);
 
 -- n blocks from block on lie in the n slots from slot on of segment seg, sealed
 -- in slot generation sgen, written in generation dgen.  seg 0: a hole over what
--- the inode's link has.
+-- the inode's link has; with slot 1 one that fallocate has promised room, which
+-- may stand behind the end of the file.
 CREATE TABLE extent (
 	ino INTEGER NOT NULL,
 	block INTEGER NOT NULL,

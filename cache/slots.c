@@ -189,7 +189,7 @@ static int grow(struct cache *c) REQUIRES(c->segs.lock)
 		return 0;
 	for (uint32_t i = 0; i < g->n_v; i++) {
 		s = g->v[i];
-		if (!s || (!s->open && n_free(s) < s->n_slots / 4))
+		if (!s || (!s->open && !s->n_old && n_free(s) < s->n_slots / 4))
 			continue;
 		if (!s->open && s->n_room > 0) {
 			set_open(c, s, true);

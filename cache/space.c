@@ -329,6 +329,15 @@ int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 	return miss(op, CACHE_MISS_ROOM, ino, pause, n);
 }
 
+int space_reserve(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
+{
+	struct room m = look(c);
+
+	if (n > m.left + m.pinned + clean_blocks(c) * CACHE_BLOCK)
+		return -ENOSPC;
+	return space_ask(c, op, ino, n);
+}
+
 /* ---- telling ---- */
 
 void cache_account_outbox(struct cache *c, uint64_t bytes)

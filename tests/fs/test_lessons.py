@@ -314,6 +314,32 @@ def test_a_dead_mount_does_not_look_like_an_empty_folder(drives):
 
 # ---- full ----
 
+def test_an_allocated_file_can_be_filled_on_a_full_drive(drives):
+    d = drives(cache_size='256M')
+    # nothing leaves, so nothing becomes clean
+    d.init().set(full_timeout='200ms', onboard_idle='1h', onboard_age='1d',
+                 onboard_bytes='1T')
+    d.mount()
+    path, n = at(d, 'promised'), 24 * MIB
+    with open(path, 'wb') as f:
+        os.posix_fallocate(f.fileno(), 0, n)
+        assert os.fstat(f.fileno()).st_blocks * 512 == n
+    data = os.urandom(MIB)
+    with pytest.raises(OSError) as e, \
+            open(at(d, 'others'), 'wb', buffering=0) as f:
+        for _ in range(300):
+            f.write(data)
+    assert e.value.errno == errno.ENOSPC
+    d.remount()  # a promise is kept
+    assert os.stat(path).st_blocks * 512 == n
+    with open(path, 'r+b', buffering=0) as f:
+        for _ in range(n // MIB):
+            assert f.write(data) == MIB
+        os.fsync(f.fileno())
+    assert read(path) == data * (n // MIB)
+    assert os.stat(path).st_blocks * 512 == n
+
+
 @pytest.mark.root
 def test_a_full_disk_refuses_before_it_accepts(drives):
     """Nothing that was accepted is lost when the disk under the drive fills."""

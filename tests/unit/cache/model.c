@@ -138,6 +138,21 @@ static void do_zero(struct model *m, struct model_file *f, bool punch)
 				    off, n));
 }
 
+static void do_promise(struct model *m, struct model_file *f)
+{
+	bool keep = model_rand(m, 2) == 0;
+	uint64_t off = model_rand(m, MODEL_FILE_MAX - 1);
+	uint64_t n = 1 + model_rand(m, MODEL_FILE_MAX - off);
+	struct cache_op op = { 0 };
+	int r;
+
+	if (!keep)
+		f->n = MAX(f->n, off + n);
+	UNTIL_THERE(m, r,
+		    cache_fallocate(m->d->c, &op, f->ino,
+				    keep ? FALLOC_FL_KEEP_SIZE : 0, off, n));
+}
+
 static void do_copy(struct model *m, struct model_file *s, struct model_file *t)
 {
 	uint64_t from = align_down(model_rand(m, MODEL_FILE_MAX), CACHE_BLOCK);
@@ -231,6 +246,8 @@ void model_step(struct model *m)
 		do_rename(m);
 	else if (what == 12)
 		do_link(m);
+	else if (what == 14)
+		do_promise(m, &m->files[file]);
 	else if (what == 13 && model_rand(m, 2))
 		do_unlink(m);
 }

@@ -32,6 +32,7 @@ static void run(uint64_t seed, uint64_t max_bytes)
 {
 	struct fakedag *f = fakedag_new();
 	struct cache_stats s;
+	uint64_t promised;
 	struct err e = { 0 };
 	struct drive d;
 	struct model m;
@@ -48,7 +49,11 @@ static void run(uint64_t seed, uint64_t max_bytes)
 	}
 	assert_true(drive_hash(&d) == model_hash(&m));
 	assert_int_equal(cache_check(d.c, false, NULL, NULL, &e), 0);
+	cache_stats(d.c, &s);
+	promised = s.reserved_bytes;
 	drive_again(&d);
+	cache_stats(d.c, &s);
+	assert_int_equal(s.reserved_bytes, promised); /* the rows have it */
 	assert_true(drive_hash(&d) == model_hash(&m));
 	onboard(&d, f, NULL, NULL);
 	assert_int_equal(cache_evict(d.c, 0), 0);

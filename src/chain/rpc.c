@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "chain/rpc_impl.h"
-#include "chain/waiter.h"
+#include "net/waiter.h"
 
 #define BACKOFF_MS     500
 #define BACKOFF_MAX_MS 120000

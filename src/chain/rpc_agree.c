@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "chain/waiter.h"
+#include "net/waiter.h"
 
 #define EPOCH_S   30 /* seconds of a block on every Filecoin network */
 #define LAG_MAX   10

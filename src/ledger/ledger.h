@@ -30,6 +30,8 @@
  *      └──── LOST ◄──────┤      │  missing or damaged: placed again
  *                     LISTED ───┘
  *
+ *   PARKED     a store that parks has taken it, and has yet to be told to keep it
+ *              (provider.h); between PLANNED and STORED
  *   STORED     put by this device, not read back yet: that is done at once
  *   VERIFIED   read back whole by this device; only this counts as a copy (I2)
  *   LISTED     a store says that it has it, with the right size; this device has
@@ -83,6 +85,7 @@ enum ledger_placement_state {
 	LEDGER_LOST = 4,
 	LEDGER_REMOVING = 5,
 	LEDGER_LISTED = 6,
+	LEDGER_PARKED = 7,
 	LEDGER_PLACEMENT_NX
 };
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "chain/waiter.h"
+#include "net/waiter.h"
 #include "net/retry.h"
 
 #define ARGS_MAX 7

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "net/waiter.h"
 #include "net/retry.h"
+#include "net/waiter.h"
 
 #define ARGS_MAX 7
 

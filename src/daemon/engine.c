@@ -343,6 +343,32 @@ static void status_error(struct engine_status *s, const char *text)
 	text_copy(s->errors[s->n_errors++], ENGINE_TEXT_MAX, text);
 }
 
+static int on_lost_file(void *ctx, const struct ledger_lost_file *f)
+{
+	*(struct ledger_lost_file *)ctx = *f;
+	return 1; /* one as an example */
+}
+
+/* Bytes that are nowhere any more: of which file, and of how many. */
+static void status_lost(struct engine *e, struct engine_status *ret)
+{
+	struct ledger_lost_file *f = calloc(1, sizeof(*f));
+	uint64_t files = 0, bytes = 0;
+	char text[ENGINE_TEXT_MAX];
+
+	if (f && ledger_lost_count(e->ledger, &files, &bytes) == 0 && files &&
+	    ledger_lost_files(e->ledger, on_lost_file, f) == 1) {
+		(void)snprintf(
+			text, sizeof(text),
+			"%" PRIu64 " bytes of %" PRIu64
+			" files are lost for good; fildrive verify names them all; one is %.*s",
+			bytes, files, ENGINE_TEXT_MAX / 2,
+			f->path[0] ? f->path : "a file without a known name");
+		status_error(ret, text);
+	}
+	free(f);
+}
+
 static void engine_status(struct engine *e, struct engine_status *ret)
 {
 	struct onboard *o = onboard_of(e);
@@ -373,6 +399,7 @@ static void engine_status(struct engine *e, struct engine_status *ret)
 	if (!ret->fenced)
 		status_error(ret, os.why);
 	status_error(ret, rs.error);
+	status_lost(e, ret);
 	if (ledger_lost(e->ledger, &lost) == 0 && lost) {
 		(void)snprintf(text, sizeof(text),
 			       "%" PRIu64

@@ -15,6 +15,7 @@
 #include "base/cursor.h"
 #include "dag/file.h"
 #include "dag/profile.h"
+#include "onboard/reseal.h"
 
 #define NODE_MAX     (2u << 20) /* bytes of an opened node */
 #define FETCH_MS     120000
@@ -35,6 +36,7 @@ struct file_plan {
 	size_t pending; /* leaves on their way; they come back in order */
 	size_t next;    /* no row before it waits for its leaf */
 	bool planned;   /* every chunk has its row in v */
+	bool kept;      /* stays as the last commit had it (reseal.h) */
 };
 
 struct span {
@@ -56,6 +58,15 @@ struct base {
 	struct file_node node;
 	uint64_t node_off; /* of its first byte in the file */
 	bool have;
+	bool broken;      /* a node of it is lost */
+	struct link last; /* that was asked for */
+};
+
+/* What the last commit has where a chunk is now. */
+struct old_leaf {
+	struct file_child child;
+	bool found; /* exactly this chunk */
+	bool lost;  /* its block, or a node above it */
 };
 
 /* ---- older leaves ---- */
@@ -65,6 +76,7 @@ static int base_load(struct base *b, const struct link *l)
 	struct onboard *o = b->run->o;
 	int r;
 
+	b->last = *l;
 	buf_reset(&b->body);
 	r = o->p.nodes.body(o->p.nodes.ctx, l, &b->body, b->run->err);
 	return r < 0 ? r :
@@ -226,7 +238,8 @@ static int fetch_and_wait(struct onboard *o, const struct cache_miss *miss)
 	return r;
 }
 
-static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n)
+/* `fetch`: what is absent may be somewhere.  -ENODATA if it is not. */
+static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n, bool fetch)
 {
 	struct run *r = f->run;
 	uint8_t *bytes = malloc(n);
@@ -237,7 +250,7 @@ static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n)
 		rc = cache_snap_read(r->snap, f->ino, off, bytes, n, &miss);
 		if (rc != -EINPROGRESS)
 			break;
-		rc = fetch_and_wait(r->o, &miss);
+		rc = fetch ? fetch_and_wait(r->o, &miss) : -ENODATA;
 	}
 	if (rc == 0)
 		rc = row_add(f, NULL, n, false);
@@ -285,21 +298,92 @@ static unsigned kinds_of(const struct spans *s, size_t *from, uint64_t off,
 	return kinds;
 }
 
-/* Take over the old leaf if it is exactly this chunk: 1; 0 if it is not. */
-static int chunk_reuse(struct file_plan *f, struct base *b, uint64_t off, uint32_t n)
+/* Bytes of [off, off + n) that only the old leaf has. */
+static uint64_t clean_bytes(const struct spans *s, uint64_t off, uint64_t n)
 {
-	struct file_child c;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == CACHE_RUN_CLEAN && s->v[i].off < off + n &&
+		    s->v[i].end > off)
+			sum += MIN(s->v[i].end, off + n) - MAX(s->v[i].off, off);
+	return sum;
+}
+
+static int chunk_old(struct file_plan *f, struct base *b, uint64_t off,
+		     uint32_t n, struct old_leaf *ret)
+{
 	int r;
 
-	if (b->root.kind == LINK_NONE || off + n > b->valid)
+	*ret = (struct old_leaf){ .lost = b->broken };
+	if (b->broken || b->root.kind == LINK_NONE || off + n > b->valid)
 		return 0;
-	r = base_leaf(b, off, &c);
+	/* A leaf that is the whole file: it is not read to learn that. */
+	if (b->root.codec == LINK_RAW && reseal_is_lost(f->run, &b->root) == 1) {
+		ret->child = (struct file_child){ .link = b->root, .size = b->valid };
+		ret->found = off == 0 && n == b->valid;
+		ret->lost = true;
+		return 0;
+	}
+	r = base_leaf(b, off, &ret->child);
+	if (r < 0 && f->run->losses &&
+	    (reseal_is_gone(r) || reseal_is_lost(f->run, &b->last) == 1)) {
+		b->broken = ret->lost = true;
+		return 0;
+	}
 	if (r <= 0)
 		return r;
-	if (c.size != n)
-		return 0;
-	r = row_add(f, &c.link, n, c.hole);
-	return r < 0 ? r : 1;
+	ret->found = ret->child.size == n;
+	r = ret->found && !ret->child.hole ?
+		    reseal_is_lost(f->run, &ret->child.link) :
+		    0;
+	ret->lost = r > 0;
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Some of the chunk is nowhere.  A leaf of which nothing else is known stays
+ * linked, for it may be found again; else the file stays as it was: 1.
+ */
+static int chunk_gone(struct file_plan *f, const struct base *b,
+		      const struct spans *s, const struct old_leaf *old,
+		      uint64_t off, uint32_t n)
+{
+	uint64_t clean = clean_bytes(s, off, b->broken ? f->size - off : n);
+	int rc;
+
+	rc = reseal_note(f->run, f->ino, clean,
+			 old->found ? &old->child.link : &b->root);
+	if (rc < 0)
+		return rc;
+	if (old->found && clean == n)
+		return row_add(f, &old->child.link, n, false);
+	return 1;
+}
+
+/* As the last commit has it: linked again.  Changed, or lost there: sealed. */
+static int chunk_take(struct file_plan *f, struct base *b, const struct spans *s,
+		      uint64_t off, uint32_t n, bool clean)
+{
+	struct run *r = f->run;
+	struct old_leaf old = { .found = false };
+	bool fetch = true;
+	int rc = 0;
+
+	if (clean || r->losses)
+		rc = chunk_old(f, b, off, n, &old);
+	if (rc == 0 && clean && old.found && !old.lost)
+		return row_add(f, &old.child.link, n, old.child.hole);
+	if (rc == 0 && old.lost) {
+		rc = old.found ? reseal_may_read(r, &old.child.link) : 0;
+		fetch = rc > 0;
+	}
+	if (rc < 0)
+		return rc;
+	rc = chunk_read(f, off, n, fetch);
+	if (old.lost && reseal_is_gone(rc))
+		return chunk_gone(f, b, s, &old, off, n);
+	return rc;
 }
 
 /* How far the hole at `off` reaches, in whole chunks or to the end. */
@@ -314,6 +398,7 @@ static uint64_t hole_length(const struct spans *s, size_t at, uint64_t off,
 	return end >= size ? size - off : (end - off) / CHUNK * CHUNK;
 }
 
+/* 1: the file stays as the last commit had it. */
 static int file_chunks(struct file_plan *f, struct base *b, const struct spans *s)
 {
 	size_t at = 0;
@@ -334,15 +419,29 @@ static int file_chunks(struct file_plan *f, struct base *b, const struct spans *
 				return r;
 			continue;
 		}
-		r = 0;
-		if (kinds == 1u << CACHE_RUN_CLEAN)
-			r = chunk_reuse(f, b, off, (uint32_t)n);
-		if (r == 0)
-			r = chunk_read(f, off, (uint32_t)n);
-		if (r < 0)
+		r = chunk_take(f, b, s, off, (uint32_t)n,
+			       kinds == 1u << CACHE_RUN_CLEAN);
+		if (r)
 			return r;
 	}
 	return 0;
+}
+
+/*
+ * Nothing of it is here, and all that the link stands for is lost: the link is
+ * all that there is.  Else what is here has to stay.
+ */
+static int file_keep(struct file_plan *f, const struct base *b,
+		     const struct spans *s)
+{
+	bool here = false;
+
+	f->kept = true;
+	for (size_t i = 0; i < s->n; i++)
+		here |= s->v[i].kind != CACHE_RUN_CLEAN;
+	return here || f->pending || f->size > b->valid ?
+		       reseal_keep(f->run, f->ino) :
+		       result_add(f->run, f->ino, f->size, &b->root);
 }
 
 static int file_leaves(struct run *r, uint64_t ino)
@@ -375,9 +474,11 @@ static int file_leaves(struct run *r, uint64_t ino)
 	}
 	if (rc == 0)
 		rc = file_chunks(f, &b, &s);
+	if (rc > 0)
+		rc = file_keep(f, &b, &s);
 	free(s.v);
 	buf_fini(&b.body);
-	if (rc < 0)
+	if (rc < 0 || f->kept)
 		return rc; /* leaves on their way still point to it */
 	f->planned = true;
 	return file_settle(f);
@@ -416,7 +517,7 @@ int content_nodes(struct run *r)
 
 	while (!list_empty(&r->plans) && rc == 0) {
 		f = list_first(&r->plans, struct file_plan, node);
-		rc = file_nodes(r, f);
+		rc = f->kept ? 0 : file_nodes(r, f);
 		file_free(f);
 	}
 	return rc;

@@ -67,7 +67,8 @@ struct onboard {
 	struct shipper shippers[ONBOARD_STORES_MAX];
 };
 
-/* run.c: one commit, from snapshot to adoption.  Packer thread. */
+/* run.c: one commit, from snapshot to adoption.  Packer thread.  1: what is dirty
+ * has to stay so for now. */
 must_check int run_commit(struct onboard *o, struct err *reterr);
 
 /* Adoption that a crash may have undone.  Before anything else. */

@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
+#include "onboard/reseal.h"
 #include "provider/provider.h"
 
 #define MAX_AGE_MS   600000
@@ -42,6 +43,8 @@ static bool is_due(struct onboard *o, uint64_t now)
 	if (o->p.manual)
 		return false;
 	cache_stats(o->p.cache, &cs);
+	if (!cs.failed && reseal_is_due(o))
+		return true;
 	if (!cs.dirty_inodes || cs.failed)
 		return false;
 	lock_take(&o->lock);
@@ -161,8 +164,8 @@ static void *pack_thread(void *arg)
 			continue;
 		}
 		pause_ms = AWAY_MS;
-		failed_ms = r < 0 ? monotonic_ms() : 0;
-		packed(o, ticket, r, &e);
+		failed_ms = r ? monotonic_ms() : 0;
+		packed(o, ticket, MIN(r, 0), &e);
 	}
 }
 
@@ -367,7 +370,11 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	if (r == 0) { /* read back before the shipper did, or brought back */
 		at->state = LEDGER_VERIFIED;
 		at->error[0] = '\0';
-		return ledger_placement_set(v->o->p.ledger, at);
+		r = ledger_placement_set(v->o->p.ledger, at);
+		if (r == 0 && p->state == LEDGER_PIECE_LOST) /* found again */
+			r = ledger_piece_set(v->o->p.ledger, p->ordinal,
+					     LEDGER_HELD, p->outbox);
+		return r;
 	}
 	piece_cid_text(&p->cid, cid);
 	(void)snprintf(sentence, sizeof(sentence), "%s: piece %s: %s",
@@ -386,7 +393,9 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	lock_take(&v->o->outbox);
 	r = ledger_placement_set(v->o->p.ledger, at);
 	lock_drop(&v->o->outbox);
-	return r;
+	if (r == 0)
+		r = reseal_lose(v->o, p->ordinal);
+	return MIN(r, 0);
 }
 
 /* Every n-th piece, so that the share is right for few pieces too. */
@@ -403,7 +412,10 @@ static int on_verify(void *ctx, const struct ledger_piece *p)
 	struct holders h = { .n = 0 };
 	int r;
 
-	if ((p->state != LEDGER_HELD && p->state != LEDGER_READY) || !is_sampled(v))
+	/* One that is lost, and is still linked, may be found again. */
+	if ((p->state != LEDGER_HELD && p->state != LEDGER_READY &&
+	     (p->state != LEDGER_PIECE_LOST || !p->live)) ||
+	    !is_sampled(v))
 		return 0;
 	r = ledger_placements(v->o->p.ledger, p->ordinal, on_holder, &h);
 	for (size_t i = 0; i < h.n && r == 0; i++) {
@@ -434,6 +446,9 @@ int onboard_verify(struct onboard *o, unsigned percent,
 	v.total = sums.bytes * v.percent / 100;
 	if (r == 0)
 		r = ledger_pieces(o->p.ledger, 0, on_verify, &v);
+	if (r == 0)
+		r = reseal_tell(o, found, ctx);
+	v.faults += MAX(r, 0);
 	if (r < 0)
 		return err_set(reterr, r, "verify: %s", err_str(r));
 	for (size_t i = 0; i < o->p.n_stores; i++)
@@ -525,6 +540,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 		r = outbox_recover(o);
 	if (r == 0)
 		r = run_replay(o);
+	o->requested = reseal_is_due(o);
 	o->p.stores = NULL;
 	if (r < 0) {
 		onboard_free(o);

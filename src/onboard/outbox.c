@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "ledger/ledger.h"
+#include "onboard/reseal.h"
 
 void outbox_account(struct onboard *o)
 {
@@ -143,17 +144,19 @@ static int on_outbox_row(void *ctx, const struct ledger_piece *p)
 	unsigned copies = 0;
 	int r;
 
-	if (!p->outbox)
-		return 0;
+	if (!p->outbox || p->state == LEDGER_PIECE_LOST)
+		return 0; /* what is left of a damaged one is read there */
 	ledger_outbox_name(p->ordinal, path);
 	r = io_open(s->o->p.io, path, O_RDONLY, &f);
 	if (r == 0)
 		r = io_size(f, &size);
 	if (r == 0 && size == p->size)
 		return outbox_settle(s->o, p->ordinal);
-	r = ledger_copies(s->o->p.ledger, p->ordinal, &copies);
-	if (r < 0)
-		return r;
+	r = reseal_outbox(s->o, p->ordinal);
+	if (r == 0)
+		r = ledger_copies(s->o->p.ledger, p->ordinal, &copies);
+	if (r)
+		return MIN(r, 0);
 	log_err(copies ? -ENOENT : -EUCLEAN,
 		"%s is missing or cut; %u stores have the piece", path, copies);
 	return outbox_set(s->o, p->ordinal, false);

@@ -239,6 +239,10 @@ int plan_make(struct run *r)
 		rc = cache_snap_removed(r->snap, on_removed, &r->table_dirty);
 	for (size_t i = 0; i < dirty.n && rc == 0; i++)
 		rc = plan_one(r, dirty.v[i]);
+	r->n_dirty = dirty.n;
+	r->table_dirty |= r->mending;
+	if (rc == 0 && r->mending)
+		rc = climb(r, CACHE_ROOT_INO);
 	free(dirty.v);
 	return rc;
 }

@@ -27,6 +27,7 @@
 #include "ledger/convergence.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
+#include "onboard/reseal.h"
 
 #define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
 #define INO_AHEAD     (1u << 20) /* numbers reserved by each commit */
@@ -85,7 +86,7 @@ static int parent_get(struct onboard *o, struct parent *ret)
 /* ---- catalogue: every piece by its ordinal ---- */
 
 struct catalogue {
-	struct onboard *o;
+	struct run *run;
 	struct dir_builder *b;
 	uint64_t head; /* the piece that is being written: not in it */
 	struct commit_piece *fresh; /* to be listed by this commit */
@@ -125,7 +126,10 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	int r;
 
 	if (p->ordinal == c->head ||
-	    (p->state != LEDGER_READY && p->state != LEDGER_HELD))
+	    (p->state == LEDGER_PIECE_LOST &&
+	     !reseal_is_linked(c->run, p->ordinal, p->live)) ||
+	    (p->state != LEDGER_PIECE_LOST && p->state != LEDGER_READY &&
+	     p->state != LEDGER_HELD))
 		return 0;
 	if (p->seq == 0) {
 		r = fresh_add(c, p);
@@ -261,7 +265,7 @@ static int record_links(struct run *r, const struct parent *parent,
 	if (rc < 0)
 		return rc;
 	info->piece_next = counter + 1;
-	rec->catalogue = (struct catalogue){ .o = r->o, .head = rec->head };
+	rec->catalogue = (struct catalogue){ .run = r, .head = rec->head };
 	rc = catalogue_build(r, &rec->catalogue, &info->catalogue);
 	if (rc < 0)
 		return rc;
@@ -315,7 +319,8 @@ static int ledger_write(struct run *r, const struct record *rec)
 	struct ledger_head h = { .seq = info->sequence,
 				 .state = LEDGER_BUILT,
 				 .time = (uint64_t)info->time.s,
-				 .piece = rec->head };
+				 .piece = rec->head,
+				 .losses = r->losses };
 	_cleanup_free_ uint64_t *ordinals =
 		calloc(info->n_pieces + 1, sizeof(*ordinals));
 	_cleanup_free_ struct ledger_adopt *adopt =
@@ -422,6 +427,11 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	}
 	if (rc == 0)
 		rc = content_leaves(r);
+	if (rc == 0 && !r->mending && r->kept.n && r->kept.n == r->n_dirty) {
+		rec->info.sequence = parent->seq;
+		r->idle = true;
+		return 0; /* all that is dirty has to stay so */
+	}
 	if (rc == 0)
 		rc = pack_begin_nodes(r->pack);
 	if (rc == 0)
@@ -438,14 +448,14 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 		rc = record_write(r, parent, rec);
 	if (rc == 0)
 		rc = ledger_write(r, rec);
-	return rc;
+	return rc < 0 ? rc : reseal_end(r);
 }
 
 int run_commit(struct onboard *o, struct err *reterr)
 {
 	struct run r = { .o = o, .err = reterr };
 	struct record rec = { 0 };
-	struct parent parent;
+	struct parent parent = { 0 };
 	struct cache_stats cs;
 	int rc;
 
@@ -453,7 +463,9 @@ int run_commit(struct onboard *o, struct err *reterr)
 	buf_init(&rec.root_attr, ATTR_ENCODED_MAX);
 	cache_stats(o->p.cache, &cs);
 	phase(o, ONBOARD_PACKING, cs.dirty_bytes);
-	rc = parent_get(o, &parent);
+	rc = reseal_begin(&r);
+	if (rc == 0)
+		rc = parent_get(o, &parent);
 	if (rc == 0)
 		rc = cache_snap_open(o->p.cache, &r.snap);
 	if (rc == 0)
@@ -478,5 +490,6 @@ int run_commit(struct onboard *o, struct err *reterr)
 	buf_fini(&rec.root_attr);
 	content_fini(&r);
 	plan_fini(&r);
-	return rc;
+	reseal_fini(&r);
+	return rc < 0 ? rc : r.idle;
 }

@@ -6,6 +6,7 @@
  *   content.c  bytes of files: leaves, reused leaves, holes, file nodes
  *   retained.c the list of commits that may still be mounted
  *   tree.c     attributes, directories bottom-up, inode table
+ *   reseal.c     what hung on lost pieces
  *
  * Threading: the packer thread.
  */
@@ -48,6 +49,10 @@ struct inos {
 	size_t n, cap;
 };
 
+struct lost {
+	uint64_t ino, bytes;
+};
+
 struct run {
 	struct onboard *o;
 	struct cache_snap *snap;
@@ -66,6 +71,18 @@ struct run {
 	struct list plans; /* files of several leaves: nodes still to come */
 	bool table_dirty;  /* a shared inode changed */
 	uint64_t dirty_bytes;
+	size_t n_dirty; /* inodes */
+
+	uint64_t losses; /* pieces lost so far: nothing links into them */
+	bool mending;    /* a commit has to be made for them, and all of the
+			    inode table */
+	bool unseen;     /* there are directories that nobody looked into
+			    here: they may link anywhere */
+	bool idle;       /* nothing could be done: another try may wait */
+	struct lost *lost;
+	size_t n_lost, cap_lost;
+	struct ino_map linked_lost; /* ordinals of lost pieces */
+	struct ino_map kept;        /* inodes that stay as they were */
 };
 
 /* plan.c */

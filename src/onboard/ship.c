@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "ledger/ledger.h"
+#include "onboard/reseal.h"
 #include "provider/provider.h"
 
 #define PAUSE_FIRST_MS 500
@@ -250,6 +251,10 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
 	if (r == 0)
 		r = call(s, &req);
+	if (r < 0 && r != -EREMOTEIO && r != -ECANCELED && n->piece.outbox &&
+	    reseal_outbox(s->o, n->piece.ordinal) == 1)
+		return err_set(e, -EAGAIN, "piece %016" PRIx64 " is lost",
+			       n->piece.ordinal);
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	return place(s, n->piece.ordinal, LEDGER_STORED, n->attempts, "");
@@ -265,10 +270,12 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 		/* What it holds is not the piece: it is put over it again. */
 		err_set(e, -EAGAIN, "%s gave piece %016" PRIx64 " back wrong",
 			provider_name(s->store.provider), n->piece.ordinal);
-		if (n->attempts >= WRONG_AFTER)
-			return defer(s, n, LEDGER_LOST, e);
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
 			  "read back wrong");
+		if (r == 0)
+			r = reseal_outbox(s->o, n->piece.ordinal);
+		if (r == 0 && n->attempts >= WRONG_AFTER)
+			return defer(s, n, LEDGER_LOST, e);
 		return r < 0 ? r : -EAGAIN;
 	}
 	if (r < 0)

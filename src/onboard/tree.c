@@ -17,6 +17,7 @@
 #include "dag/attr.h"
 #include "dag/dir.h"
 #include "dag/profile.h"
+#include "onboard/reseal.h"
 
 #define INODE_NAME_SIZE 17 /* 16 hex digits and NUL */
 #define XATTRS_MAX      1024
@@ -185,6 +186,8 @@ static int on_child(void *ctx, struct slice name, const struct cache_snap_inode 
 				dir_builder_add(d->b, name, &nothing, 0,
 						buf_slice(&attr));
 	}
+	if (reseal_is_kept(d->run, ca.ino))
+		ca.size = MIN(ca.size, child->link_size);
 	rc = link_of(d->run, child, &l);
 	if (rc == 0)
 		rc = attr_full(d->run, &ca, &attr);
@@ -315,6 +318,8 @@ static int table_row(struct table *t, uint64_t ino)
 	if (rc < 0)
 		return rc;
 	ca = i.attr;
+	if (reseal_is_kept(t->run, ino))
+		ca.size = MIN(ca.size, i.link_size);
 	buf_init(&attr, ATTR_ENCODED_MAX);
 	rc = link_of(t->run, &i, &l);
 	if (rc == 0)
@@ -352,6 +357,11 @@ static int table_rows(struct table *t, const struct link *base)
 	if (rc == 0 && base->kind != LINK_NONE)
 		rc = o->p.nodes.list(o->p.nodes.ctx, base, on_base_row, t,
 				     t->run->err);
+	/* Rows that nobody here has asked for went with a lost piece. */
+	if (t->run->mending && reseal_is_gone(rc)) {
+		t->run->err->text[0] = '\0';
+		rc = 0;
+	}
 	for (size_t i = 0; i < t->shared.n && rc == 0; i++)
 		rc = table_row(t, t->shared.v[i]);
 	return rc;

@@ -17,6 +17,10 @@ MIB = 1 << 20
 FOUND = 26  # exit status of a check that found errors
 
 
+def at(d, *names):
+    return os.path.join(d.mnt, *names)
+
+
 def names(store):
     return {os.path.basename(p) for p in cars.pieces(store)}
 
@@ -214,3 +218,65 @@ def test_the_newest_commit_is_lost_and_the_one_before_is_offered(drives):
         got = picture(d.mnt)
         assert b'second' not in got or got[b'second'] != b''
         assert got[b'first'] == want[b'first']
+
+
+# ---- the outbox ----
+
+def _outbox(d):
+    return cars.pieces(os.path.join(d.home, d.name, 'outbox'))
+
+
+def _in_the_outbox_alone(d):
+    """A tree of which no store has a byte."""
+    os.rename(d.stores[0], d.stores[0] + '.away')
+    os.mkdir(at(d, 'dir'))
+    write(at(d, 'dir', 'large'), os.urandom(5 * MIB))
+    write(at(d, 'dir', 'small'), os.urandom(3000))
+    os.link(at(d, 'dir', 'small'), at(d, 'hard'))
+    waiting = d.start_sync()
+    until(lambda: d.status()['cache']['dirty_inodes'] == 0, 30, 'it is sealed')
+    d.umount()
+    waiting.wait(30)
+
+
+def test_an_outbox_that_was_deleted_costs_nothing_that_is_in_the_cache(drives):
+    d = drives().init().mount()
+    write(at(d, 'before'), b'1' * 5000)
+    d.sync()
+    _in_the_outbox_alone(d)
+    lost = _outbox(d)
+    assert lost
+    for path in lost:
+        os.unlink(path)
+    d.mount()
+    os.rename(d.stores[0] + '.away', d.stores[0])
+    write(at(d, 'after'), b'2' * 5000)
+    d.sync()
+    assert d.status()['errors'] == []
+    want = picture(d.mnt)
+    back = drives.adopt(d.umount().recovered()).mount()
+    assert_same(want, picture(back.mnt))
+
+
+def test_what_is_nowhere_any_more_is_named_and_holds_nobody_up(drives):
+    d, piece = make(drives)
+    back = drives.adopt(d.umount().recovered()).mount()
+    assert sorted(os.listdir(back.mnt)) == ['bad', 'good']
+    os.unlink(os.path.join(back.stores[0], piece))
+    assert back.run('verify', '--drive', back.name, '--all',
+                    check=False).returncode == FOUND
+    write(at(back, 'new'), b'3' * 5000)
+    back.sync()
+    done = back.run('verify', '--drive', back.name, '--all', check=False)
+    assert done.returncode == FOUND
+    assert '/bad: 5242880 bytes are lost for good' in done.stdout
+    assert '/good' not in done.stdout
+    assert any('/bad' in e for e in back.status()['errors'])
+    want = read(at(back, 'good'))
+    os.unlink(at(back, 'bad'))
+    back.sync()
+    back.run('verify', '--drive', back.name, '--all')
+    assert back.status()['errors'] == []
+    again = drives.adopt(back.umount().recovered()).mount()
+    assert sorted(os.listdir(again.mnt)) == ['good', 'new']
+    assert read(at(again, 'good')) == want

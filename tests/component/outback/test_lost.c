@@ -1,0 +1,488 @@
+/* test_lost.c - pieces that are lost before, or after, a store has them */
+#include "rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB        (1u << 20)
+#define FAULTS_MAX 8192
+#define T(f)       cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_new(r);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_free(*state);
+	free(*state);
+	return 0;
+}
+
+static void wait_ms(long ms)
+{
+	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+static void move(struct rig *r, const char *from, const char *to)
+{
+	char a[512], b[512];
+
+	rig_path(r, from, a, sizeof(a));
+	rig_path(r, to, b, sizeof(b));
+	assert_int_equal(rename(a, b), 0);
+}
+
+/* Commit `n` is whole in the outbox. */
+static void wait_built(struct device *d, uint64_t n)
+{
+	struct onboard_stats s;
+
+	(void)onboard_request(d->onboard);
+	for (int i = 0; i < 2000; i++) {
+		onboard_stats(d->onboard, &s);
+		if (s.built >= n)
+			return;
+		wait_ms(10);
+	}
+	fail_msg("commit %d is not built: %s", (int)n, s.why);
+}
+
+enum harm {
+	GONE,
+	CUT,
+	FLIPPED
+};
+
+static void harm_one(const char *path, enum harm how)
+{
+	struct stat st;
+	uint8_t b;
+	int fd;
+
+	if (how == GONE) {
+		assert_int_equal(unlink(path), 0);
+		return;
+	}
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	if (how == CUT) {
+		assert_int_equal(ftruncate(fd, st.st_size / 2), 0);
+	} else {
+		assert_int_equal(pread(fd, &b, 1, st.st_size / 2), 1);
+		b ^= 1;
+		assert_int_equal(pwrite(fd, &b, 1, st.st_size / 2), 1);
+	}
+	(void)close(fd);
+}
+
+/* Every file of a folder, or the largest alone. */
+static size_t harm(struct rig *r, const char *folder, enum harm how, bool largest)
+{
+	char path[1024], best[1024] = "", dir[512];
+	off_t size = 0;
+	struct dirent *e;
+	struct stat st;
+	size_t n = 0;
+	DIR *d;
+
+	rig_path(r, folder, dir, sizeof(dir));
+	d = opendir(dir);
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (len < 5 || strcmp(e->d_name + len - 4, ".car") != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		assert_int_equal(stat(path, &st), 0);
+		if (!largest) {
+			harm_one(path, how);
+			n++;
+		} else if (st.st_size > size) {
+			size = st.st_size;
+			memcpy(best, path, sizeof(best));
+		}
+	}
+	(void)closedir(d);
+	if (largest && size) {
+		harm_one(best, how);
+		n++;
+	}
+	return n;
+}
+
+static void plant(struct device *d)
+{
+	static const uint8_t value[400] = { 1, 2, 3 };
+	char name[32];
+
+	f_mkdir(d, "d");
+	f_fill(d, "d/large", 0, 3 * MIB + 5000, 1);
+	f_fill(d, "d/small", 0, 3000, 2);
+	f_link(d, "d/small", "hard");
+	f_symlink(d, "d/link",
+		  "/a/rather/long/target/of/a/symbolic/link/that/does/not/fit/into/an/identity/link/because/it/is/longer/than/one/hundred/and/twenty/eight/bytes");
+	f_fill(d, "sparse", 5 * MIB, 10000, 3);
+	f_xattr(d, "sparse", "user.large", value, sizeof(value));
+	f_mkdir(d, "many");
+	for (int i = 0; i < 40; i++) {
+		(void)snprintf(name, sizeof(name), "many/file-number-%d", i);
+		f_write(d, name, 0, name, strlen(name));
+	}
+}
+
+static char *recovered_text(struct rig *r, const char *name)
+{
+	struct device b;
+	char *text;
+
+	device_recover(&b, r, name, 1, 1, 0);
+	text = tree_text(&b);
+	device_close(&b);
+	return text;
+}
+
+static void recovers_as(struct rig *r, const char *name, const char *want)
+{
+	char *got = recovered_text(r, name);
+
+	tree_same(want, got);
+	free(got);
+}
+
+static void same_now(struct device *d, const char *want)
+{
+	char *got = tree_text(d);
+
+	tree_same(want, got);
+	free(got);
+}
+
+static unsigned n_lost(struct device *d)
+{
+	uint64_t files = 0, bytes = 0;
+
+	ok(ledger_lost_count(d->ledger, &files, &bytes));
+	return (unsigned)files;
+}
+
+/*
+ * Commit 1 is published; commits 2 and 3 are in the outbox when the store is
+ * away and their files come to harm.
+ */
+static void lose_the_outbox(struct rig *r, enum harm how, bool between)
+{
+	struct device a;
+	char *want;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "first", 0, "first", 5);
+	ok(device_sync(&a));
+	move(r, "s0", "away");
+	plant(&a);
+	wait_built(&a, 2);
+	f_write(&a, "later", 0, "later", 5);
+	f_unlink(&a, "first");
+	wait_built(&a, 3);
+	want = tree_text(&a);
+	if (between) { /* the daemon runs on */
+		assert_true(harm(r, "a/outbox", how, false) >= 2);
+		move(r, "away", "s0");
+	}
+	device_close(&a);
+	if (!between)
+		assert_true(harm(r, "a/outbox", how, false) >= 2);
+	device_open(&a);
+	device_start(&a);
+	if (!between) {
+		f_write(&a, "after", 0, "after", 5);
+		free(want);
+		want = tree_text(&a);
+		wait_ms(200);
+		move(r, "away", "s0");
+	}
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 0);
+	device_close(&a);
+	recovers_as(r, "b", want);
+	free(want);
+}
+
+static void a_lost_outbox_is_sealed_anew_from_the_cache(void **state)
+{
+	lose_the_outbox(*state, GONE, false);
+}
+
+static void a_cut_outbox_is_sealed_anew_from_the_cache(void **state)
+{
+	lose_the_outbox(*state, CUT, false);
+}
+
+static void a_damaged_outbox_is_sealed_anew_from_the_cache(void **state)
+{
+	lose_the_outbox(*state, FLIPPED, false);
+}
+
+static void an_outbox_lost_under_the_daemon_is_sealed_anew(void **state)
+{
+	lose_the_outbox(*state, GONE, true);
+}
+
+static void on_fault(void *ctx, const char *sentence)
+{
+	char *all = ctx;
+
+	print_message("# fault: %s\n", sentence);
+	(void)snprintf(all + strlen(all), FAULTS_MAX - strlen(all), "%s\n",
+		       sentence); /* cut is fine */
+}
+
+static int verify_all(struct device *d, char *faults)
+{
+	struct err e = { "" };
+
+	faults[0] = '\0';
+	return onboard_verify(d->onboard, 100, on_fault, NULL, faults, &e);
+}
+
+static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
+{
+	struct rig *r = *state;
+	char *want, *got, faults[FAULTS_MAX];
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "first", 0, "first", 5);
+	ok(device_sync(&a));
+	move(r, "s0", "away");
+	plant(&a);
+	wait_built(&a, 2);
+	ok(cache_sync(a.cache));
+	ok(cache_evict(a.cache, 0)); /* it is in the outbox: clean */
+	f_write(&a, "later", 0, "later", 5);
+	device_close(&a);
+	assert_true(harm(r, "a/outbox", GONE, false) >= 1);
+	device_open(&a);
+	device_start(&a);
+	move(r, "away", "s0");
+	ok(device_sync(&a));
+	assert_true(n_lost(&a) >= 3);
+	assert_true(verify_all(&a, faults) >= 3);
+	assert_non_null(strstr(faults, "/d/large"));
+	assert_null(strstr(faults, "/first"));
+	want = tree_text(&a);
+	assert_non_null(strstr(want, "unreadable"));
+	device_close(&a);
+	got = recovered_text(r, "b");
+	tree_same(want, got);
+	free(got);
+	free(want);
+
+	/* Who deletes or overwrites what is lost is done with it. */
+	device_open(&a);
+	device_start(&a);
+	f_unlink(&a, "d/large");
+	f_fill(&a, "sparse", 5 * MIB, 10000, 3);
+	f_truncate(&a, "d/small", 0);
+	for (int i = 0; i < 40; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "many/file-number-%d", i);
+		f_unlink(&a, name);
+	}
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 0);
+	assert_int_equal(verify_all(&a, faults), 0);
+	want = tree_text(&a);
+	assert_null(strstr(want, "unreadable"));
+	device_close(&a);
+	recovers_as(r, "c", want);
+	free(want);
+}
+
+static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
+{
+	struct rig *r = *state;
+	char *want, faults[FAULTS_MAX];
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	want = tree_text(&a);
+	assert_int_equal(harm(r, "s0", GONE, true), 1);
+	assert_true(verify_all(&a, faults) > 0);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 0);
+	assert_int_equal(verify_all(&a, faults), 0);
+	ok(cache_evict(a.cache, 0));
+	same_now(&a, want);
+	device_close(&a);
+	recovers_as(r, "b", want);
+	free(want);
+}
+
+static void sound_blocks_of_a_damaged_copy_are_saved(void **state)
+{
+	struct rig *r = *state;
+	char *want, faults[FAULTS_MAX];
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_fill(&a, "large", 0, 9 * MIB, 1);
+	f_fill(&a, "other", 0, MIB / 2, 2);
+	ok(device_sync(&a));
+	ok(cache_sync(a.cache));
+	ok(cache_evict(a.cache, 0));
+	assert_int_equal(harm(r, "s0", FLIPPED, true), 1);
+	assert_true(verify_all(&a, faults) > 0);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 1);
+	/* The damaged copy is not needed for what was sound. */
+	assert_true(verify_all(&a, faults) > 0);
+	assert_non_null(strstr(faults, "/large"));
+	assert_null(strstr(faults, "/other"));
+	want = tree_text(&a);
+	assert_non_null(strstr(want, "/other: "));
+	device_close(&a);
+	recovers_as(r, "b", want);
+	free(want);
+}
+
+/* Pieces of `from` that `to` does not have. */
+static void copy_cars(struct rig *r, const char *from, const char *to)
+{
+	struct piece_file v[16];
+	size_t n = store_pieces(r, from, v, ARRAY_LEN(v));
+	char a[512], b[512], sub[256];
+
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(sub, sizeof(sub), "%s/%.120s", from, v[i].name);
+		rig_path(r, sub, a, sizeof(a));
+		(void)snprintf(sub, sizeof(sub), "%s/%.120s", to, v[i].name);
+		rig_path(r, sub, b, sizeof(b));
+		if (access(b, F_OK) != 0)
+			assert_int_equal(rename(a, b), 0);
+	}
+}
+
+static void a_piece_that_is_found_again_counts_again(void **state)
+{
+	struct rig *r = *state;
+	char *want, faults[FAULTS_MAX];
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_fill(&a, "f", 0, MIB, 1);
+	ok(device_sync(&a));
+	ok(cache_sync(a.cache));
+	ok(cache_evict(a.cache, 0));
+	rig_copy(r, "s0", "kept");
+	assert_true(harm(r, "s0", GONE, false) >= 1);
+	assert_true(verify_all(&a, faults) > 0);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 1);
+	copy_cars(r, "kept", "s0");
+	(void)verify_all(&a, faults); /* finds it */
+	f_write(&a, "g", 0, "g", 1);
+	ok(device_sync(&a));
+	f_unlink(&a, "g");
+	ok(device_sync(&a));
+	assert_null(strstr(faults, "missing"));
+	device_close(&a);
+	device_open(&a);
+	want = tree_text(&a);
+	assert_null(strstr(want, "unreadable"));
+	device_close(&a);
+	recovers_as(r, "b", want);
+	free(want);
+}
+
+/* A part of a chunk is lost, another was written since: both must be told apart. */
+static void new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up(void **state)
+{
+	struct rig *r = *state;
+	uint8_t got[4096];
+	struct onboard_stats s;
+	struct cache_stats cs;
+	struct device a, b;
+	char *text, faults[FAULTS_MAX];
+	uint64_t built;
+	size_t n = 0;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_fill(&a, "f", 0, MIB, 1);
+	ok(device_sync(&a));
+	ok(cache_sync(a.cache));
+	ok(cache_evict(a.cache, 0));
+	f_write(&a, "f", 8192, "new bytes", 9);
+	ok(cache_sync(a.cache));
+	ok(cache_evict(a.cache, 0)); /* but for that block */
+	device_close(&a);
+	assert_true(harm(r, "s0", GONE, false) >= 1);
+	device_open(&a);
+	device_start(&a);
+	assert_true(verify_all(&a, faults) > 0);
+	f_write(&a, "g", 0, "other file", 10);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 1);
+	ok(f_read(&a, "f", 8192, got, 9, &n));
+	assert_memory_equal(got, "new bytes", 9);
+	cache_stats(a.cache, &cs);
+	assert_true(cs.dirty_inodes >= 1);
+	/* Nothing new: no commit after commit. */
+	onboard_stats(a.onboard, &s);
+	built = s.built;
+	ok(device_sync(&a));
+	ok(device_sync(&a));
+	onboard_stats(a.onboard, &s);
+	assert_int_equal(s.built, built);
+	/* Written whole, it is a file as any other. */
+	f_fill(&a, "f", 0, MIB, 7);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 0);
+	text = tree_text(&a);
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	same_now(&b, text);
+	device_close(&b);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_lost_outbox_is_sealed_anew_from_the_cache),
+		T(a_cut_outbox_is_sealed_anew_from_the_cache),
+		T(a_damaged_outbox_is_sealed_anew_from_the_cache),
+		T(an_outbox_lost_under_the_daemon_is_sealed_anew),
+		T(what_is_nowhere_is_named_and_the_rest_goes_on),
+		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
+		T(sound_blocks_of_a_damaged_copy_are_saved),
+		T(a_piece_that_is_found_again_counts_again),
+		T(new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -80,6 +80,20 @@ static int add(struct run *r, struct dir_builder *b, const struct kept *k)
 	return dir_builder_add(b, slice_str(name), &l, k->file.n, buf_slice(&attr));
 }
 
+/* Every device thins alike: what this list leaves out, none will have again. */
+static int forget(struct run *r, const struct retained *t, const bool *keep)
+{
+	_cleanup_free_ uint64_t *seqs = calloc(t->n ? t->n : 1, sizeof(*seqs));
+	size_t n = 0;
+
+	if (!seqs)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n; i++)
+		if (!keep[i])
+			seqs[n++] = t->v[i].seq;
+	return n ? ledger_heads_thin(r->o->p.ledger, seqs, n) : 0;
+}
+
 static int build(struct run *r, const struct retained *t, uint64_t now,
 		 struct link *ret)
 {
@@ -91,6 +105,9 @@ static int build(struct run *r, const struct retained *t, uint64_t now,
 	if (!keep)
 		return -ENOMEM;
 	retain_choose(t->times, t->n, now, keep);
+	rc = forget(r, t, keep);
+	if (rc < 0)
+		return rc;
 	rc = dir_builder_new(&dag_profile_sealed,
 			     pack_sealer(r->pack, XINDEX_RETAINED), &b);
 	for (size_t i = 0; i < t->n && rc == 0; i++)

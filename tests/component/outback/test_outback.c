@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define MIB  (1u << 20)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -292,6 +293,55 @@ static void every_commit_can_be_mounted_again(void **state)
 	device_close(&b);
 }
 
+static int old_heads(void *ctx, const struct ledger_head *h)
+{
+	struct ledger_head *v = ctx;
+	uint8_t *body = malloc(h->body.n);
+
+	assert_non_null(body);
+	memcpy(body, h->body.p, h->body.n);
+	*v = *h;
+	v->body = slice(body, h->body.n);
+	return 0;
+}
+
+static int on_kept(void *ctx, const struct ledger_head *h)
+{
+	*(uint64_t *)ctx |= 1ull << h->seq;
+	return 0;
+}
+
+static void commits_that_are_thinned_out_leave_the_ledger(void **state)
+{
+	struct rig *r = *state;
+	struct ledger_head h = { .seq = 0 };
+	uint64_t kept = 0;
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_write(&a, "f", 0, "1", 1);
+	ok(device_sync(&a));
+	ok(ledger_head_get(a.ledger, 1, old_heads, &h));
+	for (h.seq = 2; h.seq <= 4; h.seq++) {
+		h.time = 1000000000 + h.seq; /* of one month, years ago */
+		h.losses = 0;
+		ok(ledger_head_add(a.ledger, &h, NULL, 0, 0, NULL, 0));
+	}
+	free((void *)(uintptr_t)h.body.p);
+	f_write(&a, "f", 0, "2", 1);
+	(void)onboard_request(a.onboard);
+	for (int i = 0; i < 1000 && !(kept & 1ull << 5); i++) {
+		const struct timespec t = { 0, 10000000 };
+
+		(void)nanosleep(&t, NULL);
+		kept = 0;
+		ok(ledger_heads(a.ledger, on_kept, &kept));
+	}
+	assert_true(kept == (1ull << 1 | 1ull << 4 | 1ull << 5));
+	device_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +351,7 @@ int main(void)
 		T(a_change_after_recover_needs_only_what_it_touches),
 		T(a_device_that_was_overtaken_says_so_and_loses_nothing),
 		T(every_commit_can_be_mounted_again),
+		T(commits_that_are_thinned_out_leave_the_ledger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

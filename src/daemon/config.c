@@ -53,6 +53,8 @@ static const struct key keys[] = {
 	  "of changes, with which they leave at once" },
 	{ "onboard_age", KIND_TIME, FIELD(onboard_age), 600 * SECOND, SECOND, 365 * DAY,
 	  "after which changes leave even if it is never quiet" },
+	{ "readback", KIND_SIZE, FIELD(readback), 256 * MIB, MIB, SIZE_TOP,
+	  "a day that are read back of pieces which a network store is said to have" },
 	{ "fetch_timeout", KIND_TIME, FIELD(fetch_timeout), 60 * SECOND, SECOND, DAY,
 	  "after which a read of bytes that are not here fails" },
 	{ "store_timeout", KIND_TIME, FIELD(store_timeout), 30 * SECOND, SECOND, DAY,

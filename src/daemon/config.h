@@ -55,6 +55,7 @@ struct config {
 	uint64_t onboard_idle;  /* ms of quiet before dirty data leaves */
 	uint64_t onboard_bytes; /* dirty bytes that do not wait for quiet */
 	uint64_t onboard_age;   /* ms that anything stays dirty at most */
+	uint64_t readback;      /* bytes a day of pieces not read back yet */
 	uint64_t fetch_timeout; /* ms until a read of absent bytes gets EIO */
 	uint64_t store_timeout; /* ms until a store is called silent */
 	uint64_t compress;      /* enum config_compress */

@@ -248,6 +248,7 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 		.idle_ms = (unsigned)c->onboard_idle,
 		.max_age_ms = (unsigned)c->onboard_age,
 		.dirty_bytes = c->onboard_bytes,
+		.readback_day = c->readback,
 	};
 	uint64_t share = cache_outbox_share(cache);
 	struct onboard *o = NULL;

@@ -213,7 +213,9 @@ must_check int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 			     int (*cb)(void *ctx, const struct ledger_piece *p),
 			     void *ctx);
 
-/* Blocks of many pieces: after recover, from their indexes. */
+/* Blocks of a piece that was learned, from its indexes, in parts; then it is
+ * indexed.  -ENOENT. */
+must_check int ledger_piece_indexed(struct ledger *l, uint64_t ordinal);
 must_check int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
 				 const struct ledger_block *blocks, size_t n);
 

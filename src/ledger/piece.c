@@ -148,6 +148,18 @@ int ledger_blocks_add(struct ledger *l, uint64_t ordinal,
 	return ledger_end(l, blocks_add(l, ordinal, blocks, n));
 }
 
+int ledger_piece_indexed(struct ledger *l, uint64_t ordinal)
+{
+	struct db_stmt *s = l->st[STMT_piece_indexed];
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, ordinal);
+	return ledger_end(l, ledger_run_one(l, s));
+}
+
 int ledger_piece_learn(struct ledger *l, const struct ledger_piece *p)
 {
 	struct db_stmt *s = l->st[STMT_piece_learn];

@@ -54,6 +54,7 @@
  STMT(piece_drop, "DELETE FROM piece WHERE ordinal = ?1") \
  STMT(piece_get, "SELECT " PIECE_COLS " FROM piece WHERE ordinal = ?1") \
  STMT(piece_set, "UPDATE piece SET state = ?2, outbox = ?3 WHERE ordinal = ?1") \
+ STMT(piece_indexed, "UPDATE piece SET indexed = 1 WHERE ordinal = ?1") \
  STMT(piece_listed, "UPDATE piece SET seq = CASE seq WHEN 0 THEN ?2 ELSE min(seq, ?2) END WHERE ordinal = ?1") \
  STMT(piece_all, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 ORDER BY ordinal LIMIT 1") \
  STMT(piece_in, "SELECT " PIECE_COLS " FROM piece WHERE ordinal > ?1 AND state = ?2 ORDER BY ordinal LIMIT 1") \

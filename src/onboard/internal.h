@@ -15,8 +15,10 @@ struct shipper {
 	size_t index;
 	pthread_t thread;
 	bool started;
-	bool away;              /* lock: o->lock */
-	bool unrecorded;        /* its own: ident not in the ledger yet */
+	bool away;          /* lock: o->lock */
+	bool unrecorded;    /* its own: ident not in the ledger yet */
+	uint64_t budget_ms; /* its own; when `budget` was counted last; 0: never */
+	uint64_t budget;    /* its own; bytes that may be read back now */
 	atomic_bool rescan;     /* look through what is held, too */
 	uint64_t not_before_ms; /* lock: o->lock */
 	unsigned failures;      /* lock: o->lock; in a row */
@@ -91,6 +93,10 @@ bool spread_counts(enum ledger_placement_state s); /* is it there? */
  * -EBADMSG: no other store can give it now.
  */
 must_check int pull_piece(struct shipper *s, struct ledger_piece *p);
+
+/* learn.c: the blocks of a piece of another device, which this store has just
+ * given back whole, become known. */
+must_check int learn_blocks(struct shipper *s, const struct ledger_piece *p);
 
 /* outbox.c: after a crash, rows and files agree again. */
 must_check int outbox_recover(struct onboard *o);

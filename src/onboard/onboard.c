@@ -20,6 +20,7 @@
 #define DIRTY_BYTES  (256ull << 20)
 #define OUTBOX_MAX   (2ull << 30)
 #define PIECE_TARGET (256ull << 20)
+#define READBACK_DAY (256ull << 20)
 #define TICK_MS      1000
 #define RETRY_MS     30000 /* a run that failed is tried again after so long */
 #define AWAY_MS      3000 /* one that needs a store that is away, after so long */
@@ -371,6 +372,8 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 		at->state = LEDGER_VERIFIED;
 		at->error[0] = '\0';
 		r = ledger_placement_set(v->o->p.ledger, at);
+		if (r == 0)
+			best_effort(learn_blocks(s, p)); /* for dedup only */
 		if (r == 0 && p->state == LEDGER_PIECE_LOST) /* found again */
 			r = ledger_piece_set(v->o->p.ledger, p->ordinal,
 					     LEDGER_HELD, p->outbox);
@@ -534,6 +537,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.dirty_bytes = p->dirty_bytes ? p->dirty_bytes : DIRTY_BYTES;
 	o->p.outbox_max = p->outbox_max ? p->outbox_max : OUTBOX_MAX;
 	o->p.piece_target = p->piece_target ? p->piece_target : PIECE_TARGET;
+	o->p.readback_day = p->readback_day ? p->readback_day : READBACK_DAY;
 	o->dirtied_ms = monotonic_ms();
 	r = load(o);
 	if (r == 0)

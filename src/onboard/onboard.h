@@ -78,6 +78,9 @@ struct onboard_params {
 	bool manual;           /* only when asked */
 	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
 	uint64_t piece_target; /* bytes of a data piece; 0: 256 MiB */
+	uint64_t readback_day; /* bytes a day that are read back of a store that
+				  is metered, of pieces that it is only said to
+				  have; 0: 256 MiB */
 };
 
 /* Prepares; onboard_start() begins to work. */

@@ -164,6 +164,25 @@ static void seen_clear(struct pack *p)
 	p->n_seen = 0;
 }
 
+/*
+ * Who links into a piece gives up the plaintext for it.  So it has to be in the
+ * outbox, or `copies` stores have given it back to this device (I2): what
+ * another device once saw there does not count.  -ENOENT.
+ */
+static int may_link(struct pack *p, uint64_t ordinal)
+{
+	struct ledger_piece piece;
+	unsigned copies = 0;
+	int r;
+
+	r = ledger_piece_get(p->o->p.ledger, ordinal, &piece);
+	if (r == 0 && !piece.outbox)
+		r = ledger_copies(p->o->p.ledger, ordinal, &copies);
+	if (r < 0)
+		return r;
+	return piece.outbox || copies >= p->o->p.copies ? 0 : -ENOENT;
+}
+
 /* Is the block in the open piece, or in one that may be linked? */
 static int known(struct pack *p, const uint8_t *digest, struct place *ret)
 {
@@ -180,10 +199,10 @@ static int known(struct pack *p, const uint8_t *digest, struct place *ret)
 		}
 	}
 	r = ledger_block_link(p->o->p.ledger, digest, &b, &ordinal);
-	if (r == -ENOENT)
-		return 0;
+	if (r == 0)
+		r = may_link(p, ordinal);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	*ret = (struct place){ ordinal, b.off, b.len };
 	return 1;
 }

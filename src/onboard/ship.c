@@ -37,6 +37,7 @@
 #define DEFER_FIRST_S \
  60 /* a piece that nobody can give is left alone so long */
 #define DEFER_MAX_S 3600
+#define DAY_MS      86400000ull
 #define WRONG_AFTER 3 /* times that a piece came back wrong: likewise */
 
 static uint64_t now_s(void)
@@ -65,7 +66,7 @@ int spread_add(void *ctx, const struct ledger_placement *p)
 
 bool spread_counts(enum ledger_placement_state s)
 {
-	return s == LEDGER_STORED || s == LEDGER_VERIFIED;
+	return s == LEDGER_STORED || s == LEDGER_VERIFIED || s == LEDGER_LISTED;
 }
 
 static bool is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock)
@@ -124,6 +125,29 @@ static bool is_deferred(const struct ledger_placement *p)
 	return p->next_try > now && p->next_try - now <= DEFER_MAX_S;
 }
 
+/*
+ * May a piece that the store only says it has be read back now?  A folder is read at
+ * once; a metered store so slowly that a whole drive is not downloaded for it.
+ */
+static bool may_read_back(struct shipper *s, uint64_t size)
+{
+	uint64_t day = s->o->p.readback_day, now = monotonic_ms(), got;
+
+	if (!s->store.provider->metered)
+		return true;
+	got = s->budget_ms ?
+		      MIN(now - s->budget_ms, DAY_MS) * MAX(day / DAY_MS, 1) :
+		      0;
+	if (!s->budget_ms || got) {
+		s->budget_ms = now;
+		s->budget = MIN(s->budget + got, MAX(day, size));
+	}
+	if (s->budget < size)
+		return false;
+	s->budget -= size;
+	return true;
+}
+
 static int on_piece(void *ctx, const struct ledger_piece *p)
 {
 	struct next *n = ctx;
@@ -142,7 +166,8 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == 0 && is_deferred(&pl)) {
+	if (r == 0 && (is_deferred(&pl) || (pl.state == LEDGER_LISTED &&
+					    !may_read_back(n->s, p->size)))) {
 		n->deferred = true;
 		return 0;
 	}
@@ -281,6 +306,8 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	r = place(s, n->piece.ordinal, LEDGER_VERIFIED, 0, "");
+	if (r == 0)
+		best_effort(learn_blocks(s, &n->piece)); /* for dedup only */
 	return r < 0 ? r : outbox_settle(s->o, n->piece.ordinal);
 }
 
@@ -292,7 +319,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	s->busy_piece = n->piece.ordinal;
 	s->busy_bytes = n->piece.size;
 	lock_drop(&s->o->lock);
-	if (n->state != LEDGER_STORED)
+	if (n->state != LEDGER_STORED && n->state != LEDGER_LISTED)
 		r = step_put(s, n, e);
 	if (r == 0)
 		r = step_verify(s, n, e);

@@ -138,6 +138,8 @@ struct provider {
 	uint64_t size_min, size_max; /* of a piece, bytes */
 	uint64_t network; /* chain id; 0: a head register of its own */
 	bool parks;       /* PUT parks, COMMIT keeps */
+	bool metered;     /* reading costs time or money: not all of it is read
+			 back soon after a recover */
 
 	/* private to call.c */
 	unsigned silence_ms; /* constant */

@@ -510,7 +510,7 @@ static int learn_piece(const struct recover_found *f, struct ledger *l,
 	for (size_t i = 0; i < f->n_stores && r >= 0; i++) {
 		const struct ledger_placement at = { .piece = p->ordinal,
 						     .store = store_ids[i],
-						     .state = LEDGER_STORED };
+						     .state = LEDGER_LISTED };
 
 		if (p->stores & 1u << i)
 			r = ledger_placement_set(l, &at);

@@ -80,6 +80,27 @@ int inos_add(struct inos *v, uint64_t ino)
 	return 0;
 }
 
+/* Room for one more link. */
+static int links_room(struct run *r)
+{
+	size_t cap = r->cap_links ? 2 * r->cap_links : 4096;
+	uint8_t *v;
+
+	if (r->cap_links - r->n_links >= LINK_ENCODED_MAX)
+		return 0;
+	v = realloc(r->links, cap);
+	if (!v)
+		return -ENOMEM;
+	r->links = v;
+	r->cap_links = cap;
+	return 0;
+}
+
+struct slice result_link(const struct run *r, const struct result *res)
+{
+	return slice(r->links + res->link, res->n_link);
+}
+
 int result_add(struct run *r, uint64_t ino, uint64_t size, const struct link *l)
 {
 	size_t cap = r->cap_results ? 2 * r->cap_results : 64;
@@ -98,12 +119,18 @@ int result_add(struct run *r, uint64_t ino, uint64_t size, const struct link *l)
 		r->results = v;
 		r->cap_results = cap;
 	}
-	rc = ino_map_put(&r->result_of, ino, r->n_results);
+	rc = links_room(r);
+	if (rc == 0)
+		rc = ino_map_put(&r->result_of, ino, r->n_results);
 	if (rc < 0)
 		return rc;
 	v += r->n_results++;
-	*v = (struct result){ .ino = ino, .size = size, .n_link = (uint8_t)b.n };
-	memcpy(v->link, b.p, b.n);
+	*v = (struct result){ .ino = ino,
+			      .size = size,
+			      .link = r->n_links,
+			      .n_link = (uint8_t)b.n };
+	memcpy(r->links + r->n_links, b.p, b.n);
+	r->n_links += b.n;
 	return 0;
 }
 
@@ -250,6 +277,7 @@ int plan_make(struct run *r)
 void plan_fini(struct run *r)
 {
 	free(r->results);
+	free(r->links);
 	free(r->dirs);
 	free(r->files.v);
 	free(r->symlinks.v);

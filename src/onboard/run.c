@@ -339,11 +339,10 @@ static int ledger_write(struct run *r, const struct record *rec)
 	for (size_t i = 0; i < info->n_pieces; i++)
 		ordinals[i] = info->pieces[i].ordinal;
 	for (size_t i = 0; i < r->n_results; i++)
-		adopt[i] = (struct ledger_adopt){
-			.ino = r->results[i].ino,
-			.size = r->results[i].size,
-			.link = slice(r->results[i].link, r->results[i].n_link)
-		};
+		adopt[i] = (struct ledger_adopt){ .ino = r->results[i].ino,
+						  .size = r->results[i].size,
+						  .link = result_link(
+							  r, &r->results[i]) };
 	return ledger_head_add(r->o->p.ledger, &h, ordinals, info->n_pieces,
 			       cache_snap_gen(r->snap), adopt, r->n_results);
 }

@@ -26,8 +26,8 @@
 /* What an inode's content is now; adopted by the cache afterwards. */
 struct result {
 	uint64_t ino, size;
+	size_t link; /* encoded, in run->links */
 	uint8_t n_link;
-	uint8_t link[LINK_ENCODED_MAX];
 };
 
 /* ino → index + 1; open addressing. */
@@ -61,6 +61,8 @@ struct run {
 
 	struct result *results;
 	size_t n_results, cap_results;
+	uint8_t *links; /* of results, one behind the other: most are short */
+	size_t n_links, cap_links;
 	struct ino_map result_of;
 
 	struct plan_dir *dirs; /* to be built anew */
@@ -91,6 +93,8 @@ void plan_fini(struct run *r);
 must_check int result_add(struct run *r, uint64_t ino, uint64_t size,
 			  const struct link *l);
 const struct result *result_find(const struct run *r, uint64_t ino);
+struct slice result_link(const struct run *r, const struct result *res); /* till
+	the next result_add() */
 must_check int inos_add(struct inos *v, uint64_t ino);
 bool ino_map_get(const struct ino_map *m, uint64_t ino, size_t *ret);
 must_check int ino_map_put(struct ino_map *m, uint64_t ino, size_t at);

@@ -25,7 +25,7 @@
 int link_of(const struct run *r, const struct cache_snap_inode *i, struct link *ret)
 {
 	const struct result *res = result_find(r, i->attr.ino);
-	struct slice s = res ? slice(res->link, res->n_link) : i->link;
+	struct slice s = res ? result_link(r, res) : i->link;
 	struct cursor c = cursor(s);
 	int rc;
 

@@ -230,14 +230,14 @@ static void after_a_breakdown_the_chain_is_asked_again(void **state)
 static void nobody_there_is_said_before_the_deadline(void **state)
 {
 	struct rpc *r = two(state, "down", "down/999");
-	struct rpc_call c = { .method = "t_echo", .deadline_ms = 150 };
+	struct rpc_call c = { .method = "t_echo", .deadline_ms = 1500 };
 	uint64_t start = monotonic_ms();
 
 	(void)state;
 	assert_int_equal(rpc_wait(r, &c), -EREMOTEIO);
 	if (!strstr(c.err.text, "503"))
 		fail_msg("%s", c.err.text);
-	assert_true(monotonic_ms() - start < 2000);
+	assert_true(monotonic_ms() - start < 15000);
 	rpc_free(r);
 }
 

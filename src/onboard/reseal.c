@@ -34,6 +34,7 @@ static void told(struct onboard *o, uint64_t ordinal)
 	if (ledger_newest_head(o->p.ledger, &newest) == 0) {
 		lock_take(&o->lock);
 		o->stats.built = newest;
+		o->packed = 0; /* who waits, waits for the next commit */
 		lock_drop(&o->lock);
 	}
 	(void)onboard_request(o); /* nobody waits for it */

@@ -34,7 +34,11 @@ static void told(struct onboard *o, uint64_t ordinal)
 	if (ledger_newest_head(o->p.ledger, &newest) == 0) {
 		lock_take(&o->lock);
 		o->stats.built = newest;
-		o->packed = 0; /* who waits, waits for the next commit */
+		/* Who waits for one that was dropped, waits for the next one. */
+		o->packed = 0;
+		for (size_t i = 0; i < PACK_RUNS; i++)
+			if (o->runs[i].seq > newest)
+				o->runs[i].ticket = 0;
 		lock_drop(&o->lock);
 	}
 	(void)onboard_request(o); /* nobody waits for it */

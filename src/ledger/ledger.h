@@ -277,6 +277,18 @@ must_check int ledger_placements(struct ledger *l, uint64_t piece,
 					   const struct ledger_placement *p),
 				 void *ctx);
 
+/*
+ * What a store has PARKED, by ordinal; `head`: it is the head piece of a commit
+ * that is not published yet.  The lock is not held in `cb`.
+ */
+must_check int ledger_parked(struct ledger *l, uint64_t store,
+			     int (*cb)(void *ctx, uint64_t piece,
+				       const struct piece_cid *cid, bool head),
+			     void *ctx);
+
+/* Is it the head piece of a commit that is not published yet? */
+must_check int ledger_is_head(struct ledger *l, uint64_t piece, bool *ret);
+
 /* Copies that were read back whole, at stores of the configuration. */
 must_check int ledger_copies(struct ledger *l, uint64_t piece, unsigned *ret);
 

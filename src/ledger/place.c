@@ -89,6 +89,56 @@ int ledger_placements(struct ledger *l, uint64_t piece,
 	return r;
 }
 
+int ledger_parked(struct ledger *l, uint64_t store,
+		  int (*cb)(void *ctx, uint64_t piece,
+			    const struct piece_cid *cid, bool head),
+		  void *ctx)
+{
+	struct db_stmt *s = l->st[STMT_place_parked];
+	struct piece_cid cid;
+	uint64_t piece = 0;
+	struct slice bytes;
+	bool head = false;
+	int r;
+
+	for (;;) {
+		ledger_read(l);
+		db_bind_u64(s, 2, store);
+		r = ledger_next(s, piece);
+		if (r == 1) {
+			piece = db_col_u64(s, 0);
+			bytes = db_col_blob(s, 1);
+			head = db_col_u64(s, 2) != 0;
+			cid = (struct piece_cid){ .n = (uint8_t)bytes.n };
+			if (bytes.n == 0 || bytes.n > PIECE_CID_MAX)
+				r = -EUCLEAN;
+			else
+				memcpy(cid.bytes, bytes.p, bytes.n);
+		}
+		db_reset(s);
+		ledger_done(l);
+		if (r != 1)
+			return r;
+		r = cb(ctx, piece, &cid, head);
+		if (r)
+			return r;
+	}
+}
+
+int ledger_is_head(struct ledger *l, uint64_t piece, bool *ret)
+{
+	struct db_stmt *s = l->st[STMT_head_of];
+	int r;
+
+	ledger_read(l);
+	db_bind_u64(s, 1, piece);
+	r = ledger_row(s);
+	db_reset(s);
+	ledger_done(l);
+	*ret = r == 1;
+	return r < 0 ? r : 0;
+}
+
 int ledger_copies(struct ledger *l, uint64_t piece, unsigned *ret)
 {
 	struct db_stmt *s = l->st[STMT_place_copies];

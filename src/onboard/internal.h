@@ -9,6 +9,8 @@
 #include "ledger/ledger.h"
 #include "onboard/onboard.h"
 
+struct provider_req;
+
 struct shipper {
 	struct onboard *o;
 	struct onboard_store store;
@@ -28,10 +30,12 @@ struct shipper {
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
 	uint64_t looked_ms;       /* its own: the register was read */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
-	uint64_t foreign; /* lock: o->lock; a sequence that another device has
+	uint64_t foreign;   /* lock: o->lock; a sequence that another device has
 			     claimed here; 0: none */
-	bool silent;      /* its own: failed since it does not answer */
-	uint64_t pulling; /* lock: o->lock; into the outbox; 0: none */
+	bool silent;        /* its own: failed since it does not answer */
+	uint64_t pulling;   /* lock: o->lock; into the outbox; 0: none */
+	unsigned n_parked;  /* its own: put since the last COMMIT */
+	uint64_t parked_ms; /* its own: the first of them */
 };
 
 /* How the run ended that tickets up to this one were for. */
@@ -78,6 +82,32 @@ must_check int run_replay(struct onboard *o);
 
 /* ship.c */
 void *ship_thread(void *arg);
+
+/* A call of this shipper's store that a stop may cut short. */
+must_check int ship_call(struct shipper *s, struct provider_req *req);
+/* The placement of a piece at this store, without an error. */
+must_check int ship_place(struct shipper *s, uint64_t piece,
+			  enum ledger_placement_state state);
+/* Do others take its place? */
+bool ship_is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock);
+
+/* park.c: does this store claim heads of its network?  True without one. */
+bool park_claims(struct shipper *s);
+
+/* A piece was put at a store that parks. */
+must_check int park_piece(struct shipper *s, uint64_t ordinal);
+
+/*
+ * Commit what is parked here, if it is time; `more`: there is still something to
+ * put.  1: it did something; 0: nothing to do now.
+ */
+must_check int park_commit(struct shipper *s, bool more, struct err *e);
+
+/* Copies of a head piece that a claim will keep: 0 or 1 a network. */
+must_check int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret);
+
+/* The claim of a head has kept its piece here, or found that it is not there. */
+must_check int park_claimed(struct shipper *s, uint64_t piece, bool kept);
 
 /* Who has a piece: filled by spread_add(), a callback of ledger_placements(). */
 struct spread {

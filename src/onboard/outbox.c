@@ -76,21 +76,23 @@ int outbox_unpull(struct onboard *o, uint64_t ordinal)
 static int settle_one(struct onboard *o, uint64_t ordinal)
 {
 	struct ledger_piece p;
-	unsigned copies = 0;
+	unsigned copies = 0, claim = 0;
 	int r;
 
 	r = ledger_piece_get(o->p.ledger, ordinal, &p);
 	if (r == 0)
 		r = ledger_copies(o->p.ledger, ordinal, &copies);
-	if (r < 0)
+	/* The file stays until the claim has made the last copy. */
+	if (r == 0 && copies < o->p.copies)
+		r = park_count(o, ordinal, &claim);
+	if (r < 0 || copies + claim < o->p.copies)
 		return r;
-	if (copies < MIN(o->p.copies, (unsigned)o->p.n_stores) || copies < o->p.copies)
-		return 0;
 	if (p.state == LEDGER_READY) {
 		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
 		p.state = LEDGER_HELD;
 	}
-	if (r == 0 && p.outbox && copies >= outbox_copies(o, &p))
+	if (r == 0 && p.outbox && copies >= outbox_copies(o, &p) &&
+	    copies >= o->p.copies)
 		r = drop(o, &p);
 	return r;
 }

@@ -153,6 +153,42 @@ static int decide(struct onboard *o, const struct ledger_head *h, struct err *e)
 
 /* ---- one store ---- */
 
+/*
+ * On a network one store claims and the others see it in the register that they
+ * share: -EINPROGRESS until then, else as head_claim().
+ */
+static int look_here(struct shipper *s, uint64_t seq,
+		     const struct piece_cid *cid, struct err *e)
+{
+	struct piece_cid there;
+	int r;
+
+	r = head_read(s->store.provider, s->o->p.keys, seq, &there, e);
+	if (r == -ENOENT)
+		return -EINPROGRESS;
+	return r < 0 ? r : piece_cid_eq(&there, cid) ? 0 : -ESTALE;
+}
+
+/* What was found at one store of a network is so at all of them. */
+static void note_claim(struct shipper *s, uint64_t seq, bool ours)
+{
+	uint64_t network = s->store.provider->network;
+	struct onboard *o = s->o;
+
+	lock_take(&o->lock);
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		struct shipper *t = &o->shippers[i];
+
+		if (t != s && (!network || t->store.provider->network != network))
+			continue;
+		if (ours)
+			t->heads_given = MAX(t->heads_given, seq);
+		else
+			t->foreign = seq;
+	}
+	lock_drop(&o->lock);
+}
+
 static int claim_here(struct shipper *s, const struct ledger_head *h, struct err *e)
 {
 	struct onboard *o = s->o;
@@ -166,16 +202,18 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 	if (done)
 		return 0;
 	r = ledger_piece_get(o->p.ledger, h->piece, &p);
-	if (r == 0)
-		r = head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e);
-	if (r < 0 && r != -ESTALE)
+	if (r < 0)
 		return r;
-	lock_take(&o->lock);
+	r = park_claims(s) ?
+		    head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e) :
+		    look_here(s, h->seq, &p.cid, e);
 	if (r == 0)
-		s->heads_given = MAX(s->heads_given, h->seq);
-	else
-		s->foreign = h->seq;
-	lock_drop(&o->lock);
+		r = park_claimed(s, h->piece, true);
+	else if (r == -ENOENT) /* the piece is not parked there any more */
+		best_effort(park_claimed(s, h->piece, false)); /* put again */
+	if (r < 0 && r != -ESTALE)
+		return r == -ENOENT ? -EINPROGRESS : r;
+	note_claim(s, h->seq, r == 0);
 	return 0;
 }
 

@@ -69,7 +69,13 @@ bool spread_counts(enum ledger_placement_state s)
 	return s == LEDGER_STORED || s == LEDGER_VERIFIED || s == LEDGER_LISTED;
 }
 
-static bool is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock)
+/* There, or on its way in a store that has yet to be told to keep it. */
+static bool has_it(enum ledger_placement_state s)
+{
+	return spread_counts(s) || s == LEDGER_PARKED;
+}
+
+bool ship_is_away(const struct onboard *o, size_t i)
 {
 	const struct shipper *s = &o->shippers[i];
 
@@ -88,17 +94,17 @@ static bool is_mine(struct onboard *o, const struct ledger_piece *p,
 	bool my_away, its_away;
 	uint64_t my_rank = rank(p->ordinal, o->shippers[me].store.id);
 
-	if (spread_counts(s->state[me]))
+	if (has_it(s->state[me]))
 		return true;
 	lock_take(&o->lock);
-	my_away = is_away(o, me);
+	my_away = ship_is_away(o, me);
 	for (size_t i = 0; i < o->p.n_stores; i++) {
 		uint64_t its = rank(p->ordinal, o->shippers[i].store.id);
 
 		if (i == me)
 			continue;
-		its_away = is_away(o, i);
-		before += spread_counts(s->state[i]) ||
+		its_away = ship_is_away(o, i);
+		before += has_it(s->state[i]) ||
 			  (its_away == my_away ? its < my_rank : my_away);
 	}
 	lock_drop(&o->lock);
@@ -161,6 +167,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 		return r;
 	if (sp.state[n->s->index] == LEDGER_VERIFIED ||
 	    sp.state[n->s->index] == LEDGER_REMOVING ||
+	    sp.state[n->s->index] == LEDGER_PARKED ||
 	    !is_mine(o, p, &sp, n->s->index))
 		return 0;
 	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
@@ -202,6 +209,11 @@ static int place(struct shipper *s, uint64_t piece,
 	return ledger_placement_set(s->o->p.ledger, &p);
 }
 
+int ship_place(struct shipper *s, uint64_t piece, enum ledger_placement_state state)
+{
+	return place(s, piece, state, 0, "");
+}
+
 /*
  * Not the store's fault, and nothing that a pause of its mends: others go first,
  * and heads go on.  -ENODATA with the reason.
@@ -227,8 +239,7 @@ static int defer(struct shipper *s, const struct next *n,
 	return -ENODATA;
 }
 
-/* A call of this shipper's store that a stop may cut short. */
-static int call(struct shipper *s, struct provider_req *req)
+int ship_call(struct shipper *s, struct provider_req *req)
 {
 	struct onboard *o = s->o;
 	int r;
@@ -275,22 +286,32 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 	if (r == 0 && n->state != LEDGER_PLANNED)
 		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
 	if (r == 0)
-		r = call(s, &req);
+		r = ship_call(s, &req);
 	if (r < 0 && r != -EREMOTEIO && r != -ECANCELED && n->piece.outbox &&
 	    reseal_outbox(s->o, n->piece.ordinal) == 1)
 		return err_set(e, -EAGAIN, "piece %016" PRIx64 " is lost",
 			       n->piece.ordinal);
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
+	if (s->store.provider->parks)
+		return park_piece(s, n->piece.ordinal);
 	return place(s, n->piece.ordinal, LEDGER_STORED, n->attempts, "");
 }
 
 static int step_verify(struct shipper *s, struct next *n, struct err *e)
 {
 	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = n->piece.cid };
+	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r;
 
-	r = call(s, &req);
+	ledger_outbox_name(n->piece.ordinal, name);
+	if (n->piece.outbox) {
+		req.src = s->o->p.io;
+		req.src_name = name;
+		req.size = n->piece.size;
+	}
+
+	r = ship_call(s, &req);
 	if (r == -EBADMSG || r == -ENOENT) {
 		/* What it holds is not the piece: it is put over it again. */
 		err_set(e, -EAGAIN, "%s gave piece %016" PRIx64 " back wrong",
@@ -319,10 +340,13 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	s->busy_piece = n->piece.ordinal;
 	s->busy_bytes = n->piece.size;
 	lock_drop(&s->o->lock);
-	if (n->state != LEDGER_STORED && n->state != LEDGER_LISTED)
+	if (n->state != LEDGER_STORED && n->state != LEDGER_LISTED) {
 		r = step_put(s, n, e);
-	if (r == 0)
+		if (r == 0 && !s->store.provider->parks)
+			r = step_verify(s, n, e);
+	} else {
 		r = step_verify(s, n, e);
+	}
 	lock_take(&s->o->lock);
 	s->busy_piece = 0;
 	lock_drop(&s->o->lock);
@@ -338,7 +362,7 @@ static int attach(struct shipper *s, struct err *e)
 	struct provider_req req = { .verb = PROVIDER_ATTACH };
 	int r;
 
-	r = call(s, &req);
+	r = ship_call(s, &req);
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	if (s->unrecorded) {
@@ -492,10 +516,10 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 		r = next_piece(s, LEDGER_HELD, &n);
 		s->rescan = n.found || n.deferred || r < 0;
 	}
-	if (r < 0 || !n.found)
-		return r;
-	*ret_busy = true;
-	return step(s, &n, e);
+	if (r == 0)
+		r = park_commit(s, n.found, e);
+	*ret_busy = r == 1 || (r == 0 && n.found);
+	return r == 0 && n.found ? step(s, &n, e) : MIN(r, 0);
 }
 
 void *ship_thread(void *arg)

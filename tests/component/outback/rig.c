@@ -12,6 +12,7 @@
 
 #include "base/thread.h"
 #include "ledger/head_info.h"
+#include "parks.h"
 #include "retrieve/salvage.h"
 
 #define BLOCK (1u << 20)
@@ -173,6 +174,8 @@ static void open_providers(struct device *d, bool create)
 			p.create = !row.has_ident;
 		}
 		ok(provider_new(&p, &d->stores[i], &e));
+		if (d->rig->parks)
+			parks_install(d->rig->parks, i, d->stores[i], d->loop);
 		hang_install(d, i);
 		if (d->rig->hung & 1u << i)
 			device_hang(d, i);

@@ -51,9 +51,11 @@ struct rig {
 	struct keys *keys;
 	unsigned silence_ms; /* of stores to be opened; 0: as in real life */
 	unsigned hung;       /* bit i: store i hangs from its opening on */
+	struct parks *parks; /* the stores are these; NULL: plain folders */
 };
 
 struct hang;
+struct parks;
 
 struct device {
 	struct rig *rig;

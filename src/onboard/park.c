@@ -1,0 +1,169 @@
+/*
+ * park.c - stores that park: pieces are kept by a COMMIT that names many
+ *
+ * A COMMIT costs (on a chain each is a transaction with a fee), so a shipper puts
+ * all that there is first and then names it at once: when nothing is left to put
+ * and no commit is being packed, when PROVIDER_COMMIT_MAX are parked, or when they
+ * have been parked for long, since stores do not park for ever.
+ *
+ * The stores of one network have one head register, and a claim there is the very
+ * transaction that adds the head piece.  So at one store of the network, the
+ * claiming one, a head piece stays PARKED until everything else of its commit is
+ * held, the head piece's other copies included, and then the claim keeps it: one
+ * fee a commit and store.  Which store that is decides only who pays a fee too
+ * many when stores come and go; the register itself lets no two claims pass.
+ */
+#include "onboard/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "ledger/ledger.h"
+#include "provider/provider.h"
+
+#define PARKED_MAX_MS 600000 /* then it is committed though more is to come */
+
+bool park_claims(struct shipper *s)
+{
+	struct onboard *o = s->o;
+	uint64_t network = s->store.provider->network;
+	bool mine = true;
+
+	if (!network)
+		return true; /* a register of its own */
+	lock_take(&o->lock);
+	for (size_t i = 0; i < s->index && mine; i++)
+		mine = o->shippers[i].store.provider->network != network ||
+		       ship_is_away(o, i);
+	lock_drop(&o->lock);
+	return mine;
+}
+
+/* Does a PARKED piece wait for its claim here? */
+static bool waits_for_claim(struct shipper *s, bool head)
+{
+	return head && s->store.provider->network && park_claims(s);
+}
+
+int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret)
+{
+	struct spread sp = { .o = o };
+	bool head;
+	int r;
+
+	*ret = 0;
+	r = ledger_is_head(o->p.ledger, ordinal, &head);
+	if (r < 0 || !head)
+		return r;
+	r = ledger_placements(o->p.ledger, ordinal, spread_add, &sp);
+	for (size_t i = 0; i < o->p.n_stores && r == 0; i++)
+		*ret += sp.state[i] == LEDGER_PARKED &&
+			waits_for_claim(&o->shippers[i], true);
+	return r;
+}
+
+int park_piece(struct shipper *s, uint64_t ordinal)
+{
+	int r = ship_place(s, ordinal, LEDGER_PARKED);
+
+	if (s->n_parked++ == 0)
+		s->parked_ms = monotonic_ms();
+	return r < 0 ? r : outbox_settle(s->o, ordinal);
+}
+
+struct batch {
+	struct shipper *s;
+	bool claims; /* head pieces wait here for their claim */
+	struct piece_cid cids[PROVIDER_COMMIT_MAX];
+	uint64_t pieces[PROVIDER_COMMIT_MAX];
+	size_t n;
+};
+
+static int on_parked(void *ctx, uint64_t piece, const struct piece_cid *cid, bool head)
+{
+	struct batch *b = ctx;
+
+	if (head && b->claims)
+		return 0;
+	b->cids[b->n] = *cid;
+	b->pieces[b->n++] = piece;
+	return b->n == PROVIDER_COMMIT_MAX;
+}
+
+/* More of this commit is about to come: it shares the fee. */
+static bool is_early(struct shipper *s)
+{
+	struct onboard *o = s->o;
+	bool packing;
+
+	lock_take(&o->lock);
+	packing = o->stats.phase == ONBOARD_PACKING;
+	lock_drop(&o->lock);
+	return packing && s->n_parked < PROVIDER_COMMIT_MAX &&
+	       monotonic_ms() - s->parked_ms < PARKED_MAX_MS;
+}
+
+static int mark(struct shipper *s, const struct batch *b,
+		enum ledger_placement_state state)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < b->n && r == 0; i++)
+		r = ship_place(s, b->pieces[i], state);
+	return r;
+}
+
+int park_commit(struct shipper *s, bool more, struct err *e)
+{
+	struct provider_req req = { .verb = PROVIDER_COMMIT };
+	_cleanup_free_ struct batch *b = NULL;
+	int r;
+
+	if (!s->store.provider->parks)
+		return 0;
+	if (more ? s->n_parked < PROVIDER_COMMIT_MAX : is_early(s))
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->s = s;
+	b->claims = s->store.provider->network && park_claims(s);
+	r = ledger_parked(s->o->p.ledger, s->store.id, on_parked, b);
+	if (r < 0 || b->n == 0)
+		return r < 0 ? r : 0;
+	req.cids = b->cids;
+	req.n_cids = b->n;
+	r = ship_call(s, &req);
+	if (r == -ENOENT) {
+		/* They were parked for too long: all of them are put again, which
+		 * is soon done for those that are still there. */
+		log_warn("%s does not have all that was parked there any more",
+			 provider_name(s->store.provider));
+		s->n_parked = 0;
+		r = mark(s, b, LEDGER_PLANNED);
+		return r < 0 ? r : 1;
+	}
+	if (r < 0)
+		return err_set(e, r, "%s", req.err.text);
+	s->n_parked = 0;
+	s->rescan = true; /* what is HELD already is read back, too */
+	r = mark(s, b, LEDGER_STORED);
+	return r < 0 ? r : 1;
+}
+
+int park_claimed(struct shipper *s, uint64_t piece, bool kept)
+{
+	struct ledger_placement p;
+	int r;
+
+	if (!s->store.provider->network)
+		return 0;
+	r = ledger_placement_get(s->o->p.ledger, piece, s->store.id, &p);
+	if (r == -ENOENT || (r == 0 && p.state != LEDGER_PARKED))
+		return 0;
+	s->rescan = true;
+	return r < 0 ? r :
+		       ship_place(s, piece, kept ? LEDGER_STORED : LEDGER_PLANNED);
+}

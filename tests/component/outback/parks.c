@@ -1,0 +1,190 @@
+/* parks.c - folders that behave as storage providers of a chain do */
+#include "parks.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+static struct parks *all; /* of the one test that runs */
+
+struct parks *parks_new(void)
+{
+	struct parks *n = calloc(1, sizeof(*n));
+
+	assert(n);
+	lock_init(&n->lock);
+	all = n;
+	return n;
+}
+
+void parks_free(struct parks *n)
+{
+	lock_fini(&n->lock);
+	free(n);
+	all = NULL;
+}
+
+static bool has(const struct piece_cid *v, size_t n, const struct piece_cid *cid)
+{
+	for (size_t i = 0; i < n; i++)
+		if (piece_cid_eq(&v[i], cid))
+			return true;
+	return false;
+}
+
+static struct parks_store *store_of(const struct provider *p)
+{
+	for (size_t i = 0; i < PARKS_STORES; i++)
+		if (all->store[i].p == p)
+			return &all->store[i];
+	abort();
+}
+
+/* ---- what is answered here ---- */
+
+struct answer {
+	struct loop_task task;
+	struct provider_req *req;
+	int status;
+};
+
+static void on_answer(struct loop_task *t)
+{
+	struct answer *a = container_of(t, struct answer, task);
+	struct provider_req *req = a->req;
+	int status = a->status;
+
+	free(a);
+	req->done(req, status);
+}
+
+static int answer(struct parks_store *s, struct provider_req *req, int status)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	assert(a);
+	a->task.run = on_answer;
+	a->req = req;
+	a->status = status;
+	loop_post(s->loop, &a->task);
+	return 0;
+}
+
+static void keep(struct parks_store *s, const struct piece_cid *cid)
+{
+	if (has(s->kept, s->n_kept, cid))
+		return;
+	assert(s->n_kept < PARKS_MAX);
+	s->kept[s->n_kept++] = *cid;
+}
+
+static bool here(const struct parks_store *s, const struct piece_cid *cid)
+{
+	return has(s->parked, s->n_parked, cid) || has(s->kept, s->n_kept, cid);
+}
+
+static int commit(struct parks_store *s, const struct provider_req *req)
+{
+	bool paid = false;
+
+	if (s->forget) {
+		s->forget = false;
+		s->n_parked = 0;
+	}
+	if (s->refuse)
+		return -EREMOTEIO;
+	for (size_t i = 0; i < req->n_cids; i++)
+		if (!here(s, &req->cids[i]))
+			return -ENOENT;
+	for (size_t i = 0; i < req->n_cids; i++) {
+		paid |= !has(s->kept, s->n_kept, &req->cids[i]);
+		keep(s, &req->cids[i]);
+	}
+	s->n_commits += paid;
+	return 0;
+}
+
+static int find_head(const uint8_t *name)
+{
+	for (size_t i = 0; i < all->n_heads; i++)
+		if (memcmp(all->head[i].name, name, KEYS_HEAD_NAME_SIZE) == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
+static int claim(struct parks_store *s, const struct provider_req *req)
+{
+	if (s->refuse)
+		return -EREMOTEIO;
+	if (find_head(req->head_name) >= 0)
+		return -EEXIST;
+	if (!here(s, &req->cid))
+		return -ENOENT;
+	assert(all->n_heads < PARKS_MAX);
+	memcpy(all->head[all->n_heads].name, req->head_name, KEYS_HEAD_NAME_SIZE);
+	all->head[all->n_heads++].cid = req->cid;
+	keep(s, &req->cid);
+	s->n_claims++;
+	return 0;
+}
+
+static int head(const struct provider_req *req)
+{
+	int i = find_head(req->head_name);
+
+	return i < 0 ? i :
+		       buf_append(req->ret_head, piece_cid_slice(&all->head[i].cid));
+}
+
+/* 1: the folder answers. */
+static int ask(struct parks_store *s, struct provider_req *req)
+{
+	switch (req->verb) {
+	case PROVIDER_PUT:
+		if (!has(s->parked, s->n_parked, &req->cid)) {
+			assert(s->n_parked < PARKS_MAX);
+			s->parked[s->n_parked++] = req->cid;
+		}
+		return 1;
+	case PROVIDER_COMMIT: return commit(s, req);
+	case PROVIDER_CLAIM: return claim(s, req);
+	case PROVIDER_HEAD: return head(req);
+	case PROVIDER_GET:
+	case PROVIDER_STAT:
+	case PROVIDER_VERIFY:
+		return has(s->kept, s->n_kept, &req->cid) ? 1 : -ENOENT;
+	case PROVIDER_LIST:
+	case PROVIDER_REMOVE:
+	case PROVIDER_ATTACH:
+	case PROVIDER_NX:
+	default: return 1;
+	}
+}
+
+static int parks_start(struct provider *p, struct provider_req *req)
+{
+	struct parks_store *s = store_of(p);
+	int r;
+
+	lock_take(&all->lock);
+	r = ask(s, req);
+	lock_drop(&all->lock);
+	return r == 1 ? s->real->start(p, req) : answer(s, req, r);
+}
+
+void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *loop)
+{
+	static struct provider_ops ops[PARKS_STORES];
+	struct parks_store *s = &n->store[i];
+
+	s->p = p;
+	s->loop = loop;
+	s->real = p->ops;
+	ops[i] = *p->ops;
+	ops[i].start = parks_start;
+	p->ops = &ops[i];
+	p->network = PARKS_NETWORK;
+	p->parks = true;
+}

@@ -1,0 +1,236 @@
+/* test_park.c - stores that park and share a head register, as on a chain */
+#include "rig.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/thread.h"
+#include "parks.h"
+
+#define MIB  (1u << 20)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_new(r);
+	r->parks = parks_new();
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+
+	parks_free(r->parks);
+	rig_free(r);
+	free(r);
+	return 0;
+}
+
+static unsigned paid(struct rig *r, size_t i)
+{
+	const struct parks_store *s = &r->parks->store[i];
+	unsigned n;
+
+	lock_take(&r->parks->lock);
+	n = s->n_commits + s->n_claims;
+	lock_drop(&r->parks->lock);
+	return n;
+}
+
+static void until_outbox_empty(struct device *d)
+{
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+	struct ledger_sums sums;
+
+	do {
+		ok(ledger_sums(d->ledger, &sums));
+		assert_true(monotonic_ms() < end);
+	} while (sums.outbox_pieces);
+}
+
+static void comes_back(struct device *a, struct rig *r, size_t n, unsigned copies)
+{
+	char *want = tree_text(a), *got;
+	struct device b;
+
+	device_close(a);
+	device_recover(&b, r, "back", n, copies, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	device_close(&b);
+	free(want);
+	free(got);
+}
+
+static void a_small_commit_costs_one_fee_a_store(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	for (unsigned i = 1; i <= 4; i++) {
+		f_fill(&a, "file", 0, 300000, i);
+		ok(device_sync(&a));
+		until_outbox_empty(&a);
+		assert_int_equal(paid(r, 0), i);
+		assert_int_equal(paid(r, 1), i);
+	}
+	assert_int_equal(r->parks->n_heads, 4);
+	assert_int_equal(r->parks->store[0].n_claims, 4);
+	comes_back(&a, r, 2, 2);
+}
+
+static void one_store_alone_claims_what_it_parked(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_fill(&a, "file", 0, 3 * MIB, 1);
+	ok(device_sync(&a));
+	f_fill(&a, "other", 0, 1000, 2);
+	ok(device_sync(&a));
+	until_outbox_empty(&a);
+	assert_int_equal(r->parks->store[0].n_claims, 2);
+	comes_back(&a, r, 1, 1);
+}
+
+static void pieces_of_a_large_commit_share_fees(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+	uint64_t n_kept;
+
+	device_init(&a, r, "a", 2, 2);
+	a.piece_target = MIB;
+	device_close(&a);
+	device_open(&a);
+	device_start(&a);
+	f_fill(&a, "large", 0, 30 * MIB, 1);
+	ok(device_sync(&a));
+	until_outbox_empty(&a);
+	n_kept = r->parks->store[1].n_kept;
+	assert_true(n_kept >= 20);
+	/* A full batch, what was left at the end, and the claim. */
+	assert_in_range(paid(r, 0), 1, 2 + n_kept / PROVIDER_COMMIT_MAX);
+	assert_in_range(paid(r, 1), 1, 2 + n_kept / PROVIDER_COMMIT_MAX);
+	comes_back(&a, r, 2, 2);
+}
+
+static void what_a_store_forgot_is_put_again(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	f_fill(&a, "first", 0, 3 * MIB, 1);
+	lock_take(&r->parks->lock);
+	r->parks->store[1].forget = true;
+	lock_drop(&r->parks->lock);
+	ok(device_sync(&a));
+	until_outbox_empty(&a);
+	assert_false(r->parks->store[1].forget);
+	comes_back(&a, r, 2, 2);
+}
+
+static void nothing_is_published_or_dropped_before_both_keep_it(void **state)
+{
+	struct rig *r = *state;
+	struct ledger_sums sums;
+	struct err e = { "" };
+	struct device a;
+	uint64_t ticket;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	lock_take(&r->parks->lock);
+	r->parks->store[1].refuse = true;
+	lock_drop(&r->parks->lock);
+	f_fill(&a, "file", 0, 2 * MIB, 1);
+	ticket = onboard_request(a.onboard);
+	assert_int_equal(onboard_wait(a.onboard, ticket, 3000, &e), -ETIMEDOUT);
+	lock_take(&r->parks->lock);
+	assert_int_equal(r->parks->n_heads, 0);
+	r->parks->store[1].refuse = false;
+	lock_drop(&r->parks->lock);
+	ok(ledger_sums(a.ledger, &sums));
+	assert_true(sums.outbox_pieces > 0);
+	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
+	until_outbox_empty(&a);
+	comes_back(&a, r, 2, 2);
+}
+
+static void a_restart_with_parked_pieces_pays_nothing_twice(void **state)
+{
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a;
+	uint64_t ticket;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	lock_take(&r->parks->lock);
+	r->parks->store[0].refuse = r->parks->store[1].refuse = true;
+	lock_drop(&r->parks->lock);
+	f_fill(&a, "file", 0, 2 * MIB, 1);
+	ticket = onboard_request(a.onboard);
+	assert_int_equal(onboard_wait(a.onboard, ticket, 2000, &e), -ETIMEDOUT);
+	device_close(&a);
+	lock_take(&r->parks->lock);
+	r->parks->store[0].refuse = r->parks->store[1].refuse = false;
+	lock_drop(&r->parks->lock);
+	device_open(&a);
+	device_start(&a);
+	ok(device_sync(&a));
+	until_outbox_empty(&a);
+	assert_true(paid(r, 0) <= 3 && paid(r, 1) <= 3);
+	comes_back(&a, r, 2, 2);
+}
+
+static void of_two_devices_one_publishes(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	f_fill(&a, "file", 0, MIB, 1);
+	ok(device_sync(&a));
+	until_outbox_empty(&a);
+	device_close(&a);
+	device_recover(&b, r, "b", 2, 2, 0);
+	device_start(&b);
+	f_fill(&b, "theirs", 0, MIB, 2);
+	ok(device_sync(&b));
+	until_outbox_empty(&b);
+	device_close(&b);
+	device_open(&a);
+	device_start(&a);
+	f_fill(&a, "ours", 0, MIB, 3);
+	assert_int_equal(device_sync(&a), -ESTALE);
+	device_close(&a);
+	assert_int_equal(r->parks->n_heads, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_small_commit_costs_one_fee_a_store),
+		T(one_store_alone_claims_what_it_parked),
+		T(pieces_of_a_large_commit_share_fees),
+		T(what_a_store_forgot_is_put_again),
+		T(nothing_is_published_or_dropped_before_both_keep_it),
+		T(a_restart_with_parked_pieces_pays_nothing_twice),
+		T(of_two_devices_one_publishes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -203,28 +203,16 @@ int curio_nonsense(struct curio *c, struct curio_op *op, const char *what)
 		       c->url, what);
 }
 
-int curio_ask_json(struct curio *c, struct curio_op *op, struct curio_ask *a,
-		   json_t **ret)
+int curio_ask_text(struct curio *c, struct curio_op *op, struct curio_ask *a,
+		   struct buf *ret)
 {
-	_cleanup_buf_ struct buf b = { 0 };
-	json_t *v = NULL;
 	int r;
 
-	buf_init(&b, CURIO_ANSWER_MAX);
-	a->bytes = &b;
+	buf_init(ret, CURIO_ANSWER_MAX);
+	a->bytes = ret;
 	r = curio_ask(c, op, a);
 	a->bytes = NULL;
-	if (r < 0)
-		return r;
-	r = json_read(buf_slice(&b), JSON_VALUES_MAX, &v);
-	if (r == 0 && !json_is_object(v))
-		r = -EPROTO;
-	if (r < 0) {
-		json_decref(v);
-		return r == -ENOMEM ? r : curio_nonsense(c, op, "no JSON object");
-	}
-	*ret = v;
-	return 0;
+	return r;
 }
 
 int curio_ping(struct curio *c, struct curio_op *op)
@@ -246,29 +234,21 @@ int curio_ping(struct curio *c, struct curio_op *op)
 
 /* ---- pieces in ---- */
 
-static int same_cid(struct curio *c, struct curio_op *op, json_t *answer,
-		    const struct piece_cid *cid)
-{
-	const char *said = json_string_value(json_object_get(answer, "pieceCid"));
-	char text[PIECE_CID_TEXT_MAX];
-
-	piece_cid_text(cid, text);
-	if (!said || strcmp(said, text) != 0)
-		return curio_nonsense(c, op, "another piece than the one asked for");
-	return 0;
-}
-
 int curio_find(struct curio *c, struct curio_op *op, const struct piece_cid *cid)
 {
 	char path[64 + PIECE_CID_TEXT_MAX], text[PIECE_CID_TEXT_MAX];
-	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_buf_ struct buf answer = { 0 };
 	struct curio_ask a = { .method = HTTP_GET, .path = path };
+	const char *why = NULL;
 	int r;
 
 	piece_cid_text(cid, text);
 	(void)snprintf(path, sizeof(path), "pdp/piece?pieceCid=%s", text); /* fits */
-	r = curio_ask_json(c, op, &a, &answer);
-	return r < 0 ? r : same_cid(c, op, answer, cid);
+	r = curio_ask_text(c, op, &a, &answer);
+	if (r < 0)
+		return r;
+	r = curio_read_cid(buf_slice(&answer), cid, &why);
+	return r == -EPROTO ? curio_nonsense(c, op, why) : r;
 }
 
 /* "/pdp/piece/upload/{uuid}" and nothing that leads elsewhere. */
@@ -290,18 +270,16 @@ static int announce(struct curio *c, struct curio_op *op,
 	char text[PIECE_CID_TEXT_MAX];
 	_cleanup_json_ json_t *body = NULL;
 	struct curio_ask a = { .method = HTTP_POST, .path = "pdp/piece" };
-	_cleanup_buf_ struct buf b = { 0 };
-	json_t *answer = NULL;
+	_cleanup_buf_ struct buf answer = { 0 };
+	const char *why = NULL;
 	int r;
 
 	piece_cid_text(cid, text);
-	buf_init(&b, CURIO_ANSWER_MAX);
 	body = json_pack("{s:s}", "pieceCid", text);
 	if (!body)
 		return -ENOMEM;
 	a.body = body;
-	a.bytes = &b;
-	r = curio_ask(c, op, &a);
+	r = curio_ask_text(c, op, &a, &answer);
 	if (r < 0)
 		return r;
 	if (a.head.status == 201) {
@@ -310,13 +288,8 @@ static int announce(struct curio *c, struct curio_op *op,
 		text_copy(ret, HTTP_LOCATION_MAX, a.head.location);
 		return 1;
 	}
-	r = json_read(buf_slice(&b), JSON_VALUES_MAX, &answer);
-	if (r == -ENOMEM)
-		return r;
-	r = r < 0 ? curio_nonsense(c, op, "no JSON object") :
-		    same_cid(c, op, answer, cid);
-	json_decref(answer);
-	return r;
+	r = curio_read_cid(buf_slice(&answer), cid, &why);
+	return r == -EPROTO ? curio_nonsense(c, op, why) : r;
 }
 
 int curio_upload(struct curio *c, struct curio_op *op,

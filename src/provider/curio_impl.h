@@ -26,14 +26,31 @@ struct curio_ask {
 /* Ask and wait.  Errors of curio.h; op->err, op->said and op->status are set. */
 must_check int curio_ask(struct curio *c, struct curio_op *op, struct curio_ask *a);
 
-/* The same, with an answer in JSON: an object. */
-must_check int curio_ask_json(struct curio *c, struct curio_op *op,
-			      struct curio_ask *a, json_t **ret);
+/* The same; the answer's bytes to `ret`, which is initialised here. */
+must_check int curio_ask_text(struct curio *c, struct curio_op *op,
+			      struct curio_ask *a, struct buf *ret);
 
 /* "0x" and 64 digits. */
 #define CURIO_HASH_TEXT (2 + 2 * CURIO_HASH_SIZE + 1)
 void curio_hash_text(const uint8_t hash[static CURIO_HASH_SIZE],
 		     char ret[static CURIO_HASH_TEXT]);
+
+/*
+ * What is in answers, as text.  0, -EPROTO (another form than Curio's; *ret_why
+ * says what is wrong) or -ENOMEM.  Nothing of a stranger's is trusted: numbers,
+ * hashes and lists are checked and bounded.
+ */
+must_check int curio_read_cid(struct slice text, const struct piece_cid *cid,
+			      const char **ret_why);
+/* `created`: of a data set; else of pieces, whose set the caller knows. */
+must_check int curio_read_tx(struct slice text, bool created,
+			     struct curio_tx *ret, const char **ret_why);
+/* Each of `pieces` has to be in it once, in any order. */
+must_check int curio_read_pull(struct slice text, struct curio_pull *pieces,
+			       size_t n, const char **ret_why);
+must_check int curio_read_hash(struct slice text,
+			       uint8_t ret[static CURIO_HASH_SIZE],
+			       const char **ret_why);
 
 /* -EPROTO with a sentence: the answer has not the form of Curio's. */
 int curio_nonsense(struct curio *c, struct curio_op *op, const char *what);

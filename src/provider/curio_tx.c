@@ -131,122 +131,50 @@ int curio_add(struct curio *c, struct curio_op *op, uint64_t data_set,
 
 /* ---- how it went ---- */
 
-static bool is_text(const json_t *v, const char *text)
-{
-	const char *s = json_string_value(v);
-
-	return s && strcmp(s, text) == 0;
-}
-
-/*
- * `ok`: the receipt's status; `done`: what we wait for is there.  An outcome
- * that Curio does not know for certain is for the chain to say.
- */
-static enum curio_tx_state tx_state(const json_t *answer, const char *ok,
-				    const char *done)
-{
-	const json_t *status = json_object_get(answer, "txStatus");
-
-	if (json_is_true(json_object_get(answer, done)))
-		return CURIO_TX_DONE;
-	if (json_is_false(json_object_get(answer, ok)))
-		return CURIO_TX_REVERTED;
-	if (is_text(status, "failed") || is_text(status, "rejected") ||
-	    is_text(status, "reorged"))
-		return CURIO_TX_UNCLEAR;
-	return CURIO_TX_WAITING;
-}
-
-static int replacement(struct curio *c, struct curio_op *op,
-		       const json_t *answer, struct curio_tx *ret)
-{
-	const json_t *v = json_object_get(answer, "confirmedTxHash");
-
-	if (!v || json_is_null(v) || is_text(v, ""))
-		return 0;
-	if (json_hex_fixed(v, ret->hash, CURIO_HASH_SIZE) < 0)
-		return curio_nonsense(c, op, "a hash that is none");
-	ret->replaced = true;
-	return 0;
-}
-
-static int get_u64(const json_t *v, uint64_t *ret)
-{
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return -EPROTO;
-	*ret = (uint64_t)json_integer_value(v);
-	return 0;
-}
-
 /*
  * After a while Curio forgets transactions, and answers 500 or 404: that says
  * nothing about what they did.
  */
 static int ask_tx(struct curio *c, struct curio_op *op, const char *path,
-		  json_t **ret)
+		  bool created, struct curio_tx *ret)
 {
 	struct curio_ask a = { .method = HTTP_GET, .path = path };
+	_cleanup_buf_ struct buf answer = { 0 };
+	const char *why = NULL;
 	int r;
 
-	r = curio_ask_json(c, op, &a, ret);
+	r = curio_ask_text(c, op, &a, &answer);
 	if (r == -ENOENT || (r < 0 && strstr(op->said, "not found")))
 		return -ENODATA;
-	return r;
+	if (r < 0)
+		return r;
+	r = curio_read_tx(buf_slice(&answer), created, ret, &why);
+	return r == -EPROTO ? curio_nonsense(c, op, why) : r;
 }
 
 int curio_created(struct curio *c, struct curio_op *op,
 		  const uint8_t tx[static CURIO_HASH_SIZE], struct curio_tx *ret)
 {
 	char path[64 + CURIO_HASH_TEXT], text[CURIO_HASH_TEXT];
-	_cleanup_json_ json_t *answer = NULL;
-	int r;
 
-	*ret = (struct curio_tx){ .state = CURIO_TX_WAITING };
 	curio_hash_text(tx, text);
 	(void)snprintf(path, sizeof(path), "pdp/data-sets/created/%s", text); /* fits */
-	r = ask_tx(c, op, path, &answer);
-	if (r < 0)
-		return r;
-	ret->state = tx_state(answer, "ok", "dataSetCreated");
-	if (ret->state == CURIO_TX_DONE &&
-	    get_u64(json_object_get(answer, "dataSetId"), &ret->data_set) < 0)
-		return curio_nonsense(c, op, "a data set without a number");
-	return replacement(c, op, answer, ret);
-}
-
-static int piece_ids(const json_t *list, struct curio_tx *ret)
-{
-	size_t n = json_array_size(list);
-
-	if (!json_is_array(list) || n > CURIO_BATCH_MAX)
-		return -EPROTO;
-	for (size_t i = 0; i < n; i++)
-		if (get_u64(json_array_get(list, i), &ret->ids[i]) < 0)
-			return -EPROTO;
-	ret->n_ids = n;
-	return 0;
+	return ask_tx(c, op, path, true, ret);
 }
 
 int curio_added(struct curio *c, struct curio_op *op, uint64_t data_set,
 		const uint8_t tx[static CURIO_HASH_SIZE], struct curio_tx *ret)
 {
 	char path[96 + CURIO_HASH_TEXT], text[CURIO_HASH_TEXT];
-	_cleanup_json_ json_t *answer = NULL;
 	int r;
 
-	*ret = (struct curio_tx){ .data_set = data_set };
 	curio_hash_text(tx, text);
 	(void)snprintf(path, sizeof(path),
 		       "pdp/data-sets/%" PRIu64 "/pieces/added/%s", data_set,
 		       text); /* fits */
-	r = ask_tx(c, op, path, &answer);
-	if (r < 0)
-		return r;
-	ret->state = tx_state(answer, "addMessageOk", "piecesAdded");
-	if (ret->state == CURIO_TX_DONE &&
-	    piece_ids(json_object_get(answer, "confirmedPieceIds"), ret) < 0)
-		return curio_nonsense(c, op, "pieces without numbers");
-	return replacement(c, op, answer, ret);
+	r = ask_tx(c, op, path, false, ret);
+	ret->data_set = data_set;
+	return r;
 }
 
 /* ---- pulling ---- */
@@ -268,45 +196,14 @@ static json_t *pull_json(const struct curio_pull *pieces, size_t n)
 	return all;
 }
 
-static enum curio_pull_state pull_state(const json_t *status)
-{
-	if (is_text(status, "complete"))
-		return CURIO_PULL_COMPLETE;
-	return is_text(status, "failed") ? CURIO_PULL_FAILED : CURIO_PULL_WAITING;
-}
-
-/* The answer may list them in another order, but each of ours. */
-static int pull_read(const json_t *list, struct curio_pull *pieces, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char text[PIECE_CID_TEXT_MAX];
-		const json_t *row;
-		bool found = false;
-		size_t k;
-
-		piece_cid_text(pieces[i].cid, text);
-		json_array_foreach(list, k, row)
-		{
-			if (found ||
-			    !is_text(json_object_get(row, "pieceCid"), text))
-				continue;
-			pieces[i].state =
-				pull_state(json_object_get(row, "status"));
-			found = true;
-		}
-		if (!found)
-			return -EPROTO;
-	}
-	return 0;
-}
-
 int curio_pull(struct curio *c, struct curio_op *op,
 	       const uint8_t keeper[static CURIO_ADDRESS], uint64_t data_set,
 	       struct slice extra, struct curio_pull *pieces, size_t n)
 {
 	struct curio_ask a = { .method = HTTP_POST, .path = "pdp/piece/pull" };
 	_cleanup_json_ json_t *body = authorized(keeper, extra);
-	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_buf_ struct buf answer = { 0 };
+	const char *why = NULL;
 	int r;
 
 	if (n > CURIO_BATCH_MAX)
@@ -316,12 +213,11 @@ int curio_pull(struct curio *c, struct curio_op *op,
 					     json_integer((json_int_t)data_set)) < 0))
 		return -ENOMEM;
 	a.body = body;
-	r = curio_ask_json(c, op, &a, &answer);
+	r = curio_ask_text(c, op, &a, &answer);
 	if (r < 0)
 		return r;
-	if (pull_read(json_object_get(answer, "pieces"), pieces, n) < 0)
-		return curio_nonsense(c, op, "not the pieces that were asked for");
-	return 0;
+	r = curio_read_pull(buf_slice(&answer), pieces, n, &why);
+	return r == -EPROTO ? curio_nonsense(c, op, why) : r;
 }
 
 /* ---- ending ---- */
@@ -331,8 +227,9 @@ int curio_remove(struct curio *c, struct curio_op *op, uint64_t data_set,
 		 uint8_t ret_tx[static CURIO_HASH_SIZE])
 {
 	_cleanup_json_ json_t *body = authorized(NULL, extra);
-	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_buf_ struct buf answer = { 0 };
 	json_t *list = json_array();
+	const char *why = NULL;
 	char path[96];
 	struct curio_ask a = { .method = HTTP_DELETE,
 			       .path = path,
@@ -354,13 +251,11 @@ int curio_remove(struct curio *c, struct curio_op *op, uint64_t data_set,
 	(void)snprintf(path, sizeof(path),
 		       "pdp/data-sets/%" PRIu64 "/pieces/%" PRIu64, data_set,
 		       ids[0]); /* fits */
-	r = curio_ask_json(c, op, &a, &answer);
+	r = curio_ask_text(c, op, &a, &answer);
 	if (r < 0)
 		return r;
-	if (json_hex_fixed(json_object_get(answer, "txHash"), ret_tx,
-			   CURIO_HASH_SIZE) < 0)
-		return curio_nonsense(c, op, "no hash of a transaction");
-	return 0;
+	r = curio_read_hash(buf_slice(&answer), ret_tx, &why);
+	return r == -EPROTO ? curio_nonsense(c, op, why) : r;
 }
 
 int curio_terminate(struct curio *c, struct curio_op *op, uint64_t data_set,

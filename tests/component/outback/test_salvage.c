@@ -164,6 +164,17 @@ struct result {
 	char *report;
 };
 
+/* A report into the test's own, where a line of it begins with `# `. */
+static void tell(const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		print_message("# %.*s\n", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
 static void salvage_into(struct device *b, struct rig *r, const char *name,
 			 struct result *ret)
 {
@@ -184,7 +195,7 @@ static void salvage_into(struct device *b, struct rig *r, const char *name,
 		s.n_lost_dirs,     s.found->n_retained,
 		s.rebuilt,         strndup((const char *)text.p, text.n)
 	};
-	print_message("# %s", text.n ? ret->report : "nothing to say\n");
+	tell(text.n ? ret->report : "nothing to say\n");
 	salvage_fini(&s);
 }
 

@@ -354,7 +354,8 @@ static const char format_1[] =
 	" error BLOB NOT NULL, PRIMARY KEY (piece, store)) WITHOUT ROWID;"
 	"INSERT INTO old_placement SELECT * FROM placement; DROP TABLE placement;"
 	"ALTER TABLE old_placement RENAME TO placement; CREATE INDEX placement_due ON placement (state, next_try);"
-	"DROP INDEX head_state; DROP INDEX head_kept; DROP TABLE lost; DELETE FROM state WHERE k > 8;"
+	"DROP INDEX head_state; DROP INDEX head_kept; DROP TABLE lost; DROP TABLE note; DROP TABLE spend;"
+	"DELETE FROM state WHERE k > 8;"
 	"UPDATE state SET v = x'0100000000000000' WHERE k = 1;"
 	"INSERT INTO adopt VALUES (3, 4, 5, x'00');";
 

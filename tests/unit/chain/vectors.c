@@ -85,6 +85,14 @@ struct address vectors_address(const json_t *o, const char *key)
 	return a;
 }
 
+struct address party(uint8_t i)
+{
+	struct address a = ADDRESS_NONE;
+
+	a.b[ADDRESS_SIZE - 1] = i;
+	return a;
+}
+
 void assert_slice_hex(struct slice got, const char *hex)
 {
 	struct buf want = vectors_unhex(hex);

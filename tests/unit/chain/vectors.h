@@ -32,6 +32,9 @@ struct buf vectors_hex(const json_t *o, const char *key);
 struct u256 vectors_u256(const json_t *o, const char *key);
 struct address vectors_address(const json_t *o, const char *key);
 
+/* An address whose word is the number i. */
+struct address party(uint8_t i);
+
 void assert_slice_hex(struct slice got, const char *hex);
 void assert_u256_text(struct u256 got, const char *decimal);
 

@@ -1,55 +1,17 @@
+/* fake_cache.c - names and inodes of the fake cache, its beginning and end */
 #include "fake_cache.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "base/thread.h"
-#include "cache/cache.h"
 #include "cache/source.h"
+#include "fake_table.h"
 
-#define N_INODES  512
-#define N_DENTS   512
-#define N_XATTRS  16
-#define FILE_MAX  (8u << 20)
-#define XATTR_MAX 512
-
-struct xattr {
-	char name[CACHE_NAME_MAX + 1];
-	uint8_t value[XATTR_MAX];
-	size_t n;
-	bool used;
-};
-
-struct inode {
-	bool used, absent;
-	struct cache_attr a;
-	uint64_t parent, n_refs;
-	uint8_t *data;
-	struct xattr x[N_XATTRS];
-};
-
-struct dent {
-	uint64_t parent, ino, pos;
-	char name[CACHE_NAME_MAX + 1];
-	size_t n;
-};
-
-struct cache {
-	struct lock lock;
-	struct cond wake;
-	pthread_t timer;
-	bool stopping;
-	struct list fetches;
-	unsigned n_syncs;
-	uint64_t next_pos;
-	struct inode i[N_INODES]; /* by number */
-	struct dent d[N_DENTS];
-};
-
-static struct timespec now(void)
+struct timespec fake_now(void)
 {
 	struct timespec t;
 
@@ -57,7 +19,7 @@ static struct timespec now(void)
 	return t;
 }
 
-static struct inode *inode(struct cache *c, uint64_t ino)
+struct inode *fake_inode(struct cache *c, uint64_t ino)
 {
 	return ino < N_INODES && c->i[ino].used ? &c->i[ino] : NULL;
 }
@@ -94,7 +56,7 @@ static int add_dent(struct cache *c, uint64_t parent, struct slice name, uint64_
 		*d = (struct dent){ parent, ino, ++c->next_pos, { 0 }, name.n };
 		memcpy(d->name, name.p, name.n);
 		c->i[ino].a.nlink++;
-		c->i[parent].a.mtime = c->i[parent].a.ctime = now();
+		c->i[parent].a.mtime = c->i[parent].a.ctime = fake_now();
 		return 0;
 	}
 	return -ENOSPC;
@@ -120,7 +82,7 @@ static int add_inode(struct cache *c, const struct cache_new *n, struct inode **
 			.rdev = n->rdev,
 			.size = n->target.n,
 		};
-		i->a.atime = i->a.mtime = i->a.ctime = i->a.btime = now();
+		i->a.atime = i->a.mtime = i->a.ctime = i->a.btime = fake_now();
 		i->data = calloc(1, FILE_MAX);
 		assert(i->data);
 		if (n->target.n)
@@ -140,15 +102,6 @@ static int add_inode(struct cache *c, const struct cache_new *n, struct inode **
 }
 
 /* ---- operations ---- */
-
-#define LOCKED(expr)   \
- do {                  \
-  int r_;              \
-  lock_take(&c->lock); \
-  r_ = (expr);         \
-  lock_drop(&c->lock); \
-  return r_;           \
- } while (0)
 
 static int answer(struct inode *i, struct cache_attr *ret)
 {
@@ -180,7 +133,7 @@ int cache_getattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		  struct cache_attr *ret)
 {
 	(void)op;
-	LOCKED(answer(inode(c, ino), ret));
+	LOCKED(answer(fake_inode(c, ino), ret));
 }
 
 static int do_setattr(struct inode *i, const struct cache_setattr *s,
@@ -194,7 +147,7 @@ static int do_setattr(struct inode *i, const struct cache_setattr *s,
 		if (s->size < i->a.size)
 			memset(i->data + s->size, 0, i->a.size - s->size);
 		i->a.size = s->size;
-		i->a.mtime = now();
+		i->a.mtime = fake_now();
 	}
 	if (s->mask & CACHE_SET_MODE)
 		i->a.mode = (i->a.mode & S_IFMT) | s->mode;
@@ -208,7 +161,7 @@ static int do_setattr(struct inode *i, const struct cache_setattr *s,
 		i->a.atime = s->atime;
 	if (s->mask & CACHE_SET_MTIME)
 		i->a.mtime = s->mtime;
-	i->a.ctime = s->mask & CACHE_SET_CTIME ? s->ctime : now();
+	i->a.ctime = s->mask & CACHE_SET_CTIME ? s->ctime : fake_now();
 	*ret = i->a;
 	return 0;
 }
@@ -217,7 +170,7 @@ int cache_setattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		  const struct cache_setattr *set, struct cache_attr *ret)
 {
 	(void)op;
-	LOCKED(do_setattr(inode(c, ino), set, ret));
+	LOCKED(do_setattr(fake_inode(c, ino), set, ret));
 }
 
 static int do_mknod(struct cache *c, uint64_t parent, struct slice name,
@@ -270,7 +223,7 @@ int cache_tmpfile(struct cache *c, struct cache_op *op,
 static int do_link(struct cache *c, uint64_t ino, uint64_t parent,
 		   struct slice name, struct cache_attr *ret)
 {
-	struct inode *i = inode(c, ino);
+	struct inode *i = fake_inode(c, ino);
 	int r = i ? add_dent(c, parent, name, ino) : -ENOENT;
 
 	if (r < 0)
@@ -305,7 +258,7 @@ static int do_remove(struct cache *c, uint64_t parent, struct slice name, bool d
 	}
 	memset(d, 0, sizeof(*d));
 	i->a.nlink--;
-	i->a.ctime = c->i[parent].a.mtime = now();
+	i->a.ctime = c->i[parent].a.mtime = fake_now();
 	drop_if_dead(i);
 	return 0;
 }
@@ -367,7 +320,7 @@ int cache_rename(struct cache *c, struct cache_op *op, uint64_t parent,
 int cache_readlink(struct cache *c, struct cache_op *op, uint64_t ino,
 		   uint8_t *dst, size_t max, size_t *ret_n)
 {
-	struct inode *i = inode(c, ino);
+	struct inode *i = fake_inode(c, ino);
 
 	(void)op;
 	if (!i)
@@ -414,7 +367,7 @@ int cache_parent(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t *r
 void cache_ref(struct cache *c, uint64_t ino, uint64_t n)
 {
 	lock_take(&c->lock);
-	assert(inode(c, ino));
+	assert(fake_inode(c, ino));
 	c->i[ino].n_refs += n;
 	lock_drop(&c->lock);
 }
@@ -422,203 +375,13 @@ void cache_ref(struct cache *c, uint64_t ino, uint64_t n)
 void cache_forget(struct cache *c, uint64_t ino, uint64_t n)
 {
 	lock_take(&c->lock);
-	assert(inode(c, ino));
+	assert(fake_inode(c, ino));
 	if (ino != CACHE_ROOT_INO) {
 		assert(c->i[ino].n_refs >= n);
 		c->i[ino].n_refs -= n;
 		drop_if_dead(&c->i[ino]);
 	}
 	lock_drop(&c->lock);
-}
-
-/* ---- bytes ---- */
-
-static int do_read(struct inode *i, struct cache_op *op, uint64_t off,
-		   uint8_t *dst, size_t n, size_t *ret_n)
-{
-	if (!i)
-		return -ENOENT;
-	if (i->absent) {
-		op->miss = (struct cache_miss){ CACHE_MISS_RANGE, i->a.ino, off, n };
-		return -EINPROGRESS;
-	}
-	*ret_n = off >= i->a.size ? 0 : MIN(n, i->a.size - off);
-	memcpy(dst, i->data + off, *ret_n);
-	return 0;
-}
-
-int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
-	       uint8_t *dst, size_t n, size_t *ret_n)
-{
-	LOCKED(do_read(inode(c, ino), op, off, dst, n, ret_n));
-}
-
-static int do_write(struct inode *i, uint64_t off, struct slice data, unsigned flags)
-{
-	if (!i)
-		return -ENOENT;
-	if (flags & CACHE_WRITE_APPEND)
-		off = i->a.size;
-	if (off + data.n > FILE_MAX)
-		return -ENOSPC;
-	memcpy(i->data + off, data.p, data.n);
-	i->a.size = MAX(i->a.size, off + data.n);
-	i->a.blocks = (i->a.size + 511) / 512;
-	if (flags & CACHE_WRITE_KILL_SUID)
-		i->a.mode &= ~(uint32_t)(i->a.mode & S_IXGRP ? 06000 : 04000);
-	i->a.mtime = i->a.ctime = now();
-	return 0;
-}
-
-int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
-		uint64_t off, struct slice data, unsigned flags)
-{
-	(void)op;
-	LOCKED(do_write(inode(c, ino), off, data, flags));
-}
-
-int cache_fallocate(struct cache *c, struct cache_op *op, uint64_t ino,
-		    int mode, uint64_t off, uint64_t n)
-{
-	(void)c, (void)op, (void)ino, (void)mode, (void)off, (void)n;
-	return -EOPNOTSUPP;
-}
-
-int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
-		uint64_t off, int whence, uint64_t *ret)
-{
-	struct inode *i = inode(c, ino);
-
-	(void)op;
-	if (!i || off >= i->a.size)
-		return -ENXIO;
-	*ret = whence == SEEK_DATA ? off : i->a.size;
-	return 0;
-}
-
-static int do_copy(struct inode *s, uint64_t soff, struct inode *d,
-		   uint64_t doff, uint64_t n, uint64_t *ret_n)
-{
-	if (!s || !d)
-		return -ENOENT;
-	*ret_n = soff >= s->a.size ? 0 : MIN(n, s->a.size - soff);
-	return do_write(d, doff, slice(s->data + soff, *ret_n), 0);
-}
-
-int cache_copy_range(struct cache *c, struct cache_op *op, uint64_t src,
-		     uint64_t src_off, uint64_t dst, uint64_t dst_off,
-		     uint64_t n, uint64_t *ret_n)
-{
-	(void)op;
-	LOCKED(do_copy(inode(c, src), src_off, inode(c, dst), dst_off, n, ret_n));
-}
-
-/* ---- xattrs ---- */
-
-static struct xattr *xattr(struct inode *i, struct slice name)
-{
-	for (size_t k = 0; k < N_XATTRS; k++)
-		if (i->x[k].used && slice_eq(slice_str(i->x[k].name), name))
-			return &i->x[k];
-	return NULL;
-}
-
-static int give(struct slice v, uint8_t *dst, size_t max, size_t *ret_n)
-{
-	*ret_n = v.n;
-	if (max == 0)
-		return 0;
-	if (v.n > max)
-		return -ERANGE;
-	memcpy(dst, v.p, v.n);
-	return 0;
-}
-
-static int do_getxattr(struct inode *i, struct slice name, uint8_t *dst,
-		       size_t max, size_t *ret_n)
-{
-	struct xattr *x = i ? xattr(i, name) : NULL;
-
-	return x ? give(slice(x->value, x->n), dst, max, ret_n) : -ENODATA;
-}
-
-int cache_getxattr(struct cache *c, struct cache_op *op, uint64_t ino,
-		   struct slice name, uint8_t *dst, size_t max, size_t *ret_n)
-{
-	(void)op;
-	LOCKED(do_getxattr(inode(c, ino), name, dst, max, ret_n));
-}
-
-static int do_setxattr(struct inode *i, struct slice name, struct slice value,
-		       int flags)
-{
-	struct xattr *x = i ? xattr(i, name) : NULL;
-
-	if (!i)
-		return -ENOENT;
-	if (x ? flags & CACHE_XATTR_CREATE : flags & CACHE_XATTR_REPLACE)
-		return x ? -EEXIST : -ENODATA;
-	for (size_t k = 0; !x && k < N_XATTRS; k++)
-		if (!i->x[k].used)
-			x = &i->x[k];
-	if (!x || value.n > XATTR_MAX)
-		return -ENOSPC;
-	memset(x, 0, sizeof(*x));
-	x->used = true;
-	x->n = value.n;
-	memcpy(x->name, name.p, name.n);
-	memcpy(x->value, value.p, value.n);
-	return 0;
-}
-
-int cache_setxattr(struct cache *c, struct cache_op *op, uint64_t ino,
-		   struct slice name, struct slice value, int flags)
-{
-	(void)op;
-	LOCKED(do_setxattr(inode(c, ino), name, value, flags));
-}
-
-static int do_removexattr(struct inode *i, struct slice name)
-{
-	struct xattr *x = i ? xattr(i, name) : NULL;
-
-	if (!x)
-		return -ENODATA;
-	x->used = false;
-	return 0;
-}
-
-int cache_removexattr(struct cache *c, struct cache_op *op, uint64_t ino,
-		      struct slice name)
-{
-	(void)op;
-	LOCKED(do_removexattr(inode(c, ino), name));
-}
-
-static int do_listxattr(struct inode *i, uint8_t *dst, size_t max, size_t *ret_n)
-{
-	uint8_t all[N_XATTRS * (CACHE_NAME_MAX + 1)];
-	size_t n = 0;
-
-	if (!i)
-		return -ENOENT;
-
-	for (size_t k = 0; k < N_XATTRS; k++) {
-		size_t len = strlen(i->x[k].name) + 1;
-
-		if (!i->x[k].used)
-			continue;
-		memcpy(all + n, i->x[k].name, len);
-		n += len;
-	}
-	return give(slice(all, n), dst, max, ret_n);
-}
-
-int cache_listxattr(struct cache *c, struct cache_op *op, uint64_t ino,
-		    uint8_t *dst, size_t max, size_t *ret_n)
-{
-	(void)op;
-	LOCKED(do_listxattr(inode(c, ino), dst, max, ret_n));
 }
 
 int cache_sync(struct cache *c)
@@ -643,98 +406,6 @@ int cache_state(struct cache *c, uint64_t ino, struct source_state *ret)
 	return 0;
 }
 
-/* ---- absent parts ---- */
-
-int cache_fetch(struct cache *c, struct cache_fetch *f)
-{
-	lock_take(&c->lock);
-	f->deadline_ms = f->timeout_ms ? monotonic_ms() + f->timeout_ms : UINT64_MAX;
-	list_push(&c->fetches, &f->node);
-	cond_wake_all(&c->wake);
-	lock_drop(&c->lock);
-	return 0;
-}
-
-static bool under_way(struct cache *c, struct cache_fetch *f)
-{
-	list_foreach(i, &c->fetches)
-		if (i == &f->node)
-			return true;
-	return false;
-}
-
-void cache_fetch_cancel(struct cache *c, struct cache_fetch *w)
-{
-	bool mine;
-
-	lock_take(&c->lock);
-	mine = under_way(c, w);
-	if (mine)
-		list_del(&w->node);
-	lock_drop(&c->lock);
-	if (mine)
-		w->done(w, -ECANCELED);
-}
-
-static void end_one(struct cache *c, struct cache_fetch *f, int status)
-	REQUIRES(c->lock)
-{
-	list_del(&f->node);
-	if (status == 0)
-		c->i[f->miss.ino].absent = false;
-	lock_drop(&c->lock);
-	f->done(f, status);
-	lock_take(&c->lock);
-}
-
-void fake_arrive(struct cache *c, int status)
-{
-	lock_take(&c->lock);
-	while (!list_empty(&c->fetches))
-		end_one(c, list_first(&c->fetches, struct cache_fetch, node),
-			status);
-	lock_drop(&c->lock);
-}
-
-static struct cache_fetch *overdue(struct cache *c)
-{
-	list_foreach(i, &c->fetches) {
-		struct cache_fetch *f = container_of(i, struct cache_fetch, node);
-
-		if (f->deadline_ms <= monotonic_ms())
-			return f;
-	}
-	return NULL;
-}
-
-static void *timer_main(void *arg)
-{
-	struct cache *c = arg;
-
-	lock_take(&c->lock);
-	while (!c->stopping) {
-		struct cache_fetch *f = overdue(c);
-		struct timespec t;
-
-		if (f) {
-			end_one(c, f, -ETIMEDOUT);
-			continue;
-		}
-		assert(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-		t.tv_nsec += 10000000;
-		if (t.tv_nsec >= 1000000000) {
-			t.tv_sec++;
-			t.tv_nsec -= 1000000000;
-		}
-		if (list_empty(&c->fetches))
-			cond_wait(&c->wake, &c->lock);
-		else
-			(void)cond_wait_until(&c->wake, &c->lock, &t);
-	}
-	lock_drop(&c->lock);
-	return NULL;
-}
-
 /* ---- the test's side ---- */
 
 struct cache *fake_new(void)
@@ -752,8 +423,8 @@ struct cache *fake_new(void)
 	root->a = (struct cache_attr){ .ino = CACHE_ROOT_INO,
 				       .mode = S_IFDIR | 0777,
 				       .nlink = 2 };
-	root->a.mtime = root->a.ctime = now();
-	assert(pthread_create(&c->timer, NULL, timer_main, c) == 0);
+	root->a.mtime = root->a.ctime = fake_now();
+	assert(pthread_create(&c->timer, NULL, fake_timer, c) == 0);
 	return c;
 }
 
@@ -776,17 +447,6 @@ void fake_absent(struct cache *c, uint64_t ino)
 	lock_take(&c->lock);
 	c->i[ino].absent = true;
 	lock_drop(&c->lock);
-}
-
-unsigned fake_n_fetches(struct cache *c)
-{
-	unsigned n = 0;
-
-	lock_take(&c->lock);
-	list_foreach(i, &c->fetches)
-		n++;
-	lock_drop(&c->lock);
-	return n;
 }
 
 uint64_t fake_n_refs(struct cache *c)

@@ -1,58 +1,19 @@
 #include "tests/component/chain/rig.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #include "net/retry.h"
 #include "net/waiter.h"
-
-#define ARGS_MAX 7
-
-static void server_start(struct rig *g, const char *const *argv)
-{
-	posix_spawn_file_actions_t a;
-	int in[2], out[2], r;
-	char *copies[ARGS_MAX + 1] = { NULL };
-	size_t at = 0;
-
-	for (size_t i = 0; argv[i]; i++) { /* posix_spawn() wants char * */
-		assert(i < ARGS_MAX);
-		copies[i] = strdup(argv[i]);
-		assert(copies[i]);
-	}
-
-	assert(copies[0]);
-	r = pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) |
-	    posix_spawn_file_actions_init(&a) |
-	    posix_spawn_file_actions_adddup2(&a, in[0], 0) |
-	    posix_spawn_file_actions_adddup2(&a, out[1], 1);
-	assert(r == 0);
-	r = posix_spawnp(&g->server, copies[0], &a, NULL, copies, environ);
-	assert(r == 0);
-	r = posix_spawn_file_actions_destroy(&a) | close(in[0]) | close(out[1]);
-	assert(r == 0);
-	for (size_t i = 0; copies[i]; i++)
-		free(copies[i]);
-	g->to = in[1];
-	g->from = out[0];
-	while (at + 1 < sizeof(g->line) &&
-	       read(g->from, g->line + at, 1) == 1 && g->line[at] != '\n')
-		at++;
-	g->line[at] = '\0';
-	g->port = (int)strtol(g->line, NULL, 10);
-	assert(g->port > 0 || g->line[0] == '{');
-}
 
 void rig_open(struct rig *g, const char *const *argv)
 {
 	struct http_params p = { .per_host = 0 };
 	int r;
 
-	*g = (struct rig){ .to = -1 };
-	server_start(g, argv);
+	*g = (struct rig){ .loop = NULL };
+	server_start(&g->server, argv);
+	assert(g->server.port > 0 || g->server.line[0] == '{');
 	r = loop_new(&g->loop);
 	assert(r == 0);
 	r = work_new(g->loop, 1, &g->work);
@@ -67,17 +28,11 @@ void rig_open(struct rig *g, const char *const *argv)
 
 void rig_close(struct rig *g)
 {
-	pid_t gone;
-	int r;
-
 	work_free(g->work);
 	loop_stop(g->loop);
 	http_free(g->http);
 	loop_free(g->loop);
-	r = close(g->to) | close(g->from);
-	assert(r == 0);
-	gone = waitpid(g->server, NULL, 0);
-	assert(gone == g->server);
+	server_stop(&g->server);
 }
 
 const char *rig_url(struct rig *g, const char *path)
@@ -86,8 +41,8 @@ const char *rig_url(struct rig *g, const char *path)
 	static unsigned next;
 	char *url = urls[next++ % 16];
 
-	(void)snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%d/%s", g->port,
-		       path); /* fits */
+	(void)snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%d/%s",
+		       g->server.port, path); /* fits */
 	return url;
 }
 

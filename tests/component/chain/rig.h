@@ -4,13 +4,13 @@
 #ifndef TESTS_COMPONENT_CHAIN_RIG_H
 #define TESTS_COMPONENT_CHAIN_RIG_H
 
-#include <sys/types.h>
-
 #include "base/thread.h"
 #include "chain/rpc.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "net/work.h"
+
+#include "helper/server.h"
 
 #define RIG_CHAIN 314159
 
@@ -18,16 +18,10 @@ struct rig {
 	struct loop *loop;
 	struct work *work;
 	struct http *http;
-	pid_t server;
-	int to, from; /* its standard input and output */
-	int port;
-	char line[8192]; /* what it printed */
+	struct server server;
 };
 
-/*
- * A server that prints one line, its port or JSON, and ends with its standard
- * input.
- */
+/* A server as helper/server.h has them. */
 void rig_open(struct rig *g, const char *const *argv);
 void rig_close(struct rig *g);
 

@@ -59,7 +59,8 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	rig_open(&f->rig, argv);
-	assert_int_equal(json_read(slice_str(f->rig.line), 1000, &f->said), 0);
+	assert_int_equal(json_read(slice_str(f->rig.server.line), 1000, &f->said),
+			 0);
 	assert_int_equal(network_url_parse(said(f, "url"), &f->url, &e), 0);
 	list = json_object_get(f->said, "rpc");
 	for (; p.n_urls < json_array_size(list); p.n_urls++)

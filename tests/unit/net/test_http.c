@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/io.h"
@@ -20,12 +18,12 @@
 #include "net/loop.h"
 #include "net/work.h"
 
+#include "helper/server.h"
+
 #define BIG (5u << 20)
 
 struct fixture {
-	pid_t server;
-	int to, from; /* its standard input and output */
-	int port;
+	struct server server;
 	struct loop *loop;
 	struct work *work;
 	struct http *http;
@@ -59,40 +57,6 @@ static bool is_pattern(struct slice s, uint64_t first)
 
 /* ---- the server and the loop ---- */
 
-static void server_start(struct fixture *f)
-{
-	char script[] = SERVER, python[] = "/usr/bin/python3", line[32];
-	char *const argv[] = { python, script, NULL };
-	posix_spawn_file_actions_t a;
-	int in[2], out[2];
-	ssize_t n;
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	assert_int_equal(posix_spawn_file_actions_init(&a), 0);
-	assert_int_equal(posix_spawn_file_actions_adddup2(&a, in[0], 0), 0);
-	assert_int_equal(posix_spawn_file_actions_adddup2(&a, out[1], 1), 0);
-	assert_int_equal(posix_spawn(&f->server, python, &a, NULL, argv, environ),
-			 0);
-	assert_int_equal(posix_spawn_file_actions_destroy(&a), 0);
-	assert_int_equal(close(in[0]), 0);
-	assert_int_equal(close(out[1]), 0);
-	f->to = in[1];
-	f->from = out[0];
-	n = read(f->from, line, sizeof(line) - 1);
-	assert_true(n > 0);
-	line[n] = '\0';
-	f->port = (int)strtol(line, NULL, 10);
-	assert_true(f->port > 0);
-}
-
-static void server_stop(struct fixture *f)
-{
-	assert_int_equal(close(f->to), 0); /* its end of input: it goes */
-	assert_int_equal(close(f->from), 0);
-	assert_int_equal(waitpid(f->server, NULL, 0), f->server);
-}
-
 static int set_up_with(void **state, unsigned per_host)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -101,7 +65,7 @@ static int set_up_with(void **state, unsigned per_host)
 	assert_non_null(f);
 	lock_init(&f->lock);
 	cond_init(&f->cond);
-	server_start(f);
+	server_start_py(&f->server, SERVER);
 	assert_int_equal(loop_new(&f->loop), 0);
 	p.loop = f->loop;
 	assert_int_equal(work_new(f->loop, 2, &f->work), 0);
@@ -130,7 +94,7 @@ static int tear_down(void **state)
 	loop_stop(f->loop);
 	http_free(f->http);
 	loop_free(f->loop);
-	server_stop(f);
+	server_stop(&f->server);
 	cond_fini(&f->cond);
 	lock_fini(&f->lock);
 	free(f);
@@ -154,7 +118,7 @@ static void prepare(struct fixture *f, struct get *g, const char *path)
 {
 	*g = (struct get){ .f = f };
 	(void)snprintf(g->url, sizeof(g->url), "http://127.0.0.1:%d/%s",
-		       f->port, path);
+		       f->server.port, path);
 	buf_init(&g->body, 8u << 20);
 	g->req.url = g->url;
 	g->req.ret_body = &g->body;

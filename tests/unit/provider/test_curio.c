@@ -1,14 +1,13 @@
 /* test_curio.c - requests to a storage provider, and what it may answer */
 #include "common.h"
 
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "net/http.h"
 #include "net/work.h"
 #include "provider/curio.h"
+
+#include "helper/server.h"
 
 #define SIZE 300000u
 
@@ -17,8 +16,7 @@ static const uint8_t extra_bytes[] = { 1, 2, 0xff };
 
 struct world {
 	struct fixture f;
-	pid_t server;
-	int to, from, port;
+	struct server server;
 	struct loop *loop;
 	struct work *work;
 	struct http *http;
@@ -27,33 +25,6 @@ struct world {
 	struct io_file *file;
 };
 
-static void server_start(struct world *w)
-{
-	char script[] = SERVER, python[] = "/usr/bin/python3", line[32];
-	char *const argv[] = { python, script, NULL };
-	posix_spawn_file_actions_t a;
-	int in[2], out[2];
-	ssize_t n;
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	assert_int_equal(posix_spawn_file_actions_init(&a), 0);
-	assert_int_equal(posix_spawn_file_actions_adddup2(&a, in[0], 0), 0);
-	assert_int_equal(posix_spawn_file_actions_adddup2(&a, out[1], 1), 0);
-	assert_int_equal(posix_spawn(&w->server, python, &a, NULL, argv, environ),
-			 0);
-	assert_int_equal(posix_spawn_file_actions_destroy(&a), 0);
-	assert_int_equal(close(in[0]), 0);
-	assert_int_equal(close(out[1]), 0);
-	w->to = in[1];
-	w->from = out[0];
-	n = read(w->from, line, sizeof(line) - 1);
-	assert_true(n > 0);
-	line[n] = '\0';
-	w->port = (int)strtol(line, NULL, 10);
-	assert_true(w->port > 0);
-}
-
 static int world_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -61,7 +32,7 @@ static int world_up(void **state)
 
 	assert_non_null(w);
 	folders_make(&w->f);
-	server_start(w);
+	server_start_py(&w->server, SERVER);
 	assert_int_equal(loop_new(&w->loop), 0);
 	assert_int_equal(work_new(w->loop, 2, &w->work), 0);
 	p.loop = w->loop;
@@ -86,9 +57,7 @@ static int world_down(void **state)
 	http_free(w->http);
 	work_free(w->work);
 	loop_free(w->loop);
-	assert_int_equal(close(w->to), 0); /* its end of input: it goes */
-	assert_int_equal(close(w->from), 0);
-	assert_int_equal(waitpid(w->server, NULL, 0), w->server);
+	server_stop(&w->server);
 	folders_remove(&w->f);
 	free(w);
 	return 0;
@@ -101,8 +70,8 @@ static struct curio *at(struct world *w, const char *mode)
 	struct curio *c;
 	char url[64];
 
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s%s", w->port,
-		       mode[0] ? "/" : "", mode);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s%s",
+		       w->server.port, mode[0] ? "/" : "", mode);
 	p.url = url;
 	assert_int_equal(curio_new(&p, &c, &e), 0);
 	return c;

@@ -13,7 +13,7 @@ usage: anvil.py [ARGUMENT…]   handed to anvil
        anvil.py --where        says where it is; fails if it is nowhere
 
 FILDRIVE_ANVIL names the program, else it is the one that npm brought to
-tests/interop.
+tests/anvil.
 """
 import glob
 import http.server
@@ -26,7 +26,7 @@ import threading
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BROUGHT = os.path.join(HERE, '../../interop/node_modules/@foundry-rs',
+BROUGHT = os.path.join(HERE, '../../anvil/node_modules/@foundry-rs',
                        'anvil-*/bin/anvil')
 
 

@@ -205,6 +205,7 @@ int foc_agree(struct foc *f, const char *method, const char *args,
 	      enum rpc_want want, uint32_t max, json_t **ret, struct err *reterr)
 {
 	_cleanup_rpc_agree_ struct rpc_agree *a = NULL;
+	uint64_t floor;
 	int r;
 
 	r = rpc_agree_new(&a);
@@ -218,6 +219,15 @@ int foc_agree(struct foc *f, const char *method, const char *args,
 	r = run_agree(f, a);
 	if (r < 0)
 		return failed(r, a->error, &a->err, reterr);
+	lock_take(&f->core->lock);
+	floor = f->core->seen;
+	lock_drop(&f->core->lock);
+	if (a->block < floor)
+		return err_set(reterr, -ESTALE,
+			       "%s: the RPC endpoints are at block %llu, behind %llu that was seen",
+			       f->core->url.net.name, (unsigned long long)a->block,
+			       (unsigned long long)floor);
+	f->block = a->block;
 	*ret = json_incref(a->result);
 	return 0;
 }
@@ -260,7 +270,7 @@ static int read_at(struct foc *f, struct address to, struct slice data,
 	r = contract_params(to, NULL, data, "latest", &params);
 	if (r < 0)
 		return err_set(reterr, r, "eth_call: %s", err_str(r));
-	if (agreed && rpc_n_endpoints(f->core->rpc) > 1)
+	if (agreed)
 		return read_agreed(f, params, ret, reterr);
 	return read_one(f, params, ret, reterr);
 }
@@ -393,4 +403,52 @@ int foc_epoch(struct foc *f, uint64_t *ret, struct err *reterr)
 		return failed(r, &call.error, &call.err, reterr);
 	r = json_hex_u64(call.result, ret);
 	return r < 0 ? foc_nonsense(f, r, "the newest block", reterr) : 0;
+}
+
+uint64_t foc_block(const struct foc *f)
+{
+	return f->block;
+}
+
+void foc_seen(struct foc *f, uint64_t epoch)
+{
+	lock_take(&f->core->lock);
+	f->core->seen = MAX(f->core->seen, epoch);
+	lock_drop(&f->core->lock);
+}
+
+int foc_receipt(struct foc *f, const uint8_t tx[static 32],
+		enum foc_receipt *ret, struct err *reterr)
+{
+	struct rpc_call call = { .method = "eth_getTransactionReceipt",
+				 .want = RPC_OBJECT_OR_NULL };
+	_cleanup_buf_ struct buf params = { 0 };
+	uint64_t status = 0;
+	int r;
+
+	buf_init(&params, 128);
+	r = buf_printf(&params, "[\"");
+	if (r == 0)
+		r = json_put_hex(&params, slice(tx, 32));
+	if (r == 0)
+		r = buf_printf(&params, "\"]");
+	if (r == 0)
+		r = buf_u8(&params, 0);
+	if (r < 0)
+		return r;
+	call.params = (const char *)params.p;
+	r = run_call(f, &call);
+	if (r < 0) {
+		(void)failed(r, &call.error, &call.err, reterr);
+	} else if (!json_is_object(call.result)) {
+		*ret = FOC_RECEIPT_NONE;
+	} else {
+		r = json_hex_u64(json_object_get(call.result, "status"), &status);
+		if (r < 0)
+			(void)foc_nonsense(f, r, "a transaction", reterr);
+		else
+			*ret = status ? FOC_RECEIPT_GOOD : FOC_RECEIPT_FAILED;
+	}
+	rpc_call_fini(&call);
+	return r;
 }

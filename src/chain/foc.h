@@ -4,7 +4,9 @@
  * Everything that is read from the chain, as functions that wait.  What money and
  * the fate of data are decided by (balances, nonces, data sets, which piece is
  * live) is asked of every endpoint (chain/rpc_agree.h): one that lies is noticed,
- * and then the answer is -EBADMSG.  The rest is one endpoint's word.
+ * and then the answer is -EBADMSG.  The rest is one endpoint's word.  Whoever acted
+ * on what stood in a block says so with foc_seen(): what is agreed on is never of an
+ * older one.
  *
  * A handle is cheap; foc_fork() gives one more onto the same connection and caches,
  * that can be stopped on its own: one for each job that may be called off.
@@ -12,6 +14,7 @@
  *   0           answered
  *   -ENOEXEC    the contract reverted, reterr says why
  *   -EBADMSG    endpoints disagree
+ *   -ESTALE     they are all behind a block that was seen
  *   -ENOENT     no such data set, piece, provider
  *   -ECANCELED  foc_stop()
  * and those of rpc.h and contracts.h.  A callback that returns < 0 ends its walk
@@ -78,6 +81,22 @@ must_check int foc_prices(struct foc *f, struct view_price_list *ret,
 			  struct err *reterr);
 must_check int foc_epoch(struct foc *f, uint64_t *ret, struct err *reterr);
 
+/* Of which block the last answer was that all endpoints were asked for; 0: none.
+ * Of this handle, which one thread uses then. */
+uint64_t foc_block(const struct foc *f);
+
+/* A block that the caller relies on: nothing older counts from now on. */
+void foc_seen(struct foc *f, uint64_t epoch);
+
+enum foc_receipt {
+	FOC_RECEIPT_NONE, /* not on chain, or not yet */
+	FOC_RECEIPT_GOOD,
+	FOC_RECEIPT_FAILED, /* on chain, and it did nothing */
+};
+
+must_check int foc_receipt(struct foc *f, const uint8_t tx[static 32],
+			   enum foc_receipt *ret, struct err *reterr);
+
 /* ---- the payer ---- */
 
 struct foc_purse {
@@ -124,6 +143,10 @@ must_check int foc_pieces(struct foc *f, uint64_t set,
 must_check int foc_piece_ids(struct foc *f, uint64_t set,
 			     const struct piece_cid *cid, uint64_t *ret,
 			     size_t cap, size_t *n, struct err *reterr);
+/* The same for many at once: an id of each, or FOC_NO_PIECE. */
+#define FOC_NO_PIECE UINT64_MAX
+must_check int foc_find(struct foc *f, uint64_t set, const struct piece_cid *cids,
+			size_t n, uint64_t *ret, struct err *reterr);
 must_check int foc_piece_cid(struct foc *f, uint64_t set, uint64_t piece,
 			     struct piece_cid *ret, struct err *reterr);
 must_check int foc_leaves(struct foc *f, uint64_t set, uint64_t *ret,

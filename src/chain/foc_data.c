@@ -249,6 +249,62 @@ int foc_piece_ids(struct foc *f, uint64_t set, const struct piece_cid *cid,
 	return 0;
 }
 
+#define FIND_PAGE 20 /* pieces of one multicall */
+#define FIND_EACH 8  /* ids of one piece */
+
+/* The first id that is not about to go. */
+static int first_id(const struct multicall_result *said, const uint64_t *gone,
+		    size_t n_gone, uint64_t *ret)
+{
+	uint64_t ids[FIND_EACH];
+	size_t n = 0;
+	int r = said->ok ? call_answer_ids(said->data, ids, FIND_EACH, &n) : -EPROTO;
+
+	*ret = FOC_NO_PIECE;
+	for (size_t i = 0; i < n && *ret == FOC_NO_PIECE; i++)
+		if (!is_in(gone, n_gone, ids[i]))
+			*ret = ids[i];
+	return r;
+}
+
+static int find_page(struct foc *f, uint64_t set, const struct piece_cid *cids,
+		     size_t n, const uint64_t *gone, size_t n_gone,
+		     uint64_t *ret, struct err *reterr)
+{
+	struct foc_ask a[FIND_PAGE] = { 0 };
+	struct multicall_result said[FIND_PAGE];
+	_cleanup_buf_ struct buf answer = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		foc_ask_init(&a[i], FOC_PDP);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = pdp_find_piece_ids(set, piece_cid_slice(&cids[i]), 0,
+				       FIND_EACH, &a[i].data);
+	r = foc_multi(f, a, n, r, true, &answer, said, reterr);
+	for (size_t i = 0; i < n; i++)
+		foc_ask_fini(&a[i]);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = first_id(&said[i], gone, n_gone, &ret[i]);
+	return r < 0 ? foc_nonsense(f, r, "pieces", reterr) : 0;
+}
+
+int foc_find(struct foc *f, uint64_t set, const struct piece_cid *cids,
+	     size_t n, uint64_t *ret, struct err *reterr)
+{
+	_cleanup_free_ uint64_t *gone = NULL;
+	size_t n_gone = 0;
+	int r;
+
+	r = removals(f, set, &gone, &n_gone, reterr);
+	for (size_t i = 0; i < n && r == 0; i += FIND_PAGE)
+		r = find_page(f, set, cids + i, MIN(FIND_PAGE, n - i), gone,
+			      n_gone, ret + i, reterr);
+	return r;
+}
+
 int foc_piece_cid(struct foc *f, uint64_t set, uint64_t piece,
 		  struct piece_cid *ret, struct err *reterr)
 {

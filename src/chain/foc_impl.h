@@ -21,10 +21,12 @@ struct foc_core {
 	unsigned refs;                 /* lock: lock */
 	struct view_price_list prices; /* lock: lock */
 	uint64_t prices_until_ms;      /* lock: lock; 0: not known */
+	uint64_t seen;                 /* lock: lock; a block; foc_seen() */
 };
 
 struct foc {
 	struct foc_core *core;
+	uint64_t block; /* foc_block() */
 	struct lock lock;
 	bool stopped;        /* lock: lock */
 	struct list running; /* lock: lock; struct foc_running */

@@ -4,8 +4,14 @@
 
 #include "provider/provider.h"
 
+bool url_is_filecoin(const char *url);
+
 /* The path of a dir: URL, decoded; heap string.  -EINVAL. */
 must_check int url_dir_path(const char *url, char **ret, struct err *reterr);
+
+/* pdp.h */
+must_check int pdp_new(const struct provider_params *p, struct provider **ret,
+		       struct err *reterr);
 
 must_check int dir_new(const struct provider_params *p, const char *path,
 		       struct provider **ret);

@@ -13,18 +13,22 @@ int provider_new(const struct provider_params *p, struct provider **ret,
 {
 	_cleanup_free_ char *url = NULL;
 	_cleanup_free_ char *path = NULL;
-	struct provider *made;
+	struct provider *made = NULL;
 	int r;
 
 	r = provider_url_check(p->url, &url, reterr);
 	if (r < 0)
 		return r;
-	r = url_dir_path(url, &path, reterr);
+	if (url_is_filecoin(url)) {
+		r = pdp_new(p, &made, reterr);
+	} else {
+		r = url_dir_path(url, &path, reterr);
+		if (r == 0)
+			r = dir_new(p, path, &made);
+	}
 	if (r < 0)
 		return r;
-	r = dir_new(p, path, &made);
-	if (r < 0)
-		return r;
+	assert(made); /* or r said why not */
 	made->url = steal(&url);
 	*ret = made;
 	return 0;

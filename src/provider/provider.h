@@ -2,9 +2,9 @@
  * provider.h - one vtable for whatever stores pieces
  *
  * A provider holds pieces under their piece CID v2 and a head register under
- * names that only the drive's keys can compute.  It sees nothing else.  Today
- * there is `dir` (a folder, a USB stick, an NFS share); `pdp` and `s3` fit the
- * same verbs.
+ * names that only the drive's keys can compute.  It sees nothing else.  There is
+ * `dir` (a folder, a USB stick, an NFS share), and `pdp` (provider/pdp.h: a storage
+ * provider of Filecoin, paid on chain); `s3` fits the same verbs.
  *
  * Two ways to store.  In a folder a PUT is durable when it returns.  A store
  * that `parks` takes the bytes, and keeps them only once a COMMIT has named
@@ -54,6 +54,7 @@
 #include "base/slice.h"
 #include "base/thread.h"
 #include "base/util.h"
+#include "chain/u256.h"
 #include "crypto/keys.h"
 #include "crypto/piece_cid.h"
 #include "net/work.h"
@@ -61,12 +62,14 @@
 struct buf;
 struct io;
 struct loop;
+struct pdp_params;
 struct provider;
 
 #define PROVIDER_ID_SIZE    16   /* bytes: what tells two stores apart */
 #define PROVIDER_HEAD_MAX   4096 /* bytes of one sealed head */
 #define PROVIDER_URL_MAX    4096 /* bytes */
 #define PROVIDER_COMMIT_MAX 40   /* pieces of one COMMIT */
+#define PROVIDER_FULL       1    /* for n of VERIFY: all of the piece */
 
 enum provider_verb {
 	PROVIDER_PUT, /* cid, src, src_name, size: store the piece, durably (or
@@ -74,7 +77,11 @@ enum provider_verb {
 	PROVIDER_COMMIT, /* cids, n_cids: keep what is parked; where nothing is
 			    parked there is nothing to do.  -ENOENT: one of
 			    them is not parked there any more */
-	PROVIDER_VERIFY, /* cid: read all of it back and recompute the CID */
+	PROVIDER_VERIFY, /* cid: read all of it back and recompute the CID.  A
+			    store on a chain may be content with samples: see
+			    pdp.h; it compares them with src, src_name, size
+			    if they are given, and reads all if n is
+			    PROVIDER_FULL */
 	PROVIDER_GET,    /* cid, off, n, dst → ret_n: bytes of the piece */
 	PROVIDER_STAT,   /* cid → ret_size */
 	PROVIDER_LIST,   /* found(): every piece here */
@@ -82,7 +89,8 @@ enum provider_verb {
 	PROVIDER_CLAIM,  /* head_name, head: succeeds once for a name, for ever;
 			   on a network: head_name, cid (which is parked) */
 	PROVIDER_HEAD,   /* head_name → ret_head (appended); on a network the
-			   bytes of the piece's CID */
+			   bytes of the piece's CID.  -ENODATA: it is claimed,
+			   and what it named has been removed */
 	PROVIDER_ATTACH, /* is it there, and the one that it was?  → ret_free */
 	PROVIDER_NX
 };
@@ -94,9 +102,9 @@ struct provider_req {
 	size_t n_cids;                /* up to PROVIDER_COMMIT_MAX */
 	unsigned limit_ms; /* provider_call(): silence that ends it, of this call
 			      alone; 0, or more than the store's: that */
-	struct io *src;    /* PUT: the piece is this file; borrowed */
+	struct io *src;    /* PUT, VERIFY: the piece is this file; borrowed */
 	const char *src_name; /* borrowed */
-	uint64_t size;        /* PUT: of the piece, bytes */
+	uint64_t size;        /* PUT, VERIFY: of the piece, bytes */
 	bool replace; /* PUT: also over one of that size: it is damaged */
 	uint64_t off;
 	size_t n;
@@ -160,6 +168,14 @@ void provider_init(struct provider *p, const struct provider_ops *ops,
 		   unsigned silence_ms);
 void provider_fini(struct provider *p);
 
+/* What was paid, in units of the token. */
+struct provider_spend {
+	uint8_t ref[32]; /* what for: the number that was signed */
+	struct u256 amount;
+	uint64_t data_set;
+	char text[160];
+};
+
 /*
  * What a provider has to remember across restarts (a job that costs money, a
  * number that must not be used twice): small values by name, of this store alone,
@@ -173,6 +189,9 @@ struct provider_notes {
 	int (*each)(void *ctx, const char *prefix,
 		    int (*cb)(void *cb_ctx, const char *key, struct slice value),
 		    void *cb_ctx);
+	/* Money was spent; once for a `ref`, a second time changes nothing.
+	 * NULL: nobody keeps books. */
+	int (*spent)(void *ctx, const struct provider_spend *s);
 	void *ctx;
 };
 
@@ -191,6 +210,7 @@ struct provider_params {
 	bool create;         /* make the store if it is not there */
 	unsigned silence_ms; /* limit of calls; 0: 30000 */
 	const struct provider_notes *notes; /* borrowed; dir needs none */
+	const struct pdp_params *pdp; /* what filecoin:// needs; else NULL */
 };
 
 /*
@@ -232,7 +252,8 @@ const char *provider_name(struct provider *p);
 
 /*
  * A URL that init accepts, in its canonical form (heap string): dir:///abs/path
- * (percent-encoded bytes are decoded by provider_new; a trailing slash goes).
+ * (percent-encoded bytes are decoded by provider_new; a trailing slash goes), or
+ * filecoin://… (chain/network.h).
  */
 must_check int provider_url_check(const char *url, char **ret, struct err *reterr);
 

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DIR_SCHEME "dir:"
+#include "chain/network.h"
+
+#define DIR_SCHEME      "dir:"
+#define FILECOIN_SCHEME "filecoin://"
 
 static int hex_digit(char c)
 {
@@ -70,7 +73,8 @@ int url_dir_path(const char *url, char **ret, struct err *reterr)
 
 	if (strncmp(s, DIR_SCHEME, strlen(DIR_SCHEME)) != 0)
 		return err_set(reterr, -EINVAL,
-			       "store %s: only dir:///absolute/path is known", url);
+			       "store %s: only dir:///absolute/path and filecoin://network are known",
+			       url);
 	s += strlen(DIR_SCHEME);
 	if (strncmp(s, "//", 2) == 0)
 		s += 2;
@@ -88,6 +92,20 @@ int url_dir_path(const char *url, char **ret, struct err *reterr)
 	return 0;
 }
 
+bool url_is_filecoin(const char *url)
+{
+	return strncmp(url, FILECOIN_SCHEME, strlen(FILECOIN_SCHEME)) == 0;
+}
+
+static int check_filecoin(const char *url, char **ret, struct err *reterr)
+{
+	_cleanup_network_url_ struct network_url u = { 0 };
+	int r;
+
+	r = network_url_parse(url, &u, reterr);
+	return r < 0 ? r : network_url_canonical(&u, ret);
+}
+
 int provider_url_check(const char *url, char **ret, struct err *reterr)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -98,6 +116,8 @@ int provider_url_check(const char *url, char **ret, struct err *reterr)
 
 	if (strlen(url) > PROVIDER_URL_MAX)
 		return err_set(reterr, -EINVAL, "a store's URL is too long");
+	if (url_is_filecoin(url))
+		return check_filecoin(url, ret, reterr);
 	r = url_dir_path(url, &path, reterr);
 	if (r < 0)
 		return r;

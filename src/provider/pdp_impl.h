@@ -1,0 +1,207 @@
+/* pdp_impl.h - between the files of pdp.h */
+#ifndef PROVIDER_PDP_IMPL_H
+#define PROVIDER_PDP_IMPL_H
+
+#include "base/buf.h"
+#include "base/thread.h"
+#include "chain/cost.h"
+#include "chain/foc.h"
+#include "net/json.h"
+#include "provider/curio.h"
+#include "provider/internal.h"
+#include "provider/pdp.h"
+
+#define PDP_THREADS       8
+#define PDP_SILENCE_MS    330000 /* a provider may take 5 min to send */
+#define PDP_POLL_MS       4000
+#define PDP_FRESH_MS      30000  /* what was asked for ATTACH holds so long */
+#define PDP_PARK_MS       600000 /* after an upload, until it is parked */
+#define PDP_LAND_MS       900000 /* a COMMIT waits so long for the chain */
+#define PDP_LOST_EPOCHS   10     /* without a trace, and it is sent again */
+#define PDP_FINAL_EPOCHS  10     /* under so many a landing stays */
+#define PDP_DEAD_EPOCHS   30 /* refused, and nothing came of it for so long */
+#define PDP_DEAD_S        86400 /* a DEAD one is watched so long */
+#define PDP_SHUN_S        (30 * 86400)
+#define PDP_PAUSE_FIRST_S 2 /* after a refusal, doubling */
+#define PDP_PAUSE_MAX_S   3600
+#define PDP_NOTE_SLOT     "slot"
+#define PDP_NOTE_ADD      "add/"
+#define PDP_NOTE_SHUN     "given-up/"
+#define PDP_SOURCE        "fildrive"
+
+/* The provider of a slot and its data set; the note `slot`. */
+struct pdp_slot {
+	bool chosen;
+	uint64_t provider;
+	struct address payee;
+	uint64_t data_set;  /* 0: not created yet */
+	struct u256 client; /* clientDataSetId */
+	bool client_known;
+	uint64_t min, max; /* bytes of a piece */
+	uint64_t since;    /* seconds since 1970 */
+	uint64_t seen;     /* epoch of the last landing */
+	char url[FOC_URL_MAX];
+	char name[FOC_NAME_MAX];
+	char location[FOC_NAME_MAX];
+};
+
+struct pdp {
+	struct provider provider;
+	struct pdp_params p;
+	struct provider_notes notes;
+	struct address payer, signer;
+	uint64_t chain_id;
+	uint8_t separator[32]; /* of FWSS */
+	uint8_t drive_id[KEYS_DRIVE_ID_SIZE];
+	bool create; /* choose a provider if there is none */
+	char name[96];
+	struct work *work;
+
+	struct lock attaching;
+	struct lock lock;
+	struct cond cond;     /* somebody was called off, or has done adding */
+	bool adding;          /* lock: lock; a COMMIT or CLAIM, one at a time */
+	struct pdp_slot slot; /* lock: lock */
+	bool ident_known;     /* lock: lock */
+	uint8_t ident[PROVIDER_ID_SIZE]; /* lock: lock; constant once known */
+	uint64_t attached_until_ms;      /* lock: lock */
+};
+
+/* One request under way. */
+struct pdp_job {
+	struct pdp *d;
+	struct provider_req *req;
+	struct foc *foc; /* stopped with the job */
+	struct curio_op op;
+	struct curio *curio; /* of the slot's provider, once known */
+};
+
+/* ---- pdp.c ---- */
+
+/* A sign of life: somebody answered. */
+static inline void pdp_alive(struct pdp_job *j)
+{
+	atomic_fetch_add(&j->req->moved, 1);
+}
+
+/* -ECANCELED if it is called off before or meanwhile. */
+must_check int pdp_sleep(struct pdp_job *j, uint64_t ms);
+uint64_t pdp_poll_ms(const struct pdp *d);
+uint64_t pdp_now_s(void);
+
+/*
+ * What a chain's or a provider's error is for the caller: the reason goes to
+ * req->err, and what the vtable gives another meaning becomes -EREMOTEIO.
+ */
+must_check int pdp_chain_error(struct pdp_job *j, int r, const struct err *e);
+must_check int pdp_curio_error(struct pdp_job *j, int r);
+
+struct pdp_slot pdp_slot_get(struct pdp *d);
+
+/* Which provider is asked; -EREMOTEIO if none is chosen yet. */
+must_check int pdp_open(struct pdp_job *j, struct pdp_slot *ret);
+must_check int pdp_open_url(struct pdp_job *j, const char *url);
+
+/* ---- pdp_note.c ---- */
+
+enum pdp_add_state {
+	PDP_ADD_SIGNED = 1,
+	PDP_ADD_SENT = 2,
+	PDP_ADD_LANDED = 3,
+	PDP_ADD_DEAD = 4,
+};
+
+struct pdp_add {
+	enum pdp_add_state state;
+	struct u256 nonce;
+	bool create;
+	bool has_tx;
+	bool refused; /* the last POST was refused: nothing is on its way */
+	uint64_t provider, data_set; /* data_set 0: it creates one */
+	struct u256 client;
+	struct u256 amount; /* fees */
+	uint64_t time;      /* seconds since 1970, of signing */
+	uint64_t posted;    /* epoch of the last POST; 0: never */
+	uint64_t landed;    /* epoch in which it was seen */
+	uint64_t next;      /* seconds since 1970: not posted before */
+	uint64_t tries;     /* that were refused */
+	uint8_t tx[CURIO_HASH_SIZE];
+	struct piece_cid cids[PROVIDER_COMMIT_MAX];
+	size_t n;
+	struct buf extra;
+};
+
+void pdp_add_init(struct pdp_add *a);
+void pdp_add_fini(struct pdp_add *a);
+void pdp_add_freep(struct pdp_add **a);
+#define _cleanup_pdp_add_ _cleanup_(pdp_add_freep)
+
+/* Durable when it returns.  -EUCLEAN: a note without sense. */
+must_check int pdp_add_save(struct pdp *d, const struct pdp_add *a);
+must_check int pdp_add_load(struct pdp *d, struct u256 nonce, struct pdp_add *ret);
+must_check int pdp_add_drop(struct pdp *d, const struct pdp_add *a);
+must_check int pdp_adds(struct pdp *d, int (*cb)(void *ctx, struct pdp_add *a),
+			void *ctx);
+must_check int pdp_slot_save(struct pdp *d, const struct pdp_slot *s);
+must_check int pdp_slot_load(struct pdp *d, struct pdp_slot *ret); /* -ENOENT */
+
+/* ---- pdp_group.c ---- */
+
+/* The slot's choice; another slot cannot have the same provider or payee. */
+void pdp_group_take(struct pdp_group *g, unsigned slot, const struct pdp_slot *s);
+void pdp_group_leave(struct pdp_group *g, unsigned slot);
+bool pdp_group_has_provider(struct pdp_group *g, unsigned but,
+			    uint64_t provider, struct address payee);
+bool pdp_group_has_set(struct pdp_group *g, unsigned but, uint64_t data_set);
+bool pdp_group_has_place(struct pdp_group *g, unsigned but, const char *location);
+bool pdp_group_shuns(struct pdp_group *g, uint64_t provider);
+/* One slot chooses at a time. */
+void pdp_group_lock(struct pdp_group *g);
+void pdp_group_unlock(struct pdp_group *g);
+
+/* Asked again if it is older than `age_ms`. */
+must_check int pdp_group_purse(struct pdp_group *g, struct foc *f, uint64_t age_ms,
+			       struct foc_purse *ret, struct err *e);
+must_check int pdp_group_session(struct pdp_group *g, struct foc *f,
+				 struct address signer, uint64_t age_ms,
+				 uint64_t *ret_create, uint64_t *ret_add,
+				 struct err *e);
+void pdp_group_forget(struct pdp_group *g); /* the purse, the session */
+
+/* ---- pdp_money.c ---- */
+
+/*
+ * May this be signed?  The fees, or -EREMOTEIO with what is missing in words and
+ * figures.  `age_ms` as above.
+ */
+must_check int pdp_afford(struct pdp_job *j, const struct cost_plan *plan,
+			  uint64_t age_ms, struct u256 *ret_fees);
+
+/* ---- pdp_choose.c, pdp_attach.c ---- */
+
+must_check int pdp_choose(struct pdp_job *j, struct pdp_slot *ret);
+must_check int pdp_attach(struct pdp_job *j);
+
+/* ---- pdp_add.c, pdp_drive.c, pdp_piece.c ---- */
+
+must_check int pdp_commit(struct pdp_job *j);
+must_check int pdp_claim(struct pdp_job *j);
+
+/* What became of notes while nobody looked.  Does not wait. */
+must_check int pdp_settle(struct pdp_job *j);
+
+/*
+ * Send it, again if need be, and wait until it has landed.
+ * -ENOENT: a piece is not parked.  -EREMOTEIO: not landed, the reason is in
+ * req->err.  -EEXIST: another add has used its nonce.
+ */
+must_check int pdp_drive(struct pdp_job *j, struct pdp_add *a);
+/* It is on chain, and is LANDED now: 1; not: 0.  -EEXIST as above. */
+must_check int pdp_look(struct pdp_job *j, struct pdp_add *a);
+/* The slot's data set is this one, created by an add of ours. */
+must_check int pdp_has_set(struct pdp_job *j, uint64_t data_set);
+
+must_check int pdp_put(struct pdp_job *j);
+must_check int pdp_verify(struct pdp_job *j);
+
+#endif

@@ -13,9 +13,11 @@
 #include "crypto/blake.h"
 #include "crypto/hash.h"
 #include "crypto/keccak.h"
+#include "crypto/keys.h"
 #include "crypto/purse.h"
 #include "crypto/secp.h"
 #include "crypto/secret.h"
+#include "crypto/session.h"
 #include "crypto/words.h"
 
 #include "vectors.h"
@@ -365,6 +367,25 @@ static void a_key_that_is_exported_can_be_imported(void **state)
 	}
 }
 
+static void session_keys_differ_and_need_the_drive_secret_only(void **state)
+{
+	_cleanup_secret_ struct secret *entropy = NULL, *one = NULL,
+				       *two = NULL, *same = NULL;
+	_cleanup_keys_ struct keys *k = NULL, *again = NULL;
+	const uint8_t bytes[SECRET_SIZE] = { 7 };
+
+	(void)state;
+	assert_int_equal(secret_new(bytes, &entropy), 0);
+	assert_int_equal(keys_from_entropy(entropy, &k), 0);
+	assert_int_equal(keys_from_drive_secret(keys_drive_secret(k), &again), 0);
+	assert_int_equal(session_key(k, 1, &one), 0);
+	assert_int_equal(session_key(k, 2, &two), 0);
+	assert_int_equal(session_key(again, 1, &same), 0);
+	assert_true(secp_is_key(one) && secp_is_key(two));
+	assert_memory_equal(secret_bytes(one), secret_bytes(same), SECRET_SIZE);
+	assert_memory_not_equal(secret_bytes(one), secret_bytes(two), SECRET_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +400,7 @@ int main(void)
 		cmocka_unit_test(a_known_sentence_opens_the_known_wallet),
 		cmocka_unit_test(our_24_words_open_the_wallet_of_their_sentence),
 		cmocka_unit_test(a_key_that_is_exported_can_be_imported),
+		cmocka_unit_test(session_keys_differ_and_need_the_drive_secret_only),
 	};
 
 	if (secret_init_library() < 0)

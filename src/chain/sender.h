@@ -147,6 +147,13 @@ size_t sender_open(struct sender *s, uint64_t *ret, size_t n);
  */
 must_check int sender_run(struct sender *s, struct sender_tx *tx);
 
+/*
+ * What it may cost in gas, at most, if it were sent now: attoFIL.  Nothing is
+ * signed.  -ENOEXEC, -EDQUOT, -ENOSPC as above; *ret_cost is set with -ENOSPC, too.
+ */
+must_check int sender_estimate(struct sender *s, struct sender_tx *tx,
+			       struct u256 *ret_cost);
+
 /* From any thread, as long as the struct lives; before the start, too. */
 void sender_cancel(struct sender *s, struct sender_tx *tx);
 

@@ -288,11 +288,24 @@ int sender_prepare(struct sender *s, struct sender_tx *tx, struct eth_tx *ret)
 	r = estimate(s, tx, &etx, &etx.gas_limit);
 	if (r == 0)
 		r = price(s, tx, &etx, NULL);
-	if (r == 0)
-		r = check_balance(s, tx, &etx);
-	if (r == 0)
-		*ret = etx;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = etx;
+	return check_balance(s, tx, &etx);
+}
+
+int sender_estimate(struct sender *s, struct sender_tx *tx, struct u256 *ret_cost)
+{
+	struct eth_tx etx = { .gas_limit = 0 };
+	int r, over;
+
+	tx->err.text[0] = '\0';
+	r = sender_prepare(s, tx, &etx);
+	if (r == 0 || (r == -ENOSPC && etx.gas_limit)) {
+		over = u256_mul(etx.max_fee, u256(etx.gas_limit), ret_cost);
+		r = over < 0 ? over : r;
+	}
+	return r < 0 ? err_set(&tx->err, r, "%s", err_str(r)) : 0;
 }
 
 /* ---- signing ---- */

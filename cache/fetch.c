@@ -24,7 +24,7 @@
 
 #define REMEMBER_MS   5000 /* how long a failed fetch is answered at once */
 #define ROOM_LOOK_MS  20   /* how often writers' room is looked at */
-#define READAHEAD_MAX 4    /* chunks */
+#define READAHEAD_MAX 16   /* chunks: what a line with latency holds */
 #define JOBS_MAX      4096
 
 enum waiter_state {
@@ -466,11 +466,12 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 static void queue_readahead(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
 	while (f->n_ahead > 0) {
-		struct cache_miss m = f->ahead[--f->n_ahead];
+		struct cache_miss m = f->ahead[0]; /* the nearest first */
 		struct want w;
 		struct job *j;
 		int r;
 
+		memmove(f->ahead, f->ahead + 1, --f->n_ahead * sizeof(f->ahead[0]));
 		lock_drop(&f->lock);
 		r = describe(c, &m, &w);
 		lock_take(&f->lock);
@@ -574,9 +575,10 @@ void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n)
 		*rd = (struct reader){ .ino = i->ino, .next = off + n };
 		return;
 	}
-	rd->next = off + n;
-	rd->run += rd->run < READAHEAD_MAX && off + n >= rd->asked;
 	chunk = (off + n) / FETCH_CHUNK;
+	if (!rd->run || chunk != rd->next / FETCH_CHUNK) /* it goes on and on */
+		rd->run = MIN(MAX(2 * rd->run, 1), READAHEAD_MAX);
+	rd->next = off + n;
 	last = chunk + rd->run;
 	lock_take(&f->lock);
 	for (uint64_t k = chunk + 1; k <= last; k++) {

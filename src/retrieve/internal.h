@@ -11,27 +11,32 @@
 #include "cache/source.h"
 #include "crypto/link.h"
 #include "provider/provider.h"
+#include "retrieve/rank.h"
 #include "retrieve/retrieve.h"
 
 #define RETRIEVE_THREADS_MAX 64
 #define RETRIEVE_STORES_MAX  16
 
-/* How a store has behaved lately: reads go to the best one first. */
-struct store_health {
+#define GET_SLOTS 8 /* requests under way at one store */
+
+struct retrieve;
+
+/* A store, what waits for it, and the threads that ask it (get.c). */
+struct read_store {
+	struct retrieve *r;
 	struct retrieve_store store;
-	uint64_t latency_us; /* moving average of the first byte */
-	unsigned failures;   /* in a row */
+	struct rank rank;         /* lock: r->lock; so are all below */
+	struct list queue, asked; /* struct get */
+	struct cond cond;         /* there is something to ask for */
+	unsigned n_slots, n_idle;
+	pthread_t slots[GET_SLOTS];
 };
 
-/* How a walk is called off, and what it waits for. */
+/* How a walk is called off. */
 struct stop {
 	atomic_bool cancelled;
-	struct provider *provider; /* lock: r->lock; so is req; NULL: nothing */
-	struct provider_req *req;
+	bool ahead; /* nobody waits for it yet */
 };
-
-/* Lock: r->lock. */
-void stop_now(struct stop *s);
 
 /* One block that somebody wants. */
 struct want {
@@ -49,11 +54,16 @@ struct retrieve {
 	struct list busy;        /* lock: lock; on a thread */
 	bool stopping;           /* lock: lock */
 	struct link inode_table; /* lock: lock */
-	struct store_health stores[RETRIEVE_STORES_MAX]; /* lock: lock */
-	struct retrieve_stats stats;                     /* lock: lock */
+	struct cond came;        /* a struct get is over, or a stop */
+	bool gets_stop;          /* lock: lock */
+	uint64_t hedge_bytes;    /* lock: lock; may be asked for twice */
+	struct read_store stores[RETRIEVE_STORES_MAX];
+	struct retrieve_stats stats; /* lock: lock */
 	unsigned n_threads;
 	pthread_t threads[RETRIEVE_THREADS_MAX];
 };
+
+void stop_now(struct retrieve *r, struct stop *s) REQUIRES(&r->lock);
 
 struct attr;
 struct cache_attr;

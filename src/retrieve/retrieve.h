@@ -86,6 +86,8 @@ must_check int retrieve_file(struct retrieve *r, const struct link *file,
 struct retrieve_stats {
 	uint64_t bytes_fetched; /* from stores, sections and gaps between */
 	uint64_t requests;
+	uint64_t hedged; /* of them, beside one that was late */
+	uint64_t wasted; /* bytes that came for what was called off */
 	uint64_t wrong;  /* blocks that did not verify */
 	uint64_t failed; /* requests of the cache that got an error */
 	char error[256]; /* the last one, in words */

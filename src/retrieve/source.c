@@ -17,6 +17,8 @@
 #include "dag/cid.h"
 #include "dag/dir.h"
 #include "ledger/ledger.h"
+#include "retrieve/fetch.h"
+#include "retrieve/get.h"
 #include "retrieve/internal.h"
 
 #define THREADS_DEFAULT 16
@@ -359,6 +361,7 @@ static int source_start(struct source *s, struct source_req *req)
 	}
 	j->r = r;
 	j->req = req;
+	j->stop.ahead = req->readahead;
 	j->pause_ms = RETRY_FIRST_MS;
 	j->give_up_ms = monotonic_ms() + r->p.give_up_ms;
 	req->impl = j;
@@ -391,7 +394,7 @@ static void source_cancel(struct source *s, struct source_req *req)
 	if (job_is_in(&r->jobs, req) || job_is_in(&r->busy, req)) {
 		struct job *j = req->impl;
 
-		stop_now(&j->stop);
+		stop_now(r, &j->stop);
 		cond_wake_all(&r->cond);
 	}
 	lock_drop(&r->lock);
@@ -518,15 +521,24 @@ int retrieve_new(const struct retrieve_params *p, struct retrieve **ret)
 		return -ENOMEM;
 	r->source = (struct source){ source_start, source_cancel, source_state };
 	r->p = *p;
-	for (size_t i = 0; i < p->n_stores; i++)
-		r->stores[i].store = p->stores[i];
+	for (size_t i = 0; i < p->n_stores; i++) {
+		struct read_store *s = &r->stores[i];
+
+		s->r = r;
+		s->store = p->stores[i];
+		list_init(&s->queue);
+		list_init(&s->asked);
+		cond_init(&s->cond);
+	}
 	r->p.stores = NULL;
+	r->hedge_bytes = HEDGE_FIRST;
 	if (!r->p.n_threads)
 		r->p.n_threads = THREADS_DEFAULT;
 	if (!r->p.give_up_ms)
 		r->p.give_up_ms = GIVE_UP_MS;
 	lock_init(&r->lock);
 	cond_init(&r->cond);
+	cond_init(&r->came);
 	list_init(&r->jobs);
 	list_init(&r->busy);
 	for (; r->n_threads < MIN(r->p.n_threads, RETRIEVE_THREADS_MAX) && rc == 0;
@@ -546,14 +558,15 @@ void retrieve_stop(struct retrieve *r)
 	lock_take(&r->lock);
 	r->stopping = true;
 	list_foreach(p, &r->jobs)
-		stop_now(&container_of(p, struct job, node)->stop);
+		stop_now(r, &container_of(p, struct job, node)->stop);
 	list_foreach(p, &r->busy)
-		stop_now(&container_of(p, struct job, node)->stop);
+		stop_now(r, &container_of(p, struct job, node)->stop);
 	cond_wake_all(&r->cond);
 	lock_drop(&r->lock);
 	for (unsigned i = 0; i < r->n_threads; i++)
 		(void)pthread_join(r->threads[i], NULL); /* ours */
 	r->n_threads = 0;
+	get_stop(r);
 }
 
 void retrieve_free(struct retrieve *r)
@@ -561,6 +574,9 @@ void retrieve_free(struct retrieve *r)
 	if (!r)
 		return;
 	retrieve_stop(r);
+	for (size_t i = 0; i < r->p.n_stores; i++)
+		cond_fini(&r->stores[i].cond);
+	cond_fini(&r->came);
 	cond_fini(&r->cond);
 	lock_fini(&r->lock);
 	free(r);

@@ -141,10 +141,14 @@ static void close_provider(struct device *d, size_t i)
 
 	if (!d->stores[i])
 		return;
-	device_wake(d, i);
+	if (h)
+		device_wake(d, i);
 	assert_true(provider_settle(d->stores[i], 10000));
+	far_free(d->far[i]);
+	d->far[i] = NULL;
 	assert_true(provider_free(d->stores[i]));
-	lock_fini(&h->lock);
+	if (h)
+		lock_fini(&h->lock);
 	free(h);
 	d->hangs[i] = NULL;
 	d->stores[i] = NULL;
@@ -170,7 +174,10 @@ static void open_providers(struct device *d, bool create)
 		ok(provider_new(&p, &d->stores[i], &e));
 		if (d->rig->parks)
 			parks_install(d->rig->parks, i, d->stores[i], d->loop);
-		hang_install(d, i);
+		if (d->rig->line.latency_ms)
+			d->far[i] = far_new(d->stores[i], &d->rig->line);
+		else
+			hang_install(d, i);
 		if (d->rig->hung & 1u << i)
 			device_hang(d, i);
 	}
@@ -221,7 +228,7 @@ static void open_rest(struct device *d)
 				      .io = d->io,
 				      .stores = rs,
 				      .n_stores = d->n_stores,
-				      .n_threads = 4,
+				      .n_threads = d->far[0] ? 0 : 4,
 				      .give_up_ms = RIG_GIVE_UP_MS };
 	struct link table = { .kind = LINK_NONE };
 	struct cache_params cp = cache_params(d);

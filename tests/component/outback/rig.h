@@ -34,6 +34,8 @@
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
 
+#include "far.h"
+
 #define RIG_STORES_MAX 4
 #define RIG_WAIT_MS    60000
 #define RIG_GIVE_UP_MS 1500
@@ -49,9 +51,11 @@ struct rig {
 	char root[64]; /* everything below it */
 	struct secret *entropy;
 	struct keys *keys;
-	unsigned silence_ms; /* of stores to be opened; 0: as in real life */
-	unsigned hung;       /* bit i: store i hangs from its opening on */
-	struct parks *parks; /* the stores are these; NULL: plain folders */
+	unsigned silence_ms;  /* of stores to be opened; 0: as in real life */
+	unsigned hung;        /* bit i: store i hangs from its opening on */
+	struct parks *parks;  /* the stores are these; NULL: plain folders */
+	struct far_line line; /* to all stores opened from now on; those
+				 do not hang; zero: none */
 };
 
 struct hang;
@@ -70,6 +74,7 @@ struct device {
 	unsigned copies;
 	uint64_t piece_target;
 	struct hang *hangs[RIG_STORES_MAX];
+	struct far *far[RIG_STORES_MAX]; /* NULL: near */
 	uint64_t closed_ms; /* that it took to have all on the local disk */
 	struct retrieve *retrieve;
 	struct cache *cache;

@@ -86,6 +86,49 @@ static void a_store_that_failed_is_asked_last_from_then_on(void **state)
 	assert_int_equal(calls(w, 1), 10);
 }
 
+static void a_copy_that_was_wrong_is_to_be_read_back_again(void **state)
+{
+	struct world *w = *state;
+	struct ledger_placement p = { .piece = w->ordinal, .state = LEDGER_VERIFIED };
+	struct buf body;
+
+	for (size_t i = 0; i < N_STORES; i++) {
+		p.store = w->ids[i];
+		assert_int_equal(ledger_placement_set(w->ledger, &p), 0);
+	}
+	mood(w, 0, STORE_WRONG);
+	buf_init(&body, 1u << 20);
+	assert_int_equal(retrieve_body(w->r, &w->loose[0], &body, NULL), 0);
+	buf_fini(&body);
+	assert_int_equal(
+		ledger_placement_get(w->ledger, w->ordinal, w->ids[0], &p), 0);
+	assert_int_equal(p.state, LEDGER_STORED);
+	assert_non_null(strstr(p.error, "damaged"));
+	assert_int_equal(
+		ledger_placement_get(w->ledger, w->ordinal, w->ids[1], &p), 0);
+	assert_int_equal(p.state, LEDGER_VERIFIED);
+}
+
+static void who_is_said_to_hold_a_piece_is_asked_first(void **state)
+{
+	struct world *w = *state;
+	struct ledger_placement p = { .piece = w->ordinal,
+				      .store = w->ids[1],
+				      .state = LEDGER_STORED };
+	struct buf body;
+
+	assert_int_equal(ledger_placement_set(w->ledger, &p), 0);
+	buf_init(&body, 1u << 20);
+	assert_int_equal(retrieve_body(w->r, &w->loose[0], &body, NULL), 0);
+	assert_int_equal(calls(w, 0), 0);
+	assert_int_equal(calls(w, 1), 1);
+	/* and who is not, when they cannot give it */
+	mood(w, 1, STORE_WITHOUT);
+	assert_int_equal(retrieve_body(w->r, &w->loose[1], &body, NULL), 0);
+	assert_int_equal(calls(w, 0), 1);
+	buf_fini(&body);
+}
+
 static void nothing_unverified_is_ever_returned(void **state)
 {
 	static const enum store_mood lies[] = { STORE_WRONG, STORE_SHORT,
@@ -304,6 +347,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(wrong_bytes_of_one_store_fall_over_to_the_next),
 		T(a_store_that_failed_is_asked_last_from_then_on),
+		T(a_copy_that_was_wrong_is_to_be_read_back_again),
+		T(who_is_said_to_hold_a_piece_is_asked_first),
 		T(nothing_unverified_is_ever_returned),
 		T(away_is_told_from_lost),
 		T(a_place_that_is_gone_is_found_in_the_index),

@@ -155,11 +155,10 @@ static void read_ahead_waits_behind_what_somebody_waits_for(void **state)
 	ask_start(&wanted, w, SOURCE_READ, &w->loose[2], 0, LOOSE_SIZE, false);
 	s->cancel(s, &first.req);
 	assert_int_equal(ask_wait(&first), -ECANCELED);
-	wait_until_hanging(w, 0);
-	assert_int_equal(w->stores[0].hanging->off, w->loose[2].place.off);
+	wait_until_hanging_at(w, 0, w->loose[2].place.off);
 	s->cancel(s, &wanted.req);
 	assert_int_equal(ask_wait(&wanted), -ECANCELED);
-	wait_until_hanging(w, 0);
+	wait_until_hanging_at(w, 0, w->loose[1].place.off);
 	s->cancel(s, &ahead.req);
 	assert_int_equal(ask_wait(&ahead), -ECANCELED);
 	ask_end(&first);

@@ -13,6 +13,8 @@
 #include "dag/profile.h"
 #include "dag/sealer.h"
 
+#define ANYWHERE UINT64_MAX
+
 /* ---- stores ---- */
 
 static struct store *store_of(struct provider *p)
@@ -51,6 +53,15 @@ static int answer(struct store *s, struct provider_req *req)
 	return 0;
 }
 
+static struct provider_req **hanging_at(struct store *s,
+					const struct provider_req *req)
+{
+	for (size_t i = 0; i < HANGING_MAX; i++)
+		if (s->hanging[i] == req)
+			return &s->hanging[i];
+	return NULL;
+}
+
 static int store_start(struct provider *p, struct provider_req *req)
 {
 	struct store *s = store_of(p);
@@ -62,8 +73,11 @@ static int store_start(struct provider *p, struct provider_req *req)
 	s->n_calls++;
 	hangs = s->mood == STORE_HANGS && !atomic_load(&req->cancelled);
 	if (hangs) {
-		assert_null(s->hanging);
-		s->hanging = req;
+		struct provider_req **at = hanging_at(s, NULL);
+
+		if (!at)
+			abort();
+		*at = req;
 		cond_wake_all(&s->cond);
 	} else {
 		r = atomic_load(&req->cancelled) ? -ECANCELED : answer(s, req);
@@ -77,12 +91,12 @@ static int store_start(struct provider *p, struct provider_req *req)
 static void store_cancel(struct provider *p, struct provider_req *req)
 {
 	struct store *s = store_of(p);
-	bool was;
+	struct provider_req **was;
 
 	lock_take(&s->lock);
-	was = s->hanging == req;
+	was = hanging_at(s, req);
 	if (was)
-		s->hanging = NULL;
+		*was = NULL;
 	lock_drop(&s->lock);
 	if (was)
 		req->done(req, -ECANCELED);
@@ -119,12 +133,25 @@ unsigned calls(struct world *w, size_t store)
 	return n;
 }
 
+static bool is_hanging(const struct store *s, uint64_t off)
+{
+	for (size_t i = 0; i < HANGING_MAX; i++)
+		if (s->hanging[i] && (off == ANYWHERE || s->hanging[i]->off == off))
+			return true;
+	return false;
+}
+
 void wait_until_hanging(struct world *w, size_t store)
+{
+	wait_until_hanging_at(w, store, ANYWHERE);
+}
+
+void wait_until_hanging_at(struct world *w, size_t store, uint64_t off)
 {
 	struct store *s = &w->stores[store];
 
 	lock_take(&s->lock);
-	while (!s->hanging)
+	while (!is_hanging(s, off))
 		cond_wait(&s->cond, &s->lock);
 	lock_drop(&s->lock);
 }

@@ -27,12 +27,13 @@
 #include "ledger/ledger.h"
 #include "retrieve/internal.h"
 
-#define N_STORES   2
-#define N_LOOSE    64
-#define LOOSE_SIZE 900u
-#define FILE_SIZE  2500000u
-#define FILE_INO   77u
-#define GIVE_UP_MS 3000u
+#define N_STORES    2
+#define N_LOOSE     64
+#define LOOSE_SIZE  900u
+#define FILE_SIZE   2500000u
+#define FILE_INO    77u
+#define HANGING_MAX 16
+#define GIVE_UP_MS  3000u
 
 enum store_mood {
 	STORE_GOOD,
@@ -53,7 +54,7 @@ struct store {
 	enum store_mood mood; /* lock: lock; so are all below */
 	uint64_t cut;         /* bytes */
 	unsigned n_calls;     /* GETs so far */
-	struct provider_req *hanging;
+	struct provider_req *hanging[HANGING_MAX];
 	const struct world *world;
 };
 
@@ -82,6 +83,8 @@ void world_threads(struct world *w, unsigned n);
 void mood(struct world *w, size_t store, enum store_mood m);
 unsigned calls(struct world *w, size_t store);
 void wait_until_hanging(struct world *w, size_t store);
+/* For a range that begins at `off`. */
+void wait_until_hanging_at(struct world *w, size_t store, uint64_t off);
 
 /* The bytes of loose block i, and of the file. */
 void loose_text(unsigned i, uint8_t ret[static LOOSE_SIZE]);

@@ -1,0 +1,189 @@
+/* test_far.c - stores with latency: what is counted is round trips and bytes */
+#include "rig.h"
+
+#include <stdlib.h>
+
+#define LATENCY_MS 50
+#define MIB        (1u << 20)
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_new(r);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_free(*state);
+	free(*state);
+	return 0;
+}
+
+/* A drive that is on `n_stores` stores, with a big file and a small one deep down. */
+static void make(struct rig *r, size_t n_stores, uint64_t big)
+{
+	static const char *const dirs[] = { "a", "a/b", "a/b/c", "a/b/c/d" };
+	struct device d;
+
+	device_init(&d, r, "first", n_stores, (unsigned)n_stores);
+	device_start(&d);
+	f_fill(&d, "big", 0, big, 1);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		f_mkdir(&d, dirs[i]);
+	f_fill(&d, "a/b/c/d/small", 0, 3000, 2);
+	f_fill(&d, "a/b/c/d/other", 0, 3000, 3);
+	ok(device_sync(&d));
+	device_close(&d);
+}
+
+static void recover_far(struct device *d, struct rig *r, size_t n_stores,
+			const struct far_line *line)
+{
+	r->line = *line;
+	device_recover(d, r, "again", n_stores, (unsigned)n_stores, 0);
+	r->line = (struct far_line){ .latency_ms = 0 };
+}
+
+static void count(struct device *d, struct far_count *ret)
+{
+	struct far_count c;
+
+	*ret = (struct far_count){ .most = 0 };
+	for (size_t i = 0; i < d->n_stores; i++) {
+		far_count(d->far[i], &c);
+		for (size_t v = 0; v < PROVIDER_NX; v++)
+			ret->n[v] += c.n[v];
+		ret->bytes += c.bytes;
+		ret->most = MAX(ret->most, c.most);
+	}
+}
+
+static uint64_t read_all(struct device *d, const char *path, uint64_t size)
+{
+	uint8_t *p = malloc(128u << 10);
+	uint64_t began = monotonic_us(), off = 0;
+	size_t n;
+
+	assert_non_null(p);
+	for (; off < size; off += n) {
+		ok(f_read(d, path, off, p, 128u << 10, &n));
+		assert_true(n > 0);
+	}
+	free(p);
+	return monotonic_us() - began;
+}
+
+static void a_small_file_takes_one_round_trip_a_directory_and_one_for_itself(void **state)
+{
+	const struct far_line line = { .latency_ms = LATENCY_MS };
+	struct rig *r = *state;
+	struct far_count c;
+	struct device d;
+	uint8_t p[100];
+	size_t n;
+
+	make(r, 1, MIB);
+	recover_far(&d, r, 1, &line);
+	count(&d, &c);
+	ok(f_read(&d, "a/b/c/d/small", 0, p, sizeof(p), &n));
+	count(&d, &c);
+	assert_in_range(c.n[PROVIDER_GET], 1, 6);
+	ok(f_read(&d, "a/b/c/d/other", 0, p, sizeof(p), &n));
+	count(&d, &c);
+	assert_int_equal(c.n[PROVIDER_GET], 1);
+	device_close(&d);
+}
+
+static void a_cold_sequential_read_fills_the_line(void **state)
+{
+	const struct far_line line = { .latency_ms = LATENCY_MS, .rate = 32 * MIB };
+	const uint64_t size = 48 * MIB;
+	struct rig *r = *state;
+	struct far_count c;
+	struct device d;
+	unsigned trips;
+	uint64_t took;
+
+	make(r, 1, size);
+	recover_far(&d, r, 1, &line);
+	count(&d, &c);
+	(void)far_depth();
+	took = read_all(&d, "big", size);
+	trips = far_depth();
+	count(&d, &c);
+	print_message("# %u %% of the line, %u requests, %u round trips\n",
+		      (unsigned)(size * 100 / (line.rate * took / 1000000)),
+		      c.n[PROVIDER_GET], trips);
+	/* machines are busy: what is sure is that requests do not wait for each
+	 * other, as 48 chunks would */
+	assert_in_range(trips, 2, 24);
+	assert_in_range(c.most, 4, 8);
+	assert_in_range(c.bytes, size, size + size / 50);
+	device_close(&d);
+}
+
+static void a_store_that_is_late_now_and_then_is_not_waited_for(void **state)
+{
+	const struct far_line line = {
+		.latency_ms = 10, .rate = 64 * MIB, .late_every = 6, .late_ms = 3000
+	};
+	const struct far_line even = { .latency_ms = 10, .rate = 64 * MIB };
+	const uint64_t size = 64 * MIB;
+	struct retrieve_stats s;
+	struct rig *r = *state;
+	struct far_count c;
+	struct device d;
+	uint64_t took;
+
+	make(r, 2, size);
+	recover_far(&d, r, 2, &line);
+	far_set(d.far[1], &even); /* or a second try may be late as well */
+	count(&d, &c);
+	took = read_all(&d, "big", size);
+	count(&d, &c);
+	retrieve_stats(d.retrieve, &s);
+	print_message("# %.2f s, %llu of %llu requests twice, %llu KiB for nothing\n",
+		      (double)took / 1e6, (unsigned long long)s.hedged,
+		      (unsigned long long)s.requests,
+		      (unsigned long long)s.wasted >> 10);
+	assert_true(s.hedged > 0);
+	assert_in_range(took, 0, 9900000);
+	assert_in_range(c.bytes, size, size + size / 20 + 2 * MIB);
+	device_close(&d);
+}
+
+static void the_only_copy_is_asked_for_once(void **state)
+{
+	const struct far_line line = {
+		.latency_ms = 10, .rate = 64 * MIB, .late_every = 5, .late_ms = 300
+	};
+	struct retrieve_stats s;
+	struct rig *r = *state;
+	struct device d;
+
+	make(r, 1, 16 * MIB);
+	recover_far(&d, r, 1, &line);
+	(void)read_all(&d, "big", 16 * MIB);
+	retrieve_stats(d.retrieve, &s);
+	assert_int_equal(s.hedged, 0);
+	assert_int_equal(s.wasted, 0);
+	device_close(&d);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_small_file_takes_one_round_trip_a_directory_and_one_for_itself),
+		T(a_cold_sequential_read_fills_the_line),
+		T(a_store_that_is_late_now_and_then_is_not_waited_for),
+		T(the_only_copy_is_asked_for_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,6 +11,7 @@
 #include "dag/commit.h"
 #include "ledger/convergence.h"
 #include "ledger/ledger.h"
+#include "net/fan.h"
 #include "net/loop.h"
 #include "provider/provider.h"
 #include "retrieve/recover.h"
@@ -29,29 +30,41 @@ struct recovery {
 	struct salvage salvage;
 };
 
+struct attaching {
+	struct recovery *r;
+	struct err err[CONFIG_STORES_MAX];
+};
+
+static int attach(void *ctx, size_t i)
+{
+	struct attaching *a = ctx;
+	struct provider_req req = { .verb = PROVIDER_ATTACH };
+	int rc = provider_call(a->r->providers[i], &req);
+
+	a->r->attached[i] = rc == 0;
+	return rc < 0 ? err_set(&a->err[i], rc, "%s", req.err.text) : 0;
+}
+
 static int open_stores(struct recovery *r, struct err *reterr)
 {
-	struct err first = { "" };
-	size_t n_attached = 0;
+	struct attaching a = { .r = r };
 	int rc;
 
 	for (size_t i = 0; i < r->config->n_stores; i++) {
 		struct provider_params p = { .url = r->config->stores[i],
 					     .loop = r->loop,
 					     .silence_ms = SILENCE_MS };
-		struct provider_req req = { .verb = PROVIDER_ATTACH };
 
 		rc = provider_new(&p, &r->providers[i], reterr);
 		if (rc < 0)
 			return rc;
 		r->n++;
-		rc = provider_call(r->providers[i], &req);
-		r->attached[i] = rc == 0;
-		n_attached += rc == 0;
-		if (rc < 0)
-			err_set(&first, rc, "%s", req.err.text);
 	}
-	return n_attached ? 0 : err_set(reterr, -EREMOTEIO, "%s", first.text);
+	best_effort(fan_out(r->n, CONFIG_STORES_MAX, attach, &a)); /* one will do */
+	for (size_t i = 0; i < r->n; i++)
+		if (r->attached[i])
+			return 0;
+	return err_set(reterr, -EREMOTEIO, "%s", a.err[0].text);
 }
 
 static int begin(const struct config *c, const struct keys *k,

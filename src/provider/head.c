@@ -7,9 +7,11 @@
 #include "crypto/commp.h"
 #include "crypto/keys.h"
 #include "crypto/record.h"
+#include "net/fan.h"
 #include "provider/provider.h"
 
 #define HEAD_SEQUENCE_MAX (1ull << 48)
+#define PROBES            16 /* at once */
 
 static const struct record_kind head_kind = { "head", 1 };
 
@@ -83,52 +85,103 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 		       provider_name(p), (unsigned long long)h);
 }
 
+/* Sequences that are asked for at once, ascending. */
+struct probes {
+	struct provider *p;
+	const struct keys *k;
+	size_t n;
+	uint64_t h[PROBES];
+	int status[PROBES];
+	struct piece_cid cid[PROBES];
+	struct err err[PROBES];
+};
+
+static int probe(void *ctx, size_t i)
+{
+	struct probes *v = ctx;
+
+	v->err[i].text[0] = '\0';
+	v->status[i] = head_read(v->p, v->k, v->h[i], &v->cid[i], &v->err[i]);
+	return 0;
+}
+
+/* What is known: lo is claimed (or 0), hi is not (or not known: 0). */
+struct bounds {
+	uint64_t lo, hi;
+	struct piece_cid best; /* of lo; n 0: not read */
+};
+
+/* One round trip narrows the bounds. */
+static int narrow(struct probes *v, struct bounds *b, struct err *reterr)
+{
+	best_effort(fan_out(v->n, PROBES, probe, v)); /* each has its status */
+	for (size_t i = 0; i < v->n; i++) {
+		if (v->status[i] == -ENOENT) {
+			b->hi = v->h[i];
+			return 0;
+		}
+		if (v->status[i] < 0 && v->status[i] != -ENODATA)
+			return err_set(reterr, v->status[i], "%s", v->err[i].text);
+		b->lo = v->h[i];
+		b->best = v->cid[i];
+		if (v->status[i] == -ENODATA) /* claimed; its piece is gone */
+			b->best.n = 0;
+	}
+	return 0;
+}
+
+/* lo + 1, then + 2, + 4 …: who asks from what it knows mostly knows the newest. */
+static int find_end(struct probes *v, uint64_t known, struct bounds *b,
+		    struct err *reterr)
+{
+	uint64_t step = 1;
+	int r = 0;
+
+	while (r == 0 && !b->hi) {
+		size_t most = known && step == 1 ? 1 : PROBES;
+
+		for (v->n = 0; v->n < most && step <= HEAD_SEQUENCE_MAX; step *= 2)
+			v->h[v->n++] = known + step;
+		if (v->n == 0)
+			return err_set(reterr, -EPROTO,
+				       "%s has heads without an end",
+				       provider_name(v->p));
+		r = narrow(v, b, reterr);
+	}
+	return r;
+}
+
 static int newest_from(struct provider *p, const struct keys *k, uint64_t known,
 		       uint64_t *ret_h, struct piece_cid *ret, struct err *reterr)
 {
-	uint64_t step = 1, lo = known, hi, mid;
-	struct piece_cid cid, best = { 0 };
-	struct err e = { 0 };
+	_cleanup_free_ struct probes *v = calloc(1, sizeof(*v));
+	struct bounds b = { .lo = known };
 	int r;
 
-	/* lo is claimed (or 0); hi = lo + step is probed, then is not. */
-	for (;;) {
-		hi = lo + step;
-		if (hi > HEAD_SEQUENCE_MAX)
-			return err_set(reterr, -EPROTO,
-				       "%s has heads without an end",
-				       provider_name(p));
-		r = head_read(p, k, hi, &cid, &e);
-		if (r == -ENOENT)
-			break;
-		if (r < 0)
-			return err_set(reterr, r, "%s", e.text);
-		lo = hi;
-		best = cid;
-		step *= 2;
+	if (!v)
+		return -ENOMEM;
+	v->p = p;
+	v->k = k;
+	r = find_end(v, known, &b, reterr);
+	while (r == 0 && b.hi - b.lo > 1) {
+		uint64_t between = b.hi - b.lo - 1;
+
+		v->n = (size_t)MIN(between, PROBES);
+		for (size_t i = 0; i < v->n; i++)
+			v->h[i] = b.lo + (between + 1) * (i + 1) / (v->n + 1);
+		r = narrow(v, &b, reterr);
 	}
-	while (hi - lo > 1) {
-		mid = lo + (hi - lo) / 2;
-		e.text[0] = '\0';
-		r = head_read(p, k, mid, &cid, &e);
-		if (r < 0 && r != -ENOENT)
-			return err_set(reterr, r, "%s", e.text);
-		if (r == -ENOENT) {
-			hi = mid;
-		} else {
-			lo = mid;
-			best = cid;
-		}
-	}
-	if (lo == 0)
+	if (r < 0)
+		return r;
+	if (b.lo == 0)
 		return -ENOENT;
-	if (!best.n) { /* nothing newer than what the caller knew */
-		r = head_read(p, k, lo, &best, reterr);
+	if (!b.best.n) { /* nothing newer than what the caller knew */
+		r = head_read(p, k, b.lo, &b.best, reterr);
 		if (r < 0)
 			return r;
 	}
-	*ret_h = lo;
-	*ret = best;
+	*ret_h = b.lo;
+	*ret = b.best;
 	return 0;
 }
 

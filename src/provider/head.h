@@ -34,7 +34,8 @@ must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
 
 /*
  * The newest sequence that is claimed here and its piece: doubles from `known`
- * (0 = nothing known) and then narrows, so it reads 2·log2(h) names.
+ * (0 = nothing known) and then narrows, 16 names at a time: one round trip if
+ * nothing is newer than `known`, else 2 + log16(h) of them.
  * A store that has not got `known` is searched from its first.
  * -ENOENT if no head at all.  Sequences have no gaps.
  */

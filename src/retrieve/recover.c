@@ -16,14 +16,16 @@
 #include "dag/piece_reader.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
+#include "net/fan.h"
 #include "provider/head.h"
 #include "provider/provider.h"
 #include "retrieve/finder.h"
 #include "retrieve/internal.h"
 #include "retrieve/remote.h"
 
-#define RETAINED_MAX 65536 /* commits; retain.h keeps some hundreds */
-#define NAME_DIGITS  16
+#define RETAINED_MAX   65536 /* commits; retain.h keeps some hundreds */
+#define RETAINED_BATCH 64    /* read at once, as remote.h does */
+#define NAME_DIGITS    16
 
 _Static_assert(RECOVER_STORES_MAX == REMOTE_STORES_MAX, "one bit a store");
 
@@ -48,29 +50,50 @@ static void store_note(struct recover_store *s, int status, const char *why)
 
 /* ---- the head register ---- */
 
+struct asked {
+	int status;
+	struct err err;
+};
+
+struct asking {
+	struct finder *d;
+	struct asked v[RECOVER_STORES_MAX];
+};
+
+static int ask_head(void *ctx, size_t i)
+{
+	struct asking *a = ctx;
+
+	a->v[i].status = head_newest(a->d->p->stores[i], a->d->p->keys, 0,
+				     &a->d->f->stores[i].sequence,
+				     &a->d->heads[i], &a->v[i].err);
+	return 0;
+}
+
 int finder_ask_heads(struct finder *d)
 {
 	struct recover_found *f = d->f;
+	struct asking a = { .d = d };
 	size_t answered = 0;
 
+	best_effort(fan_out(f->n_stores, RECOVER_STORES_MAX, ask_head, &a)); /* each
+									has its status */
 	for (size_t i = 0; i < f->n_stores; i++) {
 		struct recover_store *s = &f->stores[i];
-		struct err e = { 0 };
-		int r;
+		const struct err *e = &a.v[i].err;
+		int r = a.v[i].status;
 
-		r = head_newest(d->p->stores[i], d->p->keys, 0, &s->sequence,
-				&d->heads[i], &e);
 		if (r == -ENOMEM)
 			return r;
 		answered += r == 0 || r == -ENOENT;
 		if (r == -ENOENT)
 			store_note(s, r, "it has no commit of this drive");
 		else if (r < 0)
-			store_note(s, r, e.text);
+			store_note(s, r, e->text);
 		if (r == 0)
 			f->newest = MAX(f->newest, s->sequence);
 		else if (r != -ENOENT)
-			err_set(d->err, r, "%s", e.text);
+			err_set(d->err, r, "%s", e->text);
 	}
 	if (f->newest) {
 		d->err->text[0] = '\0';
@@ -135,26 +158,21 @@ static int head_of(struct finder *d, uint64_t h, struct piece_cid *ret)
 /* ---- the head piece ---- */
 
 /* CommP: a range read is not covered by it (docs/format.md section 5). */
-static void verify_head(struct finder *d)
+static void verify_head(struct finder *d, size_t i)
 {
+	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = d->f->head };
 	struct recover_found *f = d->f;
 	uint32_t stores = 0;
 	uint64_t size;
+	int r;
 
-	if (remote_where(d->r, &f->head, &size, &stores) < 0)
+	if (remote_where(d->r, &f->head, &size, &stores) < 0 || !(stores & 1u << i))
 		return;
-	for (size_t i = 0; i < f->n_stores; i++) {
-		struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = f->head };
-		int r;
-
-		if (!(stores & 1u << i))
-			continue;
-		r = provider_call(d->p->stores[i], &req);
-		f->head_verified |= r == 0;
-		f->stores[i].head_damaged = r == -EBADMSG;
-		if (r < 0)
-			log_warn("head piece: %s", req.err.text);
-	}
+	r = provider_call(d->p->stores[i], &req);
+	f->stores[i].head_damaged = r == -EBADMSG;
+	f->stores[i].head_whole = r == 0;
+	if (r < 0)
+		log_warn("head piece: %s", req.err.text);
 }
 
 struct commit_section {
@@ -270,7 +288,8 @@ static int list_pieces(struct finder *d)
 
 /* ---- what a mount needs ---- */
 
-static int check_node(struct finder *d, const struct link *l, const char *what)
+static int check_node(struct finder *d, const struct link *l, const char *what,
+		      struct err *e)
 {
 	_cleanup_buf_ struct buf body;
 	struct dir_node node;
@@ -279,16 +298,11 @@ static int check_node(struct finder *d, const struct link *l, const char *what)
 	if (l->kind == LINK_NONE)
 		return 0;
 	buf_init(&body, 2u << 20);
-	r = remote_body(d->r, l, &body, d->err);
+	r = remote_body(d->r, l, &body, e);
 	if (r == 0)
 		r = dir_node_parse(buf_slice(&body), true, 0, &node);
-	return r < 0 ? err_set(d->err, r, "%s cannot be read", what) : 0;
+	return r < 0 ? err_set(e, r, "%s cannot be read", what) : 0;
 }
-
-struct retained_file {
-	struct finder *d;
-	struct buf body;
-};
 
 static int retained_add(struct recover_found *f, uint64_t sequence, struct slice s)
 {
@@ -326,18 +340,43 @@ static int retained_add(struct recover_found *f, uint64_t sequence, struct slice
 	return 0;
 }
 
+/* The retained commits of one directory: names first, bodies at once. */
+struct retained {
+	struct finder *d;
+	uint64_t sequence[RETAINED_BATCH];
+	struct remote_want v[RETAINED_BATCH];
+	size_t n;
+	struct err *err;
+};
+
+/* What cannot be read is no reason to leave out the others. */
+static int retained_flush(struct retained *t)
+{
+	int r = 0, status = remote_bodies(t->d->r, t->v, t->n);
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->v[i].status == 0 && r == 0)
+			r = retained_add(t->d->f, t->sequence[i],
+					 buf_slice(&t->v[i].body));
+		else if (t->v[i].status < 0)
+			*t->err = t->v[i].err;
+		buf_fini(&t->v[i].body);
+	}
+	t->n = 0;
+	return status < 0 ? status : r;
+}
+
 static int on_retained(void *ctx, const struct dir_item *item)
 {
-	struct finder *d = ctx;
-	_cleanup_buf_ struct buf body;
+	struct retained *t = ctx;
 	uint64_t sequence;
-	int r;
 
 	if (!name_number(item->name, &sequence) || item->link.codec != LINK_RAW)
 		return -EPROTO;
-	buf_init(&body, FINDER_HEAD_BODY_MAX);
-	r = remote_body(d->r, &item->link, &body, d->err);
-	return r < 0 ? r : retained_add(d->f, sequence, buf_slice(&body));
+	t->sequence[t->n] = sequence;
+	remote_want_init(&t->v[t->n], &item->link);
+	t->v[t->n++].body.max = FINDER_HEAD_BODY_MAX;
+	return t->n == RETAINED_BATCH ? retained_flush(t) : 0;
 }
 
 static int by_sequence(const void *a, const void *b)
@@ -351,15 +390,20 @@ static int by_sequence(const void *a, const void *b)
 static int list_retained(struct finder *d)
 {
 	const struct commit_info *info = commit_info(d->f->commit);
+	_cleanup_free_ struct retained *t = calloc(1, sizeof(*t));
 	struct recover_found *f = d->f;
-	struct err e = { 0 }, *outer = d->err;
-	int r;
+	struct err e = { 0 };
+	int r, flushed;
 
 	if (info->retained.kind == LINK_NONE)
 		return 0;
-	d->err = &e;
-	r = remote_dir(d->r, &info->retained, on_retained, d, &e);
-	d->err = outer;
+	if (!t)
+		return -ENOMEM;
+	t->d = d;
+	t->err = &e;
+	r = remote_dir(d->r, &info->retained, on_retained, t, &e);
+	flushed = retained_flush(t);
+	r = r < 0 ? r : flushed;
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
@@ -368,17 +412,6 @@ static int list_retained(struct finder *d)
 	if (f->n_retained)
 		qsort(f->retained, f->n_retained, sizeof(*f->retained), by_sequence);
 	return 0;
-}
-
-static int check_mountable(struct finder *d)
-{
-	const struct commit_info *info = commit_info(d->f->commit);
-	int r;
-
-	r = check_node(d, &info->root, "the root directory");
-	if (r == 0 && !d->salvage)
-		r = check_node(d, &info->inode_table, "the inode table");
-	return r;
 }
 
 /* A set over 256 bytes is a block of its own; the drive is usable without. */
@@ -417,43 +450,97 @@ int finder_open(struct finder *d)
 	return r < 0 ? r : finder_complete(d);
 }
 
+/* All that does not wait for each other, once the pieces are known. */
+enum part {
+	PART_ROOT,
+	PART_INODES,
+	PART_XATTRS,
+	PART_RETAINED,
+	PART_NX /* and then each store reads its copy of the head piece */
+};
+
+struct parts {
+	struct finder *d;
+	struct asked v[PART_NX];
+};
+
+static int part_one(void *ctx, size_t i)
+{
+	struct parts *p = ctx;
+	struct finder *d = p->d;
+	const struct commit_info *info = commit_info(d->f->commit);
+	struct err *e = i < PART_NX ? &p->v[i].err : NULL;
+
+	switch (i) {
+	case PART_ROOT:
+		return check_node(d, &info->root, "the root directory", e);
+	case PART_INODES:
+		return d->salvage ? 0 :
+				    check_node(d, &info->inode_table,
+					       "the inode table", e);
+	case PART_XATTRS: return get_root_xattrs(d);
+	case PART_RETAINED: return list_retained(d);
+	default: verify_head(d, i - PART_NX); return 0;
+	}
+}
+
 int finder_complete(struct finder *d)
 {
+	struct parts p = { .d = d };
 	int r;
 
-	verify_head(d);
 	r = list_pieces(d);
 	if (r == 0)
-		r = check_mountable(d);
-	if (r == 0)
-		r = get_root_xattrs(d);
-	if (r == 0)
-		r = list_retained(d);
+		r = fan_out(PART_NX + d->f->n_stores, FAN_WIDTH_MAX, part_one, &p);
+	for (size_t i = 0; i < d->f->n_stores; i++)
+		d->f->head_verified |= d->f->stores[i].head_whole;
+	for (size_t i = 0; i < PART_NX && r < 0; i++)
+		if (p.v[i].err.text[0]) {
+			*d->err = p.v[i].err;
+			break;
+		}
 	return r;
+}
+
+/* The registers and the lists of pieces, side by side. */
+struct looking {
+	struct finder *d;
+	int heads, listing;
+	struct err err; /* of the listing */
+	int status[RECOVER_STORES_MAX];
+	uint64_t n[RECOVER_STORES_MAX];
+};
+
+static int look(void *ctx, size_t i)
+{
+	struct looking *l = ctx;
+
+	if (i == 0)
+		l->heads = finder_ask_heads(l->d);
+	else
+		l->listing = remote_listing(l->d->r, l->status, l->n, &l->err);
+	return 0;
 }
 
 static int find(struct finder *d)
 {
 	struct recover_found *f = d->f;
-	int status[RECOVER_STORES_MAX];
-	uint64_t n[RECOVER_STORES_MAX];
+	struct looking l = { .d = d };
 	int r;
 
-	r = finder_ask_heads(d);
-	if (r < 0)
-		return r;
+	best_effort(fan_out(2, 2, look, &l)); /* each has its status */
+	if (l.heads < 0)
+		return l.heads;
 	f->sequence = f->newest;
 	if (d->p->before)
 		f->sequence = MIN(f->newest, d->p->before - 1);
 	if (f->sequence == 0)
 		return err_set(d->err, -ENOENT,
 			       "there is no commit before %" PRIu64, d->p->before);
-	r = remote_listing(d->r, status, n, d->err);
-	if (r < 0)
-		return r;
-	d->err->text[0] = '\0'; /* one that is away says so in its row */
+	if (l.listing < 0) /* one that is away says so in its row */
+		return err_set(d->err, l.listing, "%s", l.err.text);
 	for (size_t i = 0; i < f->n_stores; i++)
-		f->stores[i].n_pieces = n[i];
+		f->stores[i].n_pieces = l.n[i];
 	r = head_of(d, f->sequence, &f->head);
 	return r < 0 ? r : finder_open(d);
 }

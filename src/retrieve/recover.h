@@ -71,6 +71,7 @@ struct recover_store {
 	uint64_t n_pieces; /* pieces listed here */
 	bool other_head;   /* the sequence found names another piece here: of
 			    another device, at the same time */
+	bool head_whole; /* its copy of the head piece has the CommP of its name */
 	bool head_damaged; /* its copy of the head piece is not what the CID says */
 	char why[RECOVER_WHY_MAX]; /* status in words */
 };

@@ -11,9 +11,11 @@
 #include "crypto/seal.h"
 #include "dag/dir.h"
 #include "dag/piece_reader.h"
+#include "net/fan.h"
 #include "provider/provider.h"
 
 #define DIR_LEVELS  16 /* shards from the root; the hash has 8 levels */
+#define WIDTH       16 /* blocks asked for at once */
 #define SECTION_MAX (PIECE_BLOCK_MAX + PIECE_HEAD_MAX)
 
 struct listed {
@@ -27,7 +29,7 @@ struct remote {
 	struct provider *const *stores;
 	size_t n_stores;
 	struct listed *listed; /* ascending by CID once complete */
-	size_t n_listed, cap_listed;
+	size_t n_listed;
 	struct remote_piece *pieces; /* ascending by ordinal */
 	size_t n_pieces, cap_pieces;
 };
@@ -63,9 +65,12 @@ void remote_free(struct remote *r)
 /* ---- the listing ---- */
 
 struct listing {
-	struct remote *r;
-	size_t store;
-	uint64_t n;
+	struct provider *provider;
+	struct listed *v;
+	size_t n, cap;
+	uint32_t bit;
+	int status;
+	struct err err;
 };
 
 /* Room for one more in an array that doubles. */
@@ -90,17 +95,16 @@ static int on_listed(struct provider_req *req, const struct piece_cid *cid,
 		     uint64_t size)
 {
 	struct listing *l = req->ctx;
-	struct remote *r = l->r;
-	void *v = r->listed;
+	void *v = l->v;
 	int rc;
 
-	if (l->n++ >= REMOTE_PIECES_MAX)
+	if (l->n >= REMOTE_PIECES_MAX)
 		return -EMSGSIZE;
-	rc = grow(&v, r->n_listed, &r->cap_listed, sizeof(*r->listed));
+	rc = grow(&v, l->n, &l->cap, sizeof(*l->v));
 	if (rc < 0)
 		return rc;
-	r->listed = v;
-	r->listed[r->n_listed++] = (struct listed){ *cid, size, 1u << l->store };
+	l->v = v;
+	l->v[l->n++] = (struct listed){ *cid, size, l->bit };
 	return 0;
 }
 
@@ -131,29 +135,68 @@ static void merge(struct remote *r)
 	r->n_listed = n + 1;
 }
 
+static int list_one(void *ctx, size_t i)
+{
+	struct listing *l = (struct listing *)ctx + i;
+	struct provider_req req = { .verb = PROVIDER_LIST,
+				    .found = on_listed,
+				    .ctx = l };
+
+	l->status = provider_call(l->provider, &req);
+	l->err = req.err;
+	return 0;
+}
+
+/* What they list into one array. */
+static int gather(struct remote *r, const struct listing *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_stores; i++)
+		n += l[i].n;
+	r->listed = calloc(MAX(n, 1), sizeof(*r->listed));
+	if (!r->listed)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_stores; i++) {
+		if (l[i].n)
+			memcpy(r->listed + r->n_listed, l[i].v,
+			       l[i].n * sizeof(*l[i].v));
+		r->n_listed += l[i].n;
+	}
+	merge(r);
+	return 0;
+}
+
 int remote_listing(struct remote *r, int *ret_status, uint64_t *ret_n,
 		   struct err *reterr)
 {
+	struct listing l[REMOTE_STORES_MAX] = { 0 };
 	size_t answered = 0;
+	int rc = 0;
 
 	for (size_t i = 0; i < r->n_stores; i++) {
-		struct listing l = { r, i, 0 };
-		struct provider_req req = { .verb = PROVIDER_LIST,
-					    .found = on_listed,
-					    .ctx = &l };
-		int rc = provider_call(r->stores[i], &req);
-
-		if (rc == -ENOMEM || rc == -EMSGSIZE)
-			return err_set(reterr, rc, "%s: the list of pieces: %s",
-				       provider_name(r->stores[i]), err_str(rc));
-		if (rc < 0)
-			err_set(reterr, rc, "%s", req.err.text);
-		answered += rc == 0;
-		ret_status[i] = rc;
-		ret_n[i] = l.n;
+		l[i].provider = r->stores[i];
+		l[i].bit = 1u << i;
 	}
-	merge(r);
-	return answered ? 0 : -EREMOTEIO;
+	best_effort(fan_out(r->n_stores, REMOTE_STORES_MAX, list_one, l)); /* each
+									has its status */
+	for (size_t i = 0; i < r->n_stores; i++) {
+		int status = l[i].status;
+
+		if (status == -ENOMEM || status == -EMSGSIZE)
+			rc = err_set(reterr, status, "%s: the list of pieces: %s",
+				     provider_name(r->stores[i]), err_str(status));
+		else if (status < 0 && rc == 0)
+			err_set(reterr, status, "%s", l[i].err.text);
+		answered += status == 0;
+		ret_status[i] = status;
+		ret_n[i] = l[i].n;
+	}
+	if (rc == 0)
+		rc = gather(r, l);
+	for (size_t i = 0; i < r->n_stores; i++)
+		free(l[i].v);
+	return rc < 0 ? rc : answered ? 0 : -EREMOTEIO;
 }
 
 size_t remote_n_listed(const struct remote *r)
@@ -298,10 +341,11 @@ static int keep_tail(struct remote *r, const struct piece_cid *cid,
 	return 0;
 }
 
-int remote_trailer(struct remote *r, const struct piece_cid *cid, bool keep,
-		   struct trailer *ret, struct err *reterr)
+/* The last `n` bytes at the first store where they are a tail of this piece. */
+static int read_tail(struct remote *r, const struct piece_cid *cid, size_t n,
+		     struct trailer *ret, uint8_t **ret_tail, size_t *ret_n,
+		     struct err *reterr)
 {
-	size_t n = keep ? PIECE_TAIL_SIZE : TRAILER_SECTION_SIZE;
 	_cleanup_free_ uint8_t *tail = NULL;
 	int rc, status = -ENODATA;
 	uint32_t stores;
@@ -320,13 +364,42 @@ int remote_trailer(struct remote *r, const struct piece_cid *cid, bool keep,
 		rc = get(r, i, cid, size - n, tail, n, reterr);
 		if (rc == 0)
 			rc = piece_tail_parse(slice(tail, n), size, r->keys, ret);
-		if (rc == 0)
-			return keep_tail(r, cid, ret, keep ? &tail : NULL, n);
-		if (rc == -ENOMEM) /* says nothing of the piece */
+		if (rc == 0) {
+			*ret_tail = steal(&tail);
+			*ret_n = n;
+		}
+		if (rc == 0 || rc == -ENOMEM) /* says nothing of the piece */
 			return rc;
 		status = worse(status, rc);
 	}
 	return status;
+}
+
+int remote_trailer(struct remote *r, const struct piece_cid *cid, bool keep,
+		   struct trailer *ret, struct err *reterr)
+{
+	_cleanup_free_ uint8_t *tail = NULL;
+	size_t n = 0;
+	int rc;
+
+	rc = read_tail(r, cid, keep ? PIECE_TAIL_SIZE : TRAILER_SECTION_SIZE,
+		       ret, &tail, &n, reterr);
+	return rc < 0 ? rc : keep_tail(r, cid, ret, keep ? &tail : NULL, n);
+}
+
+int remote_trailer_read(struct remote *r, const struct piece_cid *cid,
+			struct trailer *ret)
+{
+	_cleanup_free_ uint8_t *tail = NULL;
+	size_t n;
+
+	return read_tail(r, cid, TRAILER_SECTION_SIZE, ret, &tail, &n, NULL);
+}
+
+int remote_know(struct remote *r, const struct piece_cid *cid,
+		const struct trailer *t)
+{
+	return keep_tail(r, cid, t, NULL, 0);
 }
 
 int remote_section(struct remote *r, uint64_t ordinal, uint64_t off, uint32_t len,
@@ -395,6 +468,33 @@ int remote_body(struct remote *r, const struct link *l, struct buf *ret,
 			      check_block, &o, reterr);
 }
 
+struct wanted {
+	struct remote *r;
+	struct remote_want *v;
+};
+
+static int body_one(void *ctx, size_t i)
+{
+	const struct wanted *w = ctx;
+	struct remote_want *v = &w->v[i];
+
+	v->status = remote_body(w->r, &v->link, &v->body, &v->err);
+	return v->status;
+}
+
+void remote_want_init(struct remote_want *w, const struct link *l)
+{
+	*w = (struct remote_want){ .link = *l };
+	buf_init(&w->body, SEAL_BODY_MAX);
+}
+
+int remote_bodies(struct remote *r, struct remote_want *v, size_t n)
+{
+	struct wanted w = { r, v };
+
+	return fan_out(n, WIDTH, body_one, &w);
+}
+
 /* ---- directories ---- */
 
 struct walk {
@@ -404,29 +504,58 @@ struct walk {
 	struct err *reterr;
 };
 
-static int walk_node(struct walk *w, const struct link *l, unsigned level)
+static int walk_node(struct walk *w, struct slice body, unsigned level);
+
+/* Sub-shards of one node, so many at once. */
+static int walk_shards(struct walk *w, struct remote_want *v, size_t n, unsigned level)
 {
-	_cleanup_buf_ struct buf body;
+	int rc = remote_bodies(w->r, v, n);
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].status < 0 && w->reterr)
+			*w->reterr = v[i].err;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = walk_node(w, buf_slice(&v[i].body), level);
+	for (size_t i = 0; i < n; i++)
+		buf_fini(&v[i].body);
+	return rc;
+}
+
+static int walk_node(struct walk *w, struct slice body, unsigned level)
+{
+	_cleanup_free_ struct remote_want *v = calloc(WIDTH, sizeof(*v));
 	struct dir_node node;
 	struct dir_item item;
 	struct dir_iter it;
+	size_t n = 0;
 	int rc;
 
 	if (level > DIR_LEVELS)
 		return -EPROTO;
-	buf_init(&body, SEAL_BODY_MAX);
-	rc = remote_body(w->r, l, &body, w->reterr);
-	if (rc == 0)
-		rc = dir_node_parse(buf_slice(&body), true, level, &node);
+	if (!v)
+		return -ENOMEM;
+	rc = dir_node_parse(body, true, level, &node);
 	if (rc < 0)
 		return rc;
 	dir_iter_init(&it, &node);
 	while ((rc = dir_next(&it, &item)) == 1) {
-		rc = item.is_subshard ? walk_node(w, &item.link, level + 1) :
-					w->cb(w->ctx, &item);
+		if (!item.is_subshard) {
+			rc = w->cb(w->ctx, &item);
+			if (rc)
+				break;
+			continue;
+		}
+		remote_want_init(&v[n++], &item.link);
+		rc = n == WIDTH ? walk_shards(w, v, n, level + 1) : 0;
+		if (n == WIDTH)
+			n = 0;
 		if (rc)
-			return rc;
+			break;
 	}
+	if (rc == 0 && n)
+		return walk_shards(w, v, n, level + 1);
+	while (n)
+		buf_fini(&v[--n].body);
 	return rc;
 }
 
@@ -435,6 +564,10 @@ int remote_dir(struct remote *r, const struct link *dir,
 	       struct err *reterr)
 {
 	struct walk w = { r, cb, ctx, reterr };
+	_cleanup_buf_ struct buf body = { 0 };
+	int rc;
 
-	return walk_node(&w, dir, 0);
+	buf_init(&body, SEAL_BODY_MAX);
+	rc = remote_body(r, dir, &body, reterr);
+	return rc < 0 ? rc : walk_node(&w, buf_slice(&body), 0);
 }

@@ -8,7 +8,9 @@
  * The ends of some pieces are kept (piece_reader.h: the tail holds commit,
  * catalogue and root of most drives), so that they are fetched once.
  *
- * Threading: belongs to one thread, which may wait.
+ * Threading: belongs to one thread, which may wait.  remote_body(),
+ * remote_bodies(), remote_section() and remote_trailer_read() may run side by side, as long as nothing is
+ * added.
  */
 #ifndef RETRIEVE_REMOTE_H
 #define RETRIEVE_REMOTE_H
@@ -17,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/err.h"
 #include "base/slice.h"
 #include "base/util.h"
 #include "crypto/link.h"
@@ -24,9 +28,7 @@
 #include "dag/piece.h"
 #include "dag/trailer.h"
 
-struct buf;
 struct dir_item;
-struct err;
 struct keys;
 struct provider;
 struct remote;
@@ -85,6 +87,12 @@ bool remote_has(const struct remote *r, uint64_t ordinal);
 must_check int remote_trailer(struct remote *r, const struct piece_cid *cid,
 			      bool keep, struct trailer *ret, struct err *reterr);
 
+/* The same in two steps: reads that run side by side, then what adds. */
+must_check int remote_trailer_read(struct remote *r, const struct piece_cid *cid,
+				   struct trailer *ret);
+must_check int remote_know(struct remote *r, const struct piece_cid *cid,
+			   const struct trailer *t);
+
 /* A section whose block `check` accepts (0); appended to `ret`.  Errors as
  * above; the last error of `check` where a store had bytes. */
 typedef int (*remote_check)(void *ctx, struct slice section);
@@ -96,7 +104,18 @@ must_check int remote_section(struct remote *r, uint64_t ordinal, uint64_t off,
 must_check int remote_body(struct remote *r, const struct link *l,
 			   struct buf *ret, struct err *reterr);
 
-/* Every entry of a directory. */
+/* The same for many at once.  `body` is the caller's to free; 0, or the status of
+ * the first that failed. */
+struct remote_want {
+	struct link link;
+	struct buf body;
+	int status;
+	struct err err;
+};
+void remote_want_init(struct remote_want *w, const struct link *l);
+must_check int remote_bodies(struct remote *r, struct remote_want *v, size_t n);
+
+/* Every entry of a directory.  `cb` may call remote_add(). */
 must_check int remote_dir(struct remote *r, const struct link *dir,
 			  int (*cb)(void *ctx, const struct dir_item *item),
 			  void *ctx, struct err *reterr);

@@ -5,6 +5,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/fan.h"
+
+#define SURVEY_WIDTH 16
 
 static int piece_add(struct survey *s, const struct survey_piece *p)
 {
@@ -36,33 +39,65 @@ static int newest_first(const void *a, const void *b)
 	return x->ordinal > y->ordinal ? -1 : x->ordinal < y->ordinal;
 }
 
-int survey_read(struct survey *s)
+/* Trailers that are read side by side. */
+struct trailers {
+	struct survey *s;
+	size_t first;
+	struct trailer t[SURVEY_WIDTH];
+	struct piece_cid cid[SURVEY_WIDTH];
+	int status[SURVEY_WIDTH];
+};
+
+static int read_one(void *ctx, size_t i)
 {
-	struct piece_cid cid;
-	struct trailer t;
+	struct trailers *v = ctx;
 	uint32_t stores;
 	uint64_t size;
-	int r;
 
-	for (size_t i = 0; i < remote_n_listed(s->r); i++) {
-		struct survey_piece p = { .listed = i };
+	remote_listed(v->s->r, v->first + i, &v->cid[i], &size, &stores);
+	v->status[i] = remote_trailer_read(v->s->r, &v->cid[i], &v->t[i]);
+	return v->status[i] == -ENOMEM ? -ENOMEM : 0;
+}
 
-		remote_listed(s->r, i, &cid, &size, &stores);
-		r = remote_trailer(s->r, &cid, false, &t, NULL);
-		if (r == -ENOMEM || r == -EMSGSIZE)
-			return r;
-		if (r < 0) {
-			s->n_unreadable++;
-			continue;
-		}
-		p.has_commit = t.sequence != 0;
-		p.sequence = t.sequence ? t.sequence : t.previous.sequence + 1;
-		p.time_s = t.time_s;
-		p.ordinal = t.piece;
-		r = piece_add(s, &p);
-		if (r < 0)
-			return r;
+static int learn(struct survey *s, const struct trailers *v, size_t i)
+{
+	const struct trailer *t = &v->t[i];
+	struct survey_piece p = { .listed = v->first + i };
+	int r = v->status[i];
+
+	if (r == 0)
+		r = remote_know(s->r, &v->cid[i], t);
+	if (r == -ENOMEM || r == -EMSGSIZE)
+		return r;
+	if (r < 0) {
+		s->n_unreadable++;
+		return 0;
 	}
+	p.has_commit = t->sequence != 0;
+	p.sequence = t->sequence ? t->sequence : t->previous.sequence + 1;
+	p.time_s = t->time_s;
+	p.ordinal = t->piece;
+	return piece_add(s, &p);
+}
+
+int survey_read(struct survey *s)
+{
+	_cleanup_free_ struct trailers *v = calloc(1, sizeof(*v));
+	size_t n_listed = remote_n_listed(s->r), n;
+	int r = 0;
+
+	if (!v)
+		return -ENOMEM;
+	v->s = s;
+	for (size_t at = 0; at < n_listed && r == 0; at += n) {
+		n = MIN(n_listed - at, SURVEY_WIDTH);
+		v->first = at;
+		r = fan_out(n, SURVEY_WIDTH, read_one, v);
+		for (size_t i = 0; i < n && r == 0; i++)
+			r = learn(s, v, i);
+	}
+	if (r < 0)
+		return r;
 	if (s->n)
 		qsort(s->v, s->n, sizeof(*s->v), newest_first);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "base/thread.h"
 #include "ledger/head_info.h"
+#include "net/fan.h"
 #include "parks.h"
 #include "retrieve/salvage.h"
 
@@ -356,17 +357,22 @@ int device_sync(struct device *d)
 
 /* ---- recover ---- */
 
+static int attach(void *ctx, size_t i)
+{
+	struct device *d = ctx;
+	struct provider_req req = { .verb = PROVIDER_ATTACH };
+
+	return provider_call(d->stores[i], &req);
+}
+
 void device_look(struct device *d, struct rig *r, const char *name, size_t n_stores)
 {
 	*d = (struct device){ .rig = r, .n_stores = n_stores, .copies = 1 };
 	text_copy(d->name, sizeof(d->name), name);
 	open_io(d);
 	open_providers(d, false);
-	for (size_t i = 0; i < n_stores; i++) {
-		struct provider_req req = { .verb = PROVIDER_ATTACH };
-
-		best_effort(provider_call(d->stores[i], &req)); /* away is a case */
-	}
+	best_effort(fan_out(n_stores, RIG_STORES_MAX, attach, d)); /* away is a
+								      case */
 }
 
 int device_find(struct device *d, struct rig *r, const char *name, size_t n_stores,

@@ -1,6 +1,7 @@
 /* test_far.c - stores with latency: what is counted is round trips and bytes */
 #include "rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LATENCY_MS 50
@@ -174,6 +175,38 @@ static void the_only_copy_is_asked_for_once(void **state)
 	device_close(&d);
 }
 
+/* ls right after recover: what stands between the words and the first name. */
+static void from_recover_to_ls_takes_few_round_trips(void **state)
+{
+	const struct far_line line = { .latency_ms = LATENCY_MS };
+	struct rig *r = *state;
+	struct cache_attr a;
+	struct device d;
+	uint64_t began;
+	unsigned trips;
+
+	device_init(&d, r, "first", 2, 2);
+	device_start(&d);
+	for (unsigned i = 0; i < 40; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "f%u", i);
+		f_fill(&d, name, 0, 3000, i);
+		ok(device_sync(&d));
+	}
+	device_close(&d);
+	(void)far_depth();
+	began = monotonic_us();
+	recover_far(&d, r, 2, &line);
+	(void)f_lookup(&d, "f7", &a);
+	began = monotonic_us() - began;
+	trips = far_depth();
+	print_message("# %u round trips, %.1f times the latency\n", trips,
+		      (double)began / (LATENCY_MS * 1000));
+	assert_in_range(trips, 4, 12);
+	device_close(&d);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -183,6 +216,7 @@ int main(void)
 		T(a_cold_sequential_read_fills_the_line),
 		T(a_store_that_is_late_now_and_then_is_not_waited_for),
 		T(the_only_copy_is_asked_for_once),
+		T(from_recover_to_ls_takes_few_round_trips),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

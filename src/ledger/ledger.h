@@ -300,8 +300,8 @@ struct ledger_sums {
 };
 must_check int ledger_sums(struct ledger *l, struct ledger_sums *ret);
 
-/* Pieces that neither the outbox nor any store of the configuration holds, and
- * that are not given up as LOST. */
+/* Pieces that neither the outbox nor any store of the configuration holds; of
+ * those given up as LOST the ones that are still linked into. */
 must_check int ledger_lost(struct ledger *l, uint64_t *ret);
 
 /* Pieces and bytes verified at one store. */

@@ -76,7 +76,7 @@
  STMT(head_of, "SELECT 1 FROM head WHERE piece = ?1 AND state = 1 LIMIT 1") \
  STMT(place_copies, "SELECT count(*) FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND p.state = 3 AND s.retired = 0") \
  STMT(sums, "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(outbox), 0), coalesce(sum(outbox * size), 0), coalesce(sum(state = 2), 0), coalesce(sum((state = 2) * size), 0) FROM piece WHERE state IN (2, 3)") \
- STMT(lost, "SELECT count(*) FROM piece p WHERE p.state IN (2, 3) AND p.outbox = 0 AND NOT " PIECE_SOMEWHERE) \
+ STMT(lost, "SELECT count(*) FROM piece p WHERE (p.state IN (2, 3) AND p.outbox = 0 AND NOT " PIECE_SOMEWHERE ") OR (p.state = 6 AND p.live > 0)") \
  STMT(lose, "UPDATE piece SET state = 6 WHERE ordinal = ?1 AND state IN (2, 3) AND (outbox = 0 OR ?2) AND NOT EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = ?1 AND x.state IN (2, 3, 6) AND s.retired = 0)") \
  STMT(lose_heads, "SELECT coalesce(min(h.seq), 0) FROM head h, piece p WHERE p.ordinal = ?1 AND h.state = 1 AND (h.piece = ?1 OR (p.seq > 0 AND h.seq >= p.seq))") \
  STMT(heads_drop, "DELETE FROM head WHERE state = 1 AND seq >= ?1") \

@@ -135,7 +135,8 @@ static void a_lost_piece_takes_the_commits_that_wait_for_it(void **state)
 static void a_commit_in_the_making_is_refused_when_a_piece_is_lost(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t o = add_ready(f->l, 1, 1), p = add_ready(f->l, 2, 1), mended = 9;
+	uint64_t o = add_ready(f->l, 1, 1), p = add_ready(f->l, 2, 1),
+		 mended = 9, n;
 	const struct ledger_lost_file lost = { 7, 99, "a/b" };
 	struct ledger_piece now;
 
@@ -153,8 +154,12 @@ static void a_commit_in_the_making_is_refused_when_a_piece_is_lost(void **state)
 	assert_int_equal(mended, 1);
 	now = piece(f->l, o);
 	assert_true(now.live == now.size && now.live);
+	assert_int_equal(ledger_lost(f->l, &n), 0);
+	assert_int_equal(n, 1);
 	assert_int_equal(ledger_mended(f->l, 1, NULL, 0, NULL, 0), 0);
 	assert_int_equal(piece(f->l, o).live, 0);
+	assert_int_equal(ledger_lost(f->l, &n), 0);
+	assert_int_equal(n, 0);
 }
 
 static int one_file(void *ctx, const struct ledger_lost_file *f)

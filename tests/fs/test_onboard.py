@@ -3,7 +3,7 @@ import errno
 import os
 
 from drive import until
-from syscalls import write
+from syscalls import read, write
 
 
 def test_a_changed_attribute_is_clean_after_one_commit(drives):
@@ -35,19 +35,45 @@ def flip(path, at):
         f.write(bytes([byte ^ 1]))
 
 
-def test_verify_leaves_a_damaged_only_copy_and_commits_go_on(drives):
+def damaged_only_copy(drives):
+    """A drive that is not mounted, and the piece of its only store that has all
+    leaves, with a byte changed in it."""
     d = drives().init().mount()
     for i in range(12):  # more than 8 MiB: a piece of leaves alone
         write(os.path.join(d.mnt, f'f{i}'), os.urandom(1 << 20))
     d.sync()
+    d.umount()
     largest = max(pieces(d.stores[0]), key=os.path.getsize)
-    size = os.path.getsize(largest)
-    flip(largest, size // 2)
-    d.run('verify', '--drive', d.name, '--all', check=False)
-    until(lambda: d.status()['errors'], what='nobody says that it is damaged')
-    assert os.path.getsize(largest) == size
+    flip(largest, os.path.getsize(largest) // 2)
+    return d, largest
+
+
+def test_verify_leaves_a_damaged_only_copy_and_commits_go_on(drives):
+    d, damaged = damaged_only_copy(drives)
+    size = os.path.getsize(damaged)
+    d = drives.adopt(d.recovered()).mount()  # has no byte of its own
+    done = d.run('verify', '--drive', d.name, '--all', check=False)
+    assert done.returncode and os.path.basename(damaged)[:-4] in done.stdout
     write(os.path.join(d.mnt, 'more'), os.urandom(100000))
     d.sync()
+    errors = d.status()['errors']
+    assert any('at no store' in e for e in errors), errors
+    assert os.path.getsize(damaged) == size
+
+
+def test_what_a_damaged_only_copy_held_is_sealed_anew_from_the_cache(drives):
+    d, damaged = damaged_only_copy(drives)
+    d.mount()
+    d.run('verify', '--drive', d.name, '--all', check=False)
+    held = d.status()['last_commit']['sequence']
+    until(lambda: d.status()['last_commit']['sequence'] > held,
+          what='no commit stands on what is sealed anew')
+    want = {n: read(os.path.join(d.mnt, n)) for n in os.listdir(d.mnt)}
+    assert len(want) == 12
+    d.umount()
+    os.remove(damaged)
+    back = drives.adopt(d.recovered()).mount()
+    assert {n: read(os.path.join(back.mnt, n)) for n in want} == want
 
 
 def test_a_damaged_copy_is_replaced_from_another_store(drives):

@@ -1,6 +1,8 @@
 #include "daemon/recovery.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -171,12 +173,13 @@ int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *
 	return rc;
 }
 
-void recovery_close(struct recovery *r)
+/* False: a thread hangs in a store. */
+static bool close_all(struct recovery *r)
 {
 	bool left = false;
 
 	if (!r)
-		return;
+		return true;
 	if (r->found != r->salvage.found)
 		recover_found_free(r->found);
 	salvage_fini(&r->salvage);
@@ -187,4 +190,19 @@ void recovery_close(struct recovery *r)
 	if (!left) /* a thread that comes back posts to it */
 		loop_free(r->loop);
 	free(r);
+	return !left;
+}
+
+void recovery_close(struct recovery *r)
+{
+	(void)close_all(r); /* the process goes on */
+}
+
+int recovery_leave(struct recovery *r, int status)
+{
+	if (!close_all(r)) {
+		(void)fflush(NULL); /* nobody reads what is left */
+		_exit(status);
+	}
+	return status;
 }

@@ -33,6 +33,13 @@ must_check int recovery_open(const struct config *c, const struct keys *k,
 void recovery_close(struct recovery *r); /* NULL is fine */
 
 /*
+ * The end of a command: close, and return `status`.  If a thread still hangs in a
+ * store that does not answer, the process ends here with this exit status, without
+ * the destructors that such a thread could run into.
+ */
+must_check int recovery_leave(struct recovery *r, int status);
+
+/*
  * The same for a drive whose metadata, or whose head register, is damaged:
  * everything that the pieces still tell (retrieve/salvage.h).  recovery_fill()
  * then puts something in the place of what is lost.

@@ -139,15 +139,16 @@ static int say_salvaged(const struct drive *d, const struct recovery *rec,
 	return s->n_faults || f->n_missing ? FSCK_LEFT : FSCK_REPAIRED;
 }
 
-static int salvage(struct drive *d)
+static int salvage(struct drive *d, struct recovery **ret)
 {
-	_cleanup_recovery_ struct recovery *rec = NULL;
 	struct cache_params params;
+	struct recovery *rec;
 	char aside[ASIDE_MAX];
 	struct err why = { "" };
 	int r;
 
-	r = recovery_salvage(&d->config, d->keys, &rec, &why);
+	r = recovery_salvage(&d->config, d->keys, ret, &why);
+	rec = *ret;
 	if (r == 0)
 		r = recovery_may_write(rec, &why);
 	if (r < 0) {
@@ -170,13 +171,18 @@ static int run(const struct cli *cli)
 {
 	bool repair = cli_flag(cli, "repair"), anew = cli_flag(cli, "salvage");
 	_cleanup_drive_ struct drive *d = NULL;
+	struct recovery *rec = NULL;
+	int r;
 
 	if (repair && anew)
 		return exits_say(FSCK_USAGE,
 				 "fsck: --repair and --salvage exclude each other");
 	if (verbs_open_alone(cli, &d))
 		return FSCK_FAILED;
-	return anew ? salvage(d) : check(d, repair);
+	if (!anew)
+		return check(d, repair);
+	r = salvage(d, &rec);
+	return recovery_leave(rec, r);
 }
 
 const struct cli_verb verb_fsck = {

@@ -137,10 +137,9 @@ static void keep_settings(const struct cli *cli, const struct commit_info *info,
 }
 
 static int recover(const struct cli *cli, struct config *c,
-		   const struct secret *entropy)
+		   const struct secret *entropy, struct recovery **ret)
 {
 	_cleanup_passphrase_ struct passphrase *p = NULL;
-	_cleanup_recovery_ struct recovery *rec = NULL;
 	_cleanup_keys_ struct keys *keys = NULL;
 	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
 	const char *before = cli_get(cli, "before");
@@ -148,6 +147,7 @@ static int recover(const struct cli *cli, struct config *c,
 			       .config = c,
 			       .entropy = entropy,
 			       .format = format };
+	struct recovery *rec;
 	struct err why = { "" };
 	uint64_t limit = 0;
 	int r;
@@ -162,9 +162,10 @@ static int recover(const struct cli *cli, struct config *c,
 	if (r < 0)
 		return exits_err(r, NULL, "the keys");
 	if (cli_flag(cli, "salvage"))
-		r = recovery_salvage(c, keys, &rec, &why);
+		r = recovery_salvage(c, keys, ret, &why);
 	else
-		r = recovery_open(c, keys, limit, &rec, &why);
+		r = recovery_open(c, keys, limit, ret, &why);
+	rec = *ret;
 	if (r < 0)
 		return say_not_found(r, rec, &why);
 	print_warnings(recovery_found(rec), c);
@@ -192,6 +193,7 @@ static int run(const struct cli *cli)
 	_cleanup_free_ struct config *c = malloc(sizeof(*c));
 	_cleanup_secret_ struct secret *entropy = NULL;
 	const char *words = cli_get(cli, "words-file");
+	struct recovery *rec = NULL;
 	struct err why = { "" };
 	int r = verbs_prepare();
 
@@ -209,7 +211,8 @@ static int run(const struct cli *cli)
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",
 				 why.text[0] ? why.text : err_str(r));
-	return recover(cli, c, entropy);
+	r = recover(cli, c, entropy, &rec);
+	return recovery_leave(rec, r);
 }
 
 const struct cli_verb verb_recover = {

@@ -459,6 +459,7 @@ static void note_success(struct shipper *s)
 	lock_take(&o->lock);
 	back = s->failures > 0;
 	s->failures = 0;
+	s->not_before_ms = 0;
 	s->away = false;
 	s->rescan |= back;
 	if (back)

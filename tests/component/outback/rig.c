@@ -355,6 +355,36 @@ int device_sync(struct device *d)
 	return r;
 }
 
+void device_impatient(struct device *d, struct rig *r, size_t n_stores,
+		      unsigned copies)
+{
+	device_init(d, r, "a", n_stores, copies);
+	device_start(d);
+	f_fill(d, "first", 0, 3u << 20, 1);
+	ok(device_sync(d));
+	device_close(d);
+	r->silence_ms = RIG_SILENT_MS;
+	device_open(d);
+}
+
+uint64_t device_newest_at(struct device *d, size_t i)
+{
+	struct piece_cid cid;
+	uint64_t h = 0;
+	int r = head_newest(d->stores[i], d->rig->keys, 0, &h, &cid, NULL);
+
+	assert_true(r == 0 || r == -ENOENT);
+	return h;
+}
+
+void device_until_newest(struct device *d, size_t i, uint64_t want)
+{
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+
+	while (device_newest_at(d, i) < want)
+		assert_true(monotonic_ms() < end);
+}
+
 /* ---- recover ---- */
 
 static int attach(void *ctx, size_t i)

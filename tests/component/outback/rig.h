@@ -39,6 +39,7 @@
 #define RIG_STORES_MAX 4
 #define RIG_WAIT_MS    60000
 #define RIG_GIVE_UP_MS 1500
+#define RIG_SILENT_MS  1500
 
 #define ok(call)                                                       \
  do {                                                                  \
@@ -121,6 +122,17 @@ int device_sync(struct device *d); /* commit, ship, claim; the result */
  */
 void device_hang(struct device *d, size_t i);
 void device_wake(struct device *d, size_t i);
+
+/*
+ * A new drive "a" whose first commit is made: the file "first" of 3 MiB.  From
+ * now on a store of this rig is given up after RIG_SILENT_MS without an answer.
+ */
+void device_impatient(struct device *d, struct rig *r, size_t n_stores,
+		      unsigned copies);
+
+/* The newest sequence in the register of store i, 0: none; and wait for one. */
+uint64_t device_newest_at(struct device *d, size_t i);
+void device_until_newest(struct device *d, size_t i, uint64_t want);
 
 /* ---- files, by path from the root ("a/b") ---- */
 

@@ -21,13 +21,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -37,15 +34,13 @@
 #include "base/thread.h"
 #include "crypto/commp.h"
 #include "dag/piece.h"
+#include "provider/dir_file.h"
 
-#define DIR_MARKER     "fildrive-store"
-#define DIR_PART       ".part-"
 #define DIR_PART_MAX_S 86400 /* seconds: an older rest of a crash is dropped */
 #define DIR_COPY       (1u << 20) /* bytes a read and write */
 #define DIR_WINDOW     (8u << 20) /* not on the medium yet: at most two of it */
 #define DIR_GET        (256u << 10) /* bytes between two signs of life */
 #define DIR_THREADS    4
-#define HEX_ID         (2 * PROVIDER_ID_SIZE)
 #define HEX_HEAD       (2 * KEYS_HEAD_NAME_SIZE)
 
 struct dir {
@@ -63,32 +58,6 @@ static struct dir *dir_of(struct provider *p)
 	return container_of(p, struct dir, provider);
 }
 
-static void hex(const uint8_t *p, size_t n, char *ret)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < n; i++) {
-		ret[2 * i] = digits[p[i] >> 4];
-		ret[2 * i + 1] = digits[p[i] & 15];
-	}
-	ret[2 * n] = '\0';
-}
-
-static bool unhex(const char *s, size_t n, uint8_t *ret)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *hi, *lo;
-
-	for (size_t i = 0; i < n; i++) {
-		hi = s[2 * i] ? strchr(digits, s[2 * i]) : NULL;
-		lo = hi && s[2 * i + 1] ? strchr(digits, s[2 * i + 1]) : NULL;
-		if (!lo)
-			return false;
-		ret[i] = (uint8_t)((hi - digits) << 4 | (lo - digits));
-	}
-	return true;
-}
-
 /* What the file system says when the medium is gone. */
 static int away(int err)
 {
@@ -103,171 +72,6 @@ static int away(int err)
 	case ETIMEDOUT: return -EREMOTEIO;
 	default: return -err;
 	}
-}
-
-static int write_all(int fd, const void *p, size_t n)
-{
-	size_t done = 0;
-	ssize_t r;
-
-	while (done < n) {
-		r = write(fd, (const char *)p + done, n - done);
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		done += (size_t)r;
-	}
-	return 0;
-}
-
-static int64_t read_at(int fd, void *p, size_t n, uint64_t off)
-{
-	size_t done = 0;
-	ssize_t r;
-
-	while (done < n) {
-		r = pread(fd, (char *)p + done, n - done, (off_t)(off + done));
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			break;
-		done += (size_t)r;
-	}
-	return (int64_t)done;
-}
-
-/*
- * A regular file, to be read: -ENOENT if there is none, -EUCLEAN if something
- * else has its name (opening a pipe would wait for a writer).
- */
-static int open_regular(int fd, const char *name)
-{
-	_cleanup_close_ int f = openat(fd, name,
-				       O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-					       O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-	int r;
-
-	if (f < 0)
-		return errno == ELOOP || errno == ENXIO ? -EUCLEAN : -errno;
-	if (fstat(f, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EUCLEAN;
-	r = f;
-	f = -1;
-	return r;
-}
-
-/* A name of ours that nobody else has. */
-static int part_name(char ret[static 32])
-{
-	uint8_t rnd[8];
-
-	if (getrandom(rnd, sizeof(rnd), 0) != (ssize_t)sizeof(rnd))
-		return -EIO;
-	memcpy(ret, DIR_PART, strlen(DIR_PART));
-	hex(rnd, sizeof(rnd), ret + strlen(DIR_PART));
-	return 0;
-}
-
-/*
- * Give the finished file `part` of folder `fd` its name in folder `to` if no
- * file has it yet.  link(2) is atomic everywhere, NFS too; where there are no
- * hard links (vfat) there is renameat2(2).  -EEXIST if the name is taken.
- * `part` is gone afterwards.
- */
-static int name_once(int fd, const char *part, int to, const char *name)
-{
-	int r = 0;
-
-	if (linkat(fd, part, to, name, 0) < 0)
-		r = -errno;
-	if (r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS || r == -EMLINK) {
-		r = syscall(SYS_renameat2, fd, part, to, name, RENAME_NOREPLACE) < 0 ?
-			    -errno :
-			    0;
-		if (r == 0)
-			return fsync(to) < 0 ? -errno : 0;
-	}
-	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
-	if (r == 0 && fsync(to) < 0)
-		r = -errno;
-	return r;
-}
-
-/*
- * A small file, written in folder `fd` and named in folder `to`, durably, if no
- * file has that name yet.
- */
-static int file_once(int fd, int to, const char *name, struct slice content)
-{
-	_cleanup_close_ int f = -1;
-	char part[32];
-	int r;
-
-	r = part_name(part);
-	if (r < 0)
-		return r;
-	f = openat(fd, part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (f < 0)
-		return -errno;
-	r = write_all(f, content.p, content.n);
-	if (r == 0 && fsync(f) < 0)
-		r = -errno;
-	if (r == 0)
-		return name_once(fd, part, to, name);
-	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
-	return r;
-}
-
-int dir_marker_parse(struct slice text, uint8_t ret[static PROVIDER_ID_SIZE])
-{
-	const size_t head = strlen(DIR_MARKER_HEAD);
-
-	if (text.n < head + HEX_ID ||
-	    !slice_eq(slice(text.p, head), slice_str(DIR_MARKER_HEAD)) ||
-	    !unhex((const char *)text.p + head, PROVIDER_ID_SIZE, ret))
-		return -EUCLEAN;
-	return 0;
-}
-
-void dir_marker_text(const uint8_t id[static PROVIDER_ID_SIZE],
-		     char ret[static DIR_MARKER_SIZE])
-{
-	memcpy(ret, DIR_MARKER_HEAD, strlen(DIR_MARKER_HEAD));
-	hex(id, PROVIDER_ID_SIZE, ret + strlen(DIR_MARKER_HEAD));
-	ret[DIR_MARKER_SIZE - 1] = '\n';
-}
-
-static int marker_read(int fd, uint8_t ret[static PROVIDER_ID_SIZE])
-{
-	_cleanup_close_ int f = open_regular(fd, DIR_MARKER);
-	char text[DIR_MARKER_SIZE];
-	int64_t n;
-
-	if (f < 0)
-		return f;
-	n = read_at(f, text, sizeof(text), 0);
-	if (n < 0)
-		return (int)n;
-	return dir_marker_parse(slice(text, (size_t)n), ret);
-}
-
-static int marker_write(int fd)
-{
-	char text[DIR_MARKER_SIZE];
-	uint8_t id[PROVIDER_ID_SIZE];
-	int r;
-
-	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
-		return -EIO;
-	dir_marker_text(id, text);
-	r = file_once(fd, fd, DIR_MARKER, slice(text, sizeof(text)));
-	return r == -EEXIST ? 0 : r;
 }
 
 /* Open the folder, and make sure that it is the store that we know. */
@@ -291,7 +95,7 @@ static int dir_open(struct dir *d, struct err *reterr)
 	if (fd < 0)
 		return err_set(reterr, away(errno), "%s: %s", d->path,
 			       err_str(errno));
-	r = marker_read(fd, id);
+	r = dir_marker_read(fd, id);
 	if (r == -ENOENT && known)
 		return err_set(reterr, -EREMOTEIO,
 			       "%s is there, but the store is not in it: is it mounted?",
@@ -301,9 +105,9 @@ static int dir_open(struct dir *d, struct err *reterr)
 			       "%s is not a fildrive store (no %s in it)",
 			       d->path, DIR_MARKER);
 	if (r == -ENOENT) {
-		r = marker_write(fd);
+		r = dir_marker_write(fd);
 		if (r == 0)
-			r = marker_read(fd, id);
+			r = dir_marker_read(fd, id);
 	}
 	if (r < 0)
 		return err_set(reterr, away(-r), "%s/%s: %s", d->path,
@@ -336,7 +140,7 @@ static int piece_open(int fd, struct provider_req *req)
 	int f;
 
 	piece_name(&req->cid, name);
-	f = open_regular(fd, name);
+	f = dir_open_regular(fd, name);
 	return f == -EUCLEAN ? -ENOENT : f; /* it is no piece */
 }
 
@@ -377,7 +181,7 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 		n = io_pread(from, p, MIN(DIR_COPY, req->size - off), off);
 		if (n <= 0)
 			return n < 0 ? (int)n : -EUCLEAN; /* shorter than said */
-		r = write_all(to, p, (size_t)n);
+		r = dir_write_all(to, p, (size_t)n);
 		if (r == 0)
 			r = push_out(to, off);
 		if (r < 0)
@@ -391,7 +195,7 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 static int do_put(int fd, struct provider_req *req)
 {
 	_cleanup_io_file_ struct io_file *from = NULL;
-	char part[32], name[PIECE_CID_TEXT_MAX + 4];
+	char part[DIR_PART_SIZE], name[PIECE_CID_TEXT_MAX + 4];
 	_cleanup_close_ int to = -1;
 	struct stat st;
 	int r;
@@ -405,7 +209,7 @@ static int do_put(int fd, struct provider_req *req)
 		return err_set(&req->err, r == -ENOENT ? -EUCLEAN : r,
 			       "cannot read the piece to be stored, %s: %s",
 			       req->src_name, err_str(r));
-	r = part_name(part);
+	r = dir_part_name(part);
 	if (r < 0)
 		return r;
 	to = openat(fd, part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -451,7 +255,7 @@ static int do_verify(int fd, struct provider_req *req)
 	for (; off <= sum.raw_size; off += (uint64_t)n) {
 		if (req_cancelled(req))
 			return -ECANCELED;
-		n = read_at(f, p, DIR_COPY, off);
+		n = dir_read_at(f, p, DIR_COPY, off);
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
@@ -474,9 +278,9 @@ static int do_get(int fd, struct provider_req *req)
 	while (req->ret_n < req->n && n == DIR_GET) {
 		if (req_cancelled(req))
 			return -ECANCELED;
-		n = read_at(f, req->dst + req->ret_n,
-			    MIN(DIR_GET, req->n - req->ret_n),
-			    req->off + req->ret_n);
+		n = dir_read_at(f, req->dst + req->ret_n,
+				MIN(DIR_GET, req->n - req->ret_n),
+				req->off + req->ret_n);
 		if (n < 0)
 			return (int)n;
 		req->ret_n += (size_t)n;
@@ -591,8 +395,8 @@ static int do_claim(int fd, struct provider_req *req)
 
 	if (heads < 0)
 		return heads;
-	hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
-	return file_once(fd, heads, name, req->head);
+	dir_hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
+	return dir_file_once(fd, heads, name, req->head);
 }
 
 static int do_head(int fd, struct provider_req *req)
@@ -605,11 +409,11 @@ static int do_head(int fd, struct provider_req *req)
 
 	if (heads < 0)
 		return heads;
-	hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
-	f = open_regular(heads, name);
+	dir_hex(req->head_name, KEYS_HEAD_NAME_SIZE, name);
+	f = dir_open_regular(heads, name);
 	if (f < 0)
 		return f == -EUCLEAN ? -EBADMSG : f; /* the name is taken */
-	n = read_at(f, text, sizeof(text), 0);
+	n = dir_read_at(f, text, sizeof(text), 0);
 	if (n < 0)
 		return (int)n;
 	if (n > PROVIDER_HEAD_MAX)

@@ -160,6 +160,14 @@ must_check int ledger_store_ident(struct ledger *l, uint64_t id,
 must_check int ledger_store_seen(struct ledger *l, uint64_t id, uint64_t now,
 				 const char *error);
 
+/*
+ * Another takes the place of what this store was: it has no placements any more
+ * and no ident, `drop` (if not NULL) is no note of it any more, and `key` is one.
+ * -ENOENT: no such store.
+ */
+must_check int ledger_store_reset(struct ledger *l, uint64_t id, const char *drop,
+				  const char *key, struct slice value);
+
 /* ---- pieces ---- */
 
 struct ledger_piece {

@@ -25,35 +25,84 @@ int ledger_note_get(struct ledger *l, uint64_t store, const char *key,
 	return r;
 }
 
-int ledger_note_set(struct ledger *l, uint64_t store, const char *key,
+static bool fits(const char *key, struct slice value)
+{
+	return strnlen(key, LEDGER_NOTE_KEY_MAX) < LEDGER_NOTE_KEY_MAX &&
+	       value.n <= LEDGER_NOTE_MAX;
+}
+
+/* In a transaction. */
+static int note_set(struct ledger *l, uint64_t store, const char *key,
 		    struct slice value)
 {
 	struct db_stmt *s = l->st[STMT_note_set];
+
+	db_bind_u64(s, 1, store);
+	db_bind_blob(s, 2, slice_str(key));
+	db_bind_blob(s, 3, value);
+	return db_run(s);
+}
+
+static int note_drop(struct ledger *l, uint64_t store, const char *key)
+{
+	struct db_stmt *s = l->st[STMT_note_drop];
+
+	db_bind_u64(s, 1, store);
+	db_bind_blob(s, 2, slice_str(key));
+	return db_run(s);
+}
+
+int ledger_note_set(struct ledger *l, uint64_t store, const char *key,
+		    struct slice value)
+{
 	int r;
 
-	if (strnlen(key, LEDGER_NOTE_KEY_MAX) == LEDGER_NOTE_KEY_MAX ||
-	    value.n > LEDGER_NOTE_MAX)
+	if (!fits(key, value))
 		return -EMSGSIZE;
 	r = ledger_begin(l);
 	if (r < 0)
 		return r;
-	db_bind_u64(s, 1, store);
-	db_bind_blob(s, 2, slice_str(key));
-	db_bind_blob(s, 3, value);
-	return ledger_end(l, db_run(s));
+	return ledger_end(l, note_set(l, store, key, value));
 }
 
 int ledger_note_drop(struct ledger *l, uint64_t store, const char *key)
 {
-	struct db_stmt *s = l->st[STMT_note_drop];
 	int r;
 
 	r = ledger_begin(l);
 	if (r < 0)
 		return r;
-	db_bind_u64(s, 1, store);
-	db_bind_blob(s, 2, slice_str(key));
-	return ledger_end(l, db_run(s));
+	return ledger_end(l, note_drop(l, store, key));
+}
+
+/* Begun by the ident: there is such a store. */
+static int reset(struct ledger *l, uint64_t id, const char *drop,
+		 const char *key, struct slice value)
+{
+	int r;
+
+	db_bind_u64(l->st[STMT_store_reset], 1, id);
+	r = ledger_run_one(l, l->st[STMT_store_reset]);
+	if (r < 0)
+		return r;
+	db_bind_u64(l->st[STMT_store_empty], 1, id);
+	r = db_run(l->st[STMT_store_empty]);
+	if (r >= 0 && drop)
+		r = note_drop(l, id, drop);
+	return r < 0 ? r : note_set(l, id, key, value);
+}
+
+int ledger_store_reset(struct ledger *l, uint64_t id, const char *drop,
+		       const char *key, struct slice value)
+{
+	int r;
+
+	if (!fits(key, value))
+		return -EMSGSIZE;
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	return ledger_end(l, reset(l, id, drop, key, value));
 }
 
 /* The next one after `key`, into both: 1, 0 or -errno. */

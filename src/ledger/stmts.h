@@ -48,6 +48,8 @@
  STMT(store_ident, "UPDATE store SET ident = ?2 WHERE id = ?1") \
  STMT(store_seen, "UPDATE store SET seen = ?2, error = x'' WHERE id = ?1") \
  STMT(store_error, "UPDATE store SET error = ?2 WHERE id = ?1") \
+ STMT(store_reset, "UPDATE store SET ident = NULL, seen = 0, error = x'' WHERE id = ?1") \
+ STMT(store_empty, "DELETE FROM placement WHERE store = ?1") \
  STMT(piece_add, "INSERT INTO piece (" PIECE_COLS ") VALUES (?1, NULL, 0, ?2, 1, 1, 0, 0, ?3, 1)") \
  STMT(piece_ready, "UPDATE piece SET cid = ?2, size = ?3, live = ?3, state = 2 WHERE ordinal = ?1 AND state IN (1, 2)") \
  STMT(piece_learn, "INSERT OR IGNORE INTO piece (" PIECE_COLS ") VALUES (?1, ?2, ?3, ?4, 3, 0, ?5, ?6, ?7, 0)") \

@@ -574,6 +574,58 @@ static void placements_survive_and_count_at_configured_stores(void **state)
 	assert_int_equal(copies, 1);
 }
 
+static void a_store_that_is_replaced_has_nothing_and_others_keep_theirs(void **state)
+{
+	static const char *const urls[] = { "dir:///a", "dir:///b" };
+	const uint8_t ident[LEDGER_IDENT_MAX] = { 7 };
+	struct fixture *f = *state;
+	struct ledger_placement q;
+	struct ledger_store row;
+	uint64_t ids[2], o[3];
+	unsigned copies = 9;
+	_cleanup_buf_ struct buf note = { 0 };
+
+	assert_int_equal(ledger_stores_set(f->l, urls, 2, ids), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		o[i] = add_ready(f->l, i, 1);
+		for (int k = 0; k < 2; k++) {
+			const struct ledger_placement p = {
+				.piece = o[i], .store = ids[k], .state = LEDGER_VERIFIED
+			};
+
+			assert_int_equal(ledger_placement_set(f->l, &p), 0);
+		}
+	}
+	for (int k = 0; k < 2; k++) {
+		assert_int_equal(ledger_store_ident(f->l, ids[k], ident), 0);
+		assert_int_equal(ledger_store_seen(f->l, ids[k], 5, NULL), 0);
+		assert_int_equal(ledger_note_set(f->l, ids[k], "watch",
+						 slice_str("bad")),
+				 0);
+	}
+	assert_int_equal(ledger_store_reset(f->l, ids[0], "watch", "given/1",
+					    slice_str("why")),
+			 0);
+	again(f);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ledger_placement_get(f->l, o[i], ids[0], &q),
+				 -ENOENT);
+		assert_int_equal(ledger_copies(f->l, o[i], &copies), 0);
+		assert_int_equal(copies, 1);
+	}
+	assert_int_equal(ledger_store_get(f->l, ids[0], &row), 0);
+	assert_true(!row.has_ident && row.seen == 0 && !row.retired);
+	assert_int_equal(ledger_store_get(f->l, ids[1], &row), 0);
+	assert_true(row.has_ident && row.seen == 5);
+	buf_init(&note, 16);
+	assert_int_equal(ledger_note_get(f->l, ids[0], "watch", &note), -ENOENT);
+	assert_int_equal(ledger_note_get(f->l, ids[0], "given/1", &note), 0);
+	assert_int_equal(ledger_note_get(f->l, ids[1], "watch", &note), 0);
+	assert_int_equal(note.n, 6);
+	assert_int_equal(ledger_store_reset(f->l, 99, NULL, "given/1", SLICE_NONE),
+			 -ENOENT);
+}
+
 static void sums_count_each_piece_where_it_stands(void **state)
 {
 	struct fixture *f = *state;
@@ -749,6 +801,7 @@ int main(void)
 		CASE(the_node_cache_forgets_the_least_used_and_never_outgrows),
 		CASE(a_block_of_a_lost_piece_is_read_but_not_linked),
 		CASE(placements_survive_and_count_at_configured_stores),
+		CASE(a_store_that_is_replaced_has_nothing_and_others_keep_theirs),
 		CASE(sums_count_each_piece_where_it_stands),
 		cmocka_unit_test(outbox_names_have_sixteen_digits),
 		CASE(a_head_comes_with_its_pieces_and_adoptions),

@@ -134,6 +134,7 @@ static int call_new(struct provider *p, struct provider_req *req, struct call **
 	c->req.replace = req->replace;
 	c->req.off = req->off;
 	c->req.n = req->n;
+	memcpy(c->req.block, req->block, sizeof(req->block));
 	memcpy(c->req.head_name, req->head_name, sizeof(req->head_name));
 	c->req.ret_head = &c->head;
 	c->req.found = call_found;
@@ -264,6 +265,7 @@ static int call_leave(struct call *c, int why, struct provider_req *req)
 	lock_take(&c->lock);
 	c->caller = NULL;
 	lock_drop(&c->lock);
+	atomic_store(&req->moved, atomic_load(&c->req.moved));
 	lock_take(&p->lock);
 	if (!c->over) {
 		c->left = true;

@@ -449,6 +449,11 @@ static void dir_run(struct work_item *w)
 		req->status = -ECANCELED;
 		return;
 	}
+	if (!dir_verbs[req->verb]) {
+		req->status = err_set(&req->err, -EOPNOTSUPP,
+				      "a folder gives no single blocks");
+		return;
+	}
 	fd = dir_open(d, &req->err);
 	req->status = fd < 0 ? fd : dir_verbs[req->verb](fd, req);
 	/* Here, and then gone in the middle of it. */

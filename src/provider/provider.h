@@ -91,6 +91,9 @@ enum provider_verb {
 	PROVIDER_HEAD,   /* head_name → ret_head (appended); on a network the
 			   bytes of the piece's CID.  -ENODATA: it is claimed,
 			   and what it named has been removed */
+	PROVIDER_BLOCK, /* block, n, dst → ret_n: one block by its digest, which
+			   the caller verifies (gateway.h); others than gateways:
+			   -EOPNOTSUPP */
 	PROVIDER_ATTACH, /* is it there, and the one that it was?  → ret_free */
 	PROVIDER_NX
 };
@@ -108,7 +111,8 @@ struct provider_req {
 	bool replace; /* PUT: also over one of that size: it is damaged */
 	uint64_t off;
 	size_t n;
-	uint8_t *dst; /* GET: n bytes, borrowed */
+	uint8_t *dst;      /* GET, BLOCK: n bytes, borrowed */
+	uint8_t block[32]; /* BLOCK: sha2-256 */
 	uint8_t head_name[KEYS_HEAD_NAME_SIZE];
 	struct slice head;    /* CLAIM: borrowed */
 	struct buf *ret_head; /* HEAD: borrowed */

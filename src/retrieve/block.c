@@ -47,16 +47,12 @@ static int want_local(struct retrieve *r, struct want *w)
 	return 0;
 }
 
-int want_open(struct retrieve *r, struct want *w, struct slice section)
+/* Verify, open. */
+static int want_seal_open(struct retrieve *r, struct want *w, struct slice block)
 {
-	uint8_t digest[PIECE_DIGEST_SIZE];
-	struct slice block;
-	int rc;
+	int rc = seal_open(block, w->link.key, w->link.digest, SEAL_BODY_MAX,
+			   &w->body);
 
-	rc = piece_section_parse(section, digest, &block);
-	if (rc == 0)
-		rc = seal_open(block, w->link.key, w->link.digest,
-			       SEAL_BODY_MAX, &w->body);
 	if (rc < 0)
 		return rc;
 	w->status = 0;
@@ -64,6 +60,16 @@ int want_open(struct retrieve *r, struct want *w, struct slice section)
 		best_effort(ledger_node_put(r->p.ledger, w->link.digest,
 					    buf_slice(&w->body))); /* a cache */
 	return 0;
+}
+
+int want_open(struct retrieve *r, struct want *w, struct slice section)
+{
+	uint8_t digest[PIECE_DIGEST_SIZE];
+	struct slice block;
+	int rc;
+
+	rc = piece_section_parse(section, digest, &block);
+	return rc < 0 ? rc : want_seal_open(r, w, block);
 }
 
 static int by_place(const void *a, const void *b)
@@ -162,6 +168,63 @@ static size_t replace_places(struct retrieve *r, struct want **open, size_t n)
 	return m;
 }
 
+/* ---- the last resort ---- */
+
+/* Let stop_now() find what is under way. */
+static int gateway_call(struct retrieve *r, struct stop *stop,
+			struct provider_req *req)
+{
+	int rc = 0;
+
+	lock_take(&r->lock);
+	if (r->gets_stop || (stop && atomic_load(&stop->cancelled)))
+		rc = -ECANCELED;
+	else if (stop)
+		stop->req = req;
+	lock_drop(&r->lock);
+	if (rc < 0)
+		return rc;
+	rc = provider_call(r->p.gateway, req);
+	lock_take(&r->lock);
+	if (stop)
+		stop->req = NULL;
+	lock_drop(&r->lock);
+	return rc;
+}
+
+/* A block that no store gave.  What a gateway gives is verified as well (I4). */
+static int want_gateway(struct retrieve *r, struct want *w, struct stop *stop,
+			bool *away, struct err *reterr)
+{
+	_cleanup_free_ uint8_t *bytes = malloc(PIECE_BLOCK_MAX);
+	struct provider_req req = { .verb = PROVIDER_BLOCK,
+				    .n = PIECE_BLOCK_MAX,
+				    .dst = bytes };
+	int rc;
+
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(req.block, w->link.digest, sizeof(req.block));
+	rc = gateway_call(r, stop, &req);
+	if (rc == -ECANCELED || rc == -ENOMEM)
+		return rc;
+	if (rc < 0) {
+		*away |= rc == -EREMOTEIO;
+		err_set(reterr, rc, "%s", req.err.text);
+		return 0;
+	}
+	rc = want_seal_open(r, w, slice(bytes, req.ret_n));
+	if (rc == -ENOMEM)
+		return rc;
+	lock_take(&r->lock);
+	r->stats.bytes_fetched += req.ret_n;
+	r->stats.requests++;
+	r->stats.gateway += rc == 0;
+	r->stats.wrong += rc < 0;
+	lock_drop(&r->lock);
+	return 0;
+}
+
 int wants_fetch(struct retrieve *r, struct want *w, size_t n, struct stop *stop,
 		struct err *reterr)
 {
@@ -188,6 +251,9 @@ int wants_fetch(struct retrieve *r, struct want *w, size_t n, struct stop *stop,
 		return rc;
 	n_all = replace_places(r, all, n_all);
 	rc = pass(r, all, n_all, stop, &away, reterr);
+	for (size_t i = 0; i < n && rc == 0 && r->p.gateway; i++)
+		if (w[i].status < 0)
+			rc = want_gateway(r, &w[i], stop, &away, reterr);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		if (w[i].status < 0)
 			rc = away ? -EREMOTEIO : -EBADMSG;

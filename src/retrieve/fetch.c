@@ -62,6 +62,8 @@ static bool cancelled(const struct run *u)
 void stop_now(struct retrieve *r, struct stop *s)
 {
 	atomic_store(&s->cancelled, true);
+	if (s->req)
+		provider_cancel(r->p.gateway, s->req);
 	cond_wake_all(&r->came);
 }
 

@@ -35,7 +35,8 @@ struct read_store {
 /* How a walk is called off. */
 struct stop {
 	atomic_bool cancelled;
-	bool ahead; /* nobody waits for it yet */
+	bool ahead;               /* nobody waits for it yet */
+	struct provider_req *req; /* lock: r->lock; of the gateway; NULL: none */
 };
 
 /* One block that somebody wants. */

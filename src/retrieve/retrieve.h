@@ -46,8 +46,10 @@ struct retrieve_params {
 	struct io *io;                       /* drive directory: the outbox */
 	const struct retrieve_store *stores; /* copied */
 	size_t n_stores;
-	unsigned n_threads;  /* 0: 16 */
-	unsigned give_up_ms; /* 0: 60000 */
+	struct provider *gateway; /* single blocks that no store gives; NULL: none
+				     (provider/gateway.h) */
+	unsigned n_threads;       /* 0: 16 */
+	unsigned give_up_ms;      /* 0: 60000 */
 };
 
 must_check int retrieve_new(const struct retrieve_params *p, struct retrieve **ret);
@@ -86,11 +88,12 @@ must_check int retrieve_file(struct retrieve *r, const struct link *file,
 struct retrieve_stats {
 	uint64_t bytes_fetched; /* from stores, sections and gaps between */
 	uint64_t requests;
-	uint64_t hedged; /* of them, beside one that was late */
-	uint64_t wasted; /* bytes that came for what was called off */
-	uint64_t wrong;  /* blocks that did not verify */
-	uint64_t failed; /* requests of the cache that got an error */
-	char error[256]; /* the last one, in words */
+	uint64_t hedged;  /* of them, beside one that was late */
+	uint64_t wasted;  /* bytes that came for what was called off */
+	uint64_t gateway; /* blocks that a gateway gave */
+	uint64_t wrong;   /* blocks that did not verify */
+	uint64_t failed;  /* requests of the cache that got an error */
+	char error[256];  /* the last one, in words */
 };
 void retrieve_stats(struct retrieve *r, struct retrieve_stats *ret);
 

@@ -129,6 +129,88 @@ static void who_is_said_to_hold_a_piece_is_asked_first(void **state)
 	buf_fini(&body);
 }
 
+/* ---- the last resort ---- */
+
+struct fake_gateway {
+	struct provider provider;
+	const struct world *w;
+	bool lies;
+	unsigned n_calls;
+};
+
+/* A block by its digest: of the loose leaves. */
+static int gateway_start(struct provider *p, struct provider_req *req)
+{
+	struct fake_gateway *g = container_of(p, struct fake_gateway, provider);
+	int r = -ENOENT;
+
+	assert_int_equal(req->verb, PROVIDER_BLOCK);
+	g->n_calls++;
+	for (unsigned i = 0; i < N_LOOSE && r < 0; i++) {
+		const struct link *l = &g->w->loose[i];
+		uint8_t digest[PIECE_DIGEST_SIZE];
+		struct slice block;
+
+		if (memcmp(l->digest, req->block, sizeof(req->block)) != 0)
+			continue;
+		r = piece_section_parse(slice(g->w->piece.p + l->place.off,
+					      l->place.len),
+					digest, &block);
+		assert_int_equal(r, 0);
+		assert_true(block.n <= req->n);
+		memcpy(req->dst, block.p, block.n);
+		req->dst[0] ^= g->lies;
+		req->ret_n = block.n;
+	}
+	req->done(req, r);
+	return 0;
+}
+
+static void gateway_cancel(struct provider *p, struct provider_req *req)
+{
+	(void)p;
+	(void)req;
+}
+
+static const char *gateway_name(struct provider *p)
+{
+	(void)p;
+	return "a gateway";
+}
+
+static void a_gateway_is_asked_when_every_store_has_failed(void **state)
+{
+	static const struct provider_ops ops = { .start = gateway_start,
+						 .cancel = gateway_cancel,
+						 .name = gateway_name };
+	static const enum store_mood bad[] = { STORE_WRONG, STORE_AWAY,
+					       STORE_WITHOUT };
+	struct world *w = *state;
+	struct fake_gateway g = { .w = w };
+
+	provider_init(&g.provider, &ops, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		w->gateway = &g.provider;
+		world_threads(w, 1);
+		mood(w, 0, bad[i]);
+		mood(w, 1, STORE_GOOD);
+		g.n_calls = 0;
+		assert_int_equal(get_loose(w, 3), 0);
+		assert_int_equal(g.n_calls, 0);
+		mood(w, 1, bad[i]);
+		assert_int_equal(get_loose(w, 4), 0);
+		assert_int_equal(g.n_calls, 1);
+		assert_int_equal(stats_of(w).gateway, 1);
+		/* and is not believed either */
+		g.lies = true;
+		assert_true(get_loose(w, 5) < 0);
+		g.lies = false;
+	}
+	w->gateway = NULL;
+	world_threads(w, 1);
+	provider_fini(&g.provider);
+}
+
 static void nothing_unverified_is_ever_returned(void **state)
 {
 	static const enum store_mood lies[] = { STORE_WRONG, STORE_SHORT,
@@ -349,6 +431,7 @@ int main(void)
 		T(a_store_that_failed_is_asked_last_from_then_on),
 		T(a_copy_that_was_wrong_is_to_be_read_back_again),
 		T(who_is_said_to_hold_a_piece_is_asked_first),
+		T(a_gateway_is_asked_when_every_store_has_failed),
 		T(nothing_unverified_is_ever_returned),
 		T(away_is_told_from_lost),
 		T(a_place_that_is_gone_is_found_in_the_index),

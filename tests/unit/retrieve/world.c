@@ -304,6 +304,7 @@ void world_threads(struct world *w, unsigned n)
 				     .io = recorder_io(w->rec),
 				     .stores = v,
 				     .n_stores = N_STORES,
+				     .gateway = w->gateway,
 				     .n_threads = n,
 				     .give_up_ms = GIVE_UP_MS };
 

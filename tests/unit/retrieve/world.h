@@ -71,6 +71,7 @@ struct world {
 	struct dag_root file, dir, table;
 	struct ledger_block blocks[N_LOOSE + 16];
 	size_t n_blocks;
+	struct provider *gateway; /* of the next world_threads() */
 	struct retrieve *r;
 };
 

@@ -173,6 +173,9 @@ static int load_state(struct cache *c, struct err *reterr)
 	c->next_ino = v[STATE_NEXT_INO];
 	c->next_pos = v[STATE_NEXT_POS];
 	c->opens = v[STATE_OPENS];
+	c->counts.inodes = v[STATE_INODES];
+	c->counts.bytes = v[STATE_BYTES];
+	c->counted = c->counts.inodes > 0;
 	return 0;
 }
 
@@ -267,6 +270,8 @@ static int open_inside(struct cache *c, struct err *reterr)
 		r = count_rows(c, STMT_dirty_count, &c->dirty_inodes);
 	if (r == 0)
 		r = scan_extents(c);
+	if (r == 0)
+		r = counts_open(c);
 	if (r == 0 && !c->p.read_only) {
 		r = count_open(c);
 		c->reap_again = true;
@@ -370,8 +375,41 @@ static int write_root_xattrs(struct cache *c, const struct source_entry *root)
 	return r < 0 ? r : 0;
 }
 
+/* 0 bytes of many inodes: commits were made that had not counted them. */
+static void begin_counts(struct cache *c, struct inode *root,
+			 const struct cache_counts *counts)
+{
+	if (root->flags & INODE_LOADED) {
+		c->counted = true;
+		return;
+	}
+	c->counted = counts && counts->inodes &&
+		     (counts->bytes || counts->inodes == 1);
+	if (c->counted)
+		c->counts = *counts;
+	counts_have(root);
+}
+
+static int put_first_state(struct cache *c, uint64_t next_ino)
+{
+	const uint64_t v[N_STATE] = {
+		[STATE_VERSION] = CACHE_FORMAT_VERSION,
+		[STATE_GEN] = c->gen,
+		[STATE_NEXT_INO] = next_ino,
+		[STATE_NEXT_POS] = 1,
+		[STATE_INODES] = c->counted ? c->counts.inodes : 0,
+		[STATE_BYTES] = c->counted ? c->counts.bytes : 0,
+	};
+	int r = 0;
+
+	for (unsigned k = STATE_VERSION; k < N_STATE && r == 0; k++)
+		if (k != STATE_OPENS)
+			r = put_state(c, k, v[k]);
+	return r;
+}
+
 static int write_root(struct cache *c, const struct source_entry *root,
-		      uint64_t next_ino)
+		      uint64_t next_ino, const struct cache_counts *counts)
 {
 	struct inode *i;
 	int r = inode_new(c, CACHE_ROOT_INO, &i);
@@ -389,21 +427,15 @@ static int write_root(struct cache *c, const struct source_entry *root,
 		i->flags |= INODE_LOADED;
 		i->mgen = i->dgen = c->gen;
 	}
+	begin_counts(c, i, counts);
 	if (r == 0)
 		r = inode_flush(c, 1);
-	if (r == 0)
-		r = put_state(c, STATE_VERSION, CACHE_FORMAT_VERSION);
-	if (r == 0)
-		r = put_state(c, STATE_GEN, c->gen);
-	if (r == 0)
-		r = put_state(c, STATE_NEXT_INO, next_ino);
-	if (r == 0)
-		r = put_state(c, STATE_NEXT_POS, 1);
-	return r;
+	return r < 0 ? r : put_first_state(c, next_ino);
 }
 
 static int format(const struct cache_params *p, const struct source_entry *root,
-		  uint64_t next_ino, struct err *reterr)
+		  uint64_t next_ino, const struct cache_counts *counts,
+		  struct err *reterr)
 {
 	struct cache *c = new_cache(p);
 	int r;
@@ -429,7 +461,7 @@ static int format(const struct cache_params *p, const struct source_entry *root,
 	if (r == 0)
 		r = db_prepare_all(c->db, sql, N_STMTS, c->st);
 	if (r == 0)
-		r = write_root(c, root, next_ino);
+		r = write_root(c, root, next_ino, counts);
 	if (r == 0)
 		r = db_commit(c->db);
 	if (r < 0)
@@ -458,15 +490,16 @@ int cache_format(const struct cache_params *p, const struct cache_root *root,
 
 	const struct source_entry e = { .attr = &a };
 
-	return format(p, &e, CACHE_ROOT_INO + 1, reterr);
+	return format(p, &e, CACHE_ROOT_INO + 1, NULL, reterr);
 }
 
-int cache_format_entry(const struct cache_params *p, const struct source_entry *root,
-		       uint64_t next_ino, struct err *reterr)
+int cache_format_entry(const struct cache_params *p,
+		       const struct source_entry *root, uint64_t next_ino,
+		       const struct cache_counts *counts, struct err *reterr)
 {
 	if (!S_ISDIR(root->attr->mode) || next_ino <= CACHE_ROOT_INO)
 		return err_set(reterr, -EPROTO, "the commit's root is no directory");
-	return format(p, root, next_ino, reterr);
+	return format(p, root, next_ino, counts, reterr);
 }
 
 int cache_format_from(const struct cache_params *p, const struct cache_attr *attr,
@@ -474,5 +507,5 @@ int cache_format_from(const struct cache_params *p, const struct cache_attr *att
 {
 	const struct source_entry e = { .attr = attr, .link = link };
 
-	return cache_format_entry(p, &e, next_ino, reterr);
+	return cache_format_entry(p, &e, next_ino, NULL, reterr);
 }

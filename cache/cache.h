@@ -115,10 +115,21 @@ must_check int cache_format_from(const struct cache_params *p,
 				 const struct cache_attr *attr, struct slice link,
 				 uint64_t next_ino, struct err *reterr);
 
-/* The same, with the root's extended attributes. */
+/* What the whole drive has, be it here or not. */
+struct cache_counts {
+	uint64_t inodes; /* that have a name, and the root; 0: not known */
+	uint64_t bytes;  /* of all files: the sum of their sizes, holes too */
+};
+
+/*
+ * The same, with the root's extended attributes.  `counts` is what the commit
+ * says, and counting goes on from there; NULL, 0 inodes, or 0 bytes of more than
+ * one: it does not know.
+ */
 must_check int cache_format_entry(const struct cache_params *p,
-				  const struct source_entry *root,
-				  uint64_t next_ino, struct err *reterr);
+				  const struct source_entry *root, uint64_t next_ino,
+				  const struct cache_counts *counts,
+				  struct err *reterr);
 
 /*
  * Open: replays the WAL, checks the version, rebuilds the slot map, reaps
@@ -344,6 +355,7 @@ must_check int cache_snap_open(struct cache *c, struct cache_snap **ret);
 void cache_snap_close(struct cache_snap *s);
 uint64_t cache_snap_gen(const struct cache_snap *s);
 uint64_t cache_snap_next_ino(const struct cache_snap *s);
+struct cache_counts cache_snap_counts(const struct cache_snap *s);
 
 /* An inode as the snapshot has it. */
 struct cache_snap_inode {
@@ -457,7 +469,8 @@ struct cache_stats {
 	uint64_t reserved_bytes; /* promised by fallocate, not written yet */
 	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */
 	uint64_t max_bytes;
-	uint64_t inodes;
+	uint64_t inodes; /* that are here */
+	struct cache_counts drive;
 	uint64_t commits; /* group commits since open */
 	bool failed;      /* a COMMIT failed: read only for good */
 	char why[256];

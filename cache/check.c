@@ -111,6 +111,7 @@ int cache_check(struct cache *c, bool repair,
 	struct checking k = { c, repair && !c->p.read_only, found, ctx, 0 };
 	uint64_t ino = 0, block = 0;
 	struct err e = { 0 };
+	bool wrong = false;
 	int r = cache_sync(c);
 
 	if (r < 0 && !c->p.read_only)
@@ -123,6 +124,20 @@ int cache_check(struct cache *c, bool repair,
 		if (found)
 			found(ctx, e.text);
 		k.left++;
+	}
+	lock_take(&c->lock);
+	r = counts_check(c, k.repair, &wrong);
+	lock_drop(&c->lock);
+	if (r < 0 && !k.left)
+		return err_set(reterr, r, "the inodes cannot be counted: %s",
+			       err_str(r));
+	if (wrong) {
+		if (found)
+			found(ctx,
+			      k.repair ?
+				      "the count of inodes and bytes is wrong (mended)" :
+				      "the count of inodes and bytes is wrong");
+		k.left += !k.repair;
 	}
 	do {
 		lock_take(&c->lock);

@@ -56,6 +56,14 @@ static int put_state(struct cache *c, enum state_key k, uint64_t v)
 	return c_sql(c, db_run(st(c, STMT_state_put)));
 }
 
+static int put_counts(struct cache *c)
+{
+	int r = put_state(c, STATE_INODES, c->counted ? c->counts.inodes : 0);
+
+	return r < 0 ? r :
+		       put_state(c, STATE_BYTES, c->counted ? c->counts.bytes : 0);
+}
+
 static int write_state(struct cache *c, bool new_gen)
 {
 	int r = 0;
@@ -66,6 +74,8 @@ static int write_state(struct cache *c, bool new_gen)
 			r = put_state(c, STATE_NEXT_POS, c->next_pos);
 		if (r == 0)
 			r = put_state(c, STATE_GEN, c->gen + new_gen);
+		if (r == 0)
+			r = put_counts(c);
 	}
 	return r;
 }

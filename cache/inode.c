@@ -214,6 +214,7 @@ int inode_get(struct cache *c, uint64_t ino, struct inode **ret)
 	i->in_db = true;
 	i->queued = inode_is_dirty(i) && i->nlink > 0;
 	i->orphan = i->nlink == 0;
+	counts_have(i);
 	i->used_ms = monotonic_ms();
 	insert(c, i);
 	*ret = i;
@@ -351,6 +352,7 @@ static int flush_one(struct cache *c, struct inode *i)
 	r = put_row(c, i);
 	if (r < 0)
 		return r;
+	counts_note(c, i);
 	if (!i->in_db)
 		c->inodes.in_db++;
 	i->in_db = true;
@@ -491,6 +493,7 @@ int inode_delete(struct cache *c, struct inode *i)
 			return r;
 		c->inodes.in_db--;
 	}
+	counts_note(c, i);
 	op_changed(c);
 	remove_from_table(c, i);
 	inode_free(i);

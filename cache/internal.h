@@ -47,14 +47,16 @@ enum state_key {
 	STATE_GEN = 2,
 	STATE_NEXT_INO = 3,
 	STATE_NEXT_POS = 4,
-	STATE_OPENS = 5, /* times that the drive was opened for writing */
+	STATE_OPENS = 5,  /* times that the drive was opened for writing */
+	STATE_INODES = 6, /* of the whole drive; 0: not counted */
+	STATE_BYTES = 7,  /* of all its files */
 	N_STATE
 };
 
 /* Column flags of table inode.  The values are on disk. */
 enum inode_flag {
 	INODE_SHARED = 1, /* has or had several names; must stay 1 (stmts.h) */
-	INODE_LOADED = 2, /* directory: its entries are here */
+	INODE_LOADED = 2, /* directory: its entries are here; must stay 2 */
 	INODE_XATTR = 4,  /* may have rows in xattr */
 	INODE_HOLES = 8,  /* its link may have holes where no row is */
 	INODE_ROOM = 16,  /* may have rows of promised room (promise.c) */
@@ -78,7 +80,8 @@ struct inode {
 	uint64_t link_size;
 	uint8_t *link, *target; /* heap; NULL if empty */
 	uint32_t n_link, n_target;
-	uint64_t used_ms; /* monotonic; for eviction */
+	uint64_t used_ms;            /* monotonic; for eviction */
+	struct cache_counts counted; /* of it, in c->counts */
 	uint32_t flags;
 	bool in_db;   /* has a row */
 	bool changed; /* differs from its row: on the dirty list */
@@ -116,6 +119,19 @@ must_check int inode_delete(struct cache *c, struct inode *i);
 bool inode_is_dirty(const struct inode *i);
 void inode_read_row(struct db_stmt *s, int col, struct inode *i);
 struct timespec now_real(void);
+
+/* ---- what the whole drive has (counts.c) ---- */
+
+/* It came from its row or from the DAG: it is counted already. */
+void counts_have(struct inode *i);
+/* Its row is written as it is now, or deleted (nlink 0). */
+void counts_note(struct cache *c, struct inode *i);
+/* With what is in memory alone.  inodes 0: not known. */
+struct cache_counts counts_now(struct cache *c);
+/* Begin to count, where nobody has and all of the drive is here. */
+must_check int counts_open(struct cache *c);
+/* Compare with all rows; repair counts anew. */
+must_check int counts_check(struct cache *c, bool repair, bool *ret_wrong);
 
 /* ---- segments (segment.c) ---- */
 
@@ -367,6 +383,8 @@ struct cache {
 
 	/* state rows; lock: lock */
 	uint64_t gen, next_ino, next_pos, opens;
+	struct cache_counts counts; /* of all rows, and of what is not here */
+	bool counted;
 	bool state_changed;
 
 	struct {

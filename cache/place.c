@@ -132,8 +132,10 @@ static int put_inode(struct cache *c, uint64_t parent, const struct entry *e,
 		i->nlink = 0;
 		i->flags = 0;
 		best_effort(inode_delete(c, i)); /* has no rows */
+		return r;
 	}
-	return r;
+	counts_have(i);
+	return 0;
 }
 
 static bool sane(const struct entry *e)

@@ -17,6 +17,7 @@ struct cache_snap {
 	struct db_stmt *st[N_SNAP_STMTS];
 	struct pin pin;
 	uint64_t gen, next_ino;
+	struct cache_counts counts;
 	uint8_t *link; /* what the last answer borrowed */
 	size_t n_link, cap_link;
 };
@@ -74,6 +75,7 @@ int cache_snap_open(struct cache *c, struct cache_snap **ret)
 	if (r == 0) {
 		s->gen = c->gen - 1;
 		s->next_ino = c->next_ino;
+		s->counts = counts_now(c);
 		seg_pin(c, &s->pin);
 		c->snap = s;
 	}
@@ -112,6 +114,11 @@ uint64_t cache_snap_gen(const struct cache_snap *s)
 uint64_t cache_snap_next_ino(const struct cache_snap *s)
 {
 	return s->next_ino;
+}
+
+struct cache_counts cache_snap_counts(const struct cache_snap *s)
+{
+	return s->counts;
 }
 
 /* ---- inodes ---- */

@@ -359,15 +359,18 @@ uint64_t cache_outbox_share(struct cache *c)
 
 int cache_statfs(struct cache *c, struct cache_statfs *ret)
 {
+	struct cache_counts drive;
 	struct room m;
 
 	lock_take(&c->lock);
 	m = look(c);
+	drive = counts_now(c);
 	ret->blocks = m.data / CACHE_BLOCK;
 	ret->free = MIN(m.left / CACHE_BLOCK + clean_blocks(c), ret->blocks);
 	/* There is no limit of ours; 2^32 more are what a person can picture. */
 	ret->files_free = UINT32_MAX;
-	ret->files = c->inodes.in_db + c->inodes.n_dirty + ret->files_free;
+	ret->files = (drive.inodes ? drive.inodes : c->inodes.in_db) +
+		     ret->files_free;
 	lock_drop(&c->lock);
 	return 0;
 }
@@ -392,6 +395,7 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;
 	ret->max_bytes = c->p.max_bytes;
 	ret->inodes = c->inodes.in_db;
+	ret->drive = counts_now(c);
 	ret->commits = c->commits;
 	ret->failed = c->failed;
 	memcpy(ret->why, c->why, sizeof(ret->why));

@@ -33,6 +33,10 @@
 	"?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)") \
  STMT(inode_del, "DELETE FROM inode WHERE ino = ?1") \
  STMT(inode_count, "SELECT count(*) FROM inode") \
+ STMT(counts_absent, "SELECT EXISTS (SELECT 1 FROM inode WHERE mode & 61440 = 16384 AND flags & 2 = 0 AND nlink > 0) " \
+	"OR EXISTS (SELECT 1 FROM dentry d WHERE NOT EXISTS (SELECT 1 FROM inode i WHERE i.ino = d.ino))") \
+ STMT(counts_sum, "SELECT count(*), ifnull(sum(b >> 32), 0), ifnull(sum(b & 4294967295), 0) FROM " \
+	"(SELECT CASE WHEN mode & 61440 = 32768 THEN size ELSE 0 END AS b FROM inode WHERE nlink > 0)") \
  STMT(dentry_get, "SELECT ino, type, pos FROM dentry WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_add, "INSERT INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
  STMT(dentry_del, "DELETE FROM dentry WHERE parent = ?1 AND name = ?2") \

@@ -702,6 +702,8 @@ int recover_format(const struct recover_found *f, const struct cache_params *p,
 {
 	_cleanup_free_ struct source_xattr *xattrs = NULL;
 	_cleanup_buf_ struct buf link = { 0 };
+	const struct commit_info *info = commit_info(f->commit);
+	const struct cache_counts counts = { info->n_inodes, info->n_bytes };
 	struct source_entry root = { .name = SLICE_NONE };
 	struct cache_attr attr;
 	uint64_t next_ino;
@@ -717,5 +719,5 @@ int recover_format(const struct recover_found *f, const struct cache_params *p,
 	root.attr = &attr;
 	root.link = buf_slice(&link);
 	root.xattrs = xattrs;
-	return cache_format_entry(p, &root, next_ino, reterr);
+	return cache_format_entry(p, &root, next_ino, &counts, reterr);
 }

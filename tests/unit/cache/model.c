@@ -290,6 +290,19 @@ uint64_t model_hash(const struct model *m)
 	return h;
 }
 
+struct cache_counts model_counts(const struct model *m)
+{
+	struct cache_counts t = { .inodes = 2 }; /* the root and the directory */
+
+	for (int k = 0; k < MODEL_FILES; k++) {
+		if (m->files[k].nlink == 0)
+			continue;
+		t.inodes++;
+		t.bytes += m->files[k].n;
+	}
+	return t;
+}
+
 static int on_name(void *ctx, struct slice name, const struct cache_attr *a,
 		   uint64_t pos)
 {

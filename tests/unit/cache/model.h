@@ -36,6 +36,9 @@ uint64_t model_rand(struct model *m, uint64_t below);
 void model_step(struct model *m);
 uint64_t model_hash(const struct model *m);
 
+/* What the drive is to have counted. */
+struct cache_counts model_counts(const struct model *m);
+
 /* 0 where the drive has something that no model has. */
 uint64_t drive_hash(struct drive *d);
 

@@ -252,6 +252,122 @@ static void a_directory_of_the_dag_is_loaded_when_first_looked_up(void **state)
 	drive_free(&d);
 }
 
+static void expect_counts(struct drive *d, uint64_t inodes, uint64_t bytes)
+{
+	struct cache_stats s = stats(d);
+
+	assert_int_equal(s.drive.inodes, inodes);
+	assert_int_equal(s.drive.bytes, bytes);
+}
+
+/* A drive of 500 files of 5000 bytes in the DAG, of whose commit `counts` are. */
+static void from_commit(struct world *w, struct drive *d,
+			const struct cache_counts *counts)
+{
+	const struct cache_attr at = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 };
+	struct source_entry root = { .attr = &at };
+	struct err e = { 0 };
+	uint8_t link[8];
+
+	pattern(a, 5000, 0, 3);
+	fakedag_dir(w->f, 500, 100, a, 5000, link);
+	root.link = slice(link, 8);
+	assert_int_equal(recorder_new(&d->rec), 0);
+	assert_int_equal(secret_new_random(&d->key), 0);
+	d->p = w->d.p;
+	d->p.io = recorder_io(d->rec);
+	d->p.key = d->key;
+	assert_int_equal(cache_format_entry(&d->p, &root, 50, counts, &e), 0);
+	drive_open(d);
+}
+
+static void list_root(struct drive *d)
+{
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+	int r;
+
+	while ((r = cache_lookup(d->c, &op, 1, slice_str("e7"), &at)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
+	assert_int_equal(r, 0);
+	forget(d, at.ino);
+}
+
+static void counting_goes_on_from_what_the_commit_says(void **state)
+{
+	const struct cache_counts counts = { 501, 500 * 5000 };
+	struct world *w = *state;
+	struct drive d = { 0 };
+	uint64_t ino;
+	struct err e;
+
+	from_commit(w, &d, &counts);
+	expect_counts(&d, 501, 500 * 5000);
+	list_root(&d);
+	expect_counts(&d, 501, 500 * 5000);
+	ino = mk(&d, 1, "new", S_IFREG | 0644);
+	cut_to(&d, ino, 77);
+	expect_counts(&d, 502, 500 * 5000 + 77);
+	rm(&d, 1, "e8");
+	cut_to(&d, 107, 4096);
+	expect_counts(&d, 501, 499 * 5000 + 77 - 904);
+	drive_again(&d);
+	expect_counts(&d, 501, 499 * 5000 + 77 - 904);
+	rm(&d, 1, "new");
+	rm(&d, 1, "e7");
+	expect_counts(&d, 499, 498 * 5000);
+	assert_int_equal(cache_check(d.c, false, NULL, NULL, &e), 0);
+	drive_again(&d);
+	expect_counts(&d, 499, 498 * 5000);
+	drive_free(&d);
+}
+
+static void note_count(void *ctx, const char *sentence)
+{
+	*(unsigned *)ctx += strstr(sentence, "count of inodes") != NULL;
+}
+
+static void a_wrong_count_is_found_and_mended_when_all_is_here(void **state)
+{
+	const struct cache_counts counts = { 400, 7000 };
+	struct world *w = *state;
+	struct drive d = { 0 };
+	unsigned n = 0;
+	struct err e;
+
+	from_commit(w, &d, &counts);
+	assert_int_equal(cache_check(d.c, false, note_count, &n, &e), 0);
+	list_root(&d); /* more is here than the commit says is anywhere */
+	assert_int_equal(cache_check(d.c, false, note_count, &n, &e), 1);
+	assert_int_equal(n, 1);
+	assert_int_equal(cache_check(d.c, true, note_count, &n, &e), 0);
+	assert_int_equal(n, 2);
+	expect_counts(&d, 501, 500 * 5000);
+	drive_again(&d);
+	expect_counts(&d, 501, 500 * 5000);
+	assert_int_equal(cache_check(d.c, false, note_count, &n, &e), 0);
+	assert_int_equal(n, 2);
+	drive_free(&d);
+}
+
+static void a_drive_that_was_not_counted_says_so_until_all_is_here(void **state)
+{
+	const struct cache_counts counts = { 501, 0 }; /* as old commits have it */
+	struct world *w = *state;
+	struct drive d = { 0 };
+
+	from_commit(w, &d, &counts);
+	expect_counts(&d, 0, 0);
+	drive_again(&d);
+	expect_counts(&d, 0, 0);
+	list_root(&d);
+	put(&d, mk(&d, 1, "new", S_IFREG | 0644), 0, a, 100);
+	expect_counts(&d, 0, 0);
+	drive_again(&d);
+	expect_counts(&d, 502, 500 * 5000 + 100);
+	drive_free(&d);
+}
+
 static void a_fetch_has_a_deadline_and_can_be_called_off(void **state)
 {
 	struct world *w = *state;
@@ -427,6 +543,9 @@ int main(void)
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_directory_of_the_dag_is_loaded_when_first_looked_up),
+		T(counting_goes_on_from_what_the_commit_says),
+		T(a_wrong_count_is_found_and_mended_when_all_is_here),
+		T(a_drive_that_was_not_counted_says_so_until_all_is_here),
 		T(a_fetch_has_a_deadline_and_can_be_called_off),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(clean_data_makes_room_for_writers),

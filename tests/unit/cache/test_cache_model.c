@@ -11,6 +11,16 @@ static void some_steps(void *ctx)
 		model_step(m);
 }
 
+static void counts_are_right(const struct model *m)
+{
+	struct cache_counts want = model_counts(m);
+	struct cache_stats s;
+
+	cache_stats(m->d->c, &s);
+	assert_int_equal(s.drive.inodes, want.inodes);
+	assert_int_equal(s.drive.bytes, want.bytes);
+}
+
 static void now_and_then(struct model *m)
 {
 	switch (model_rand(m, 60)) {
@@ -22,8 +32,12 @@ static void now_and_then(struct model *m)
 		drive_close(m->d);
 		assert_int_equal(recorder_forget(m->d->rec), 0);
 		drive_open(m->d);
+		counts_are_right(m);
 		break;
-	case 5: assert_true(drive_hash(m->d) == model_hash(m)); break;
+	case 5:
+		assert_true(drive_hash(m->d) == model_hash(m));
+		counts_are_right(m);
+		break;
 	default: break;
 	}
 }
@@ -54,6 +68,7 @@ static void run(uint64_t seed, uint64_t max_bytes)
 	drive_again(&d);
 	cache_stats(d.c, &s);
 	assert_int_equal(s.reserved_bytes, promised); /* the rows have it */
+	counts_are_right(&m);
 	assert_true(drive_hash(&d) == model_hash(&m));
 	onboard(&d, f, NULL, NULL);
 	assert_int_equal(cache_evict(d.c, 0), 0);

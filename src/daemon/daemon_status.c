@@ -43,6 +43,14 @@ static json_t *cache_json(const struct cache_stats *s)
 	return NULL;
 }
 
+/* The whole drive, be it here or not; null: an old commit had not counted it. */
+static json_t *content(const struct cache_counts *c)
+{
+	return c->inodes ? json_pack("{s:I, s:I}", "inodes", (json_int_t)c->inodes,
+				     "bytes", (json_int_t)c->bytes) :
+			   json_null();
+}
+
 static json_t *pair(uint64_t pieces, uint64_t bytes)
 {
 	return json_pack("{s:I, s:I}", "pieces", (json_int_t)pieces, "bytes",
@@ -151,6 +159,7 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 	r |= add(o, "pid", json_integer(getpid()));
 	r |= add(o, "since", json_integer(d->since));
 	r |= add(o, "copies", num(drive->config.copies));
+	r |= add(o, "content", content(&cs.drive));
 	r |= add(o, "cache", cache_json(&cs));
 	if (cs.failed)
 		r |= json_array_append_new(errors, json_string(cs.why));

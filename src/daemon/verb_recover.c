@@ -69,7 +69,7 @@ static void print_warnings(const struct recover_found *f, const struct config *c
 static void print_found(const struct recover_found *f, const char *name)
 {
 	const struct commit_info *info = commit_info(f->commit);
-	char date[UNITS_TEXT_MAX];
+	char date[UNITS_TEXT_MAX], size[UNITS_TEXT_MAX];
 
 	units_say_date(info->time.s, date);
 	exits_out("Drive '%s' is recovered: commit %" PRIu64 " of %s", name,
@@ -77,6 +77,11 @@ static void print_found(const struct recover_found *f, const char *name)
 	if (info->device.n)
 		exits_out(", made on %.*s", (int)info->device.n,
 			  (const char *)info->device.p);
+	if (info->n_inodes && info->n_bytes) { /* it was counted */
+		units_say_size(info->n_bytes, size);
+		exits_out(": %" PRIu64 " files and folders, %s", info->n_inodes,
+			  size);
+	}
 	exits_out(".\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);
 }
 

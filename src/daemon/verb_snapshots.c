@@ -16,6 +16,28 @@ static const struct cli_option options[] = {
 	CLI_DRIVE, CLI_JSON, CLI_PASSFILE, CLI_EXTPASS, CLI_END,
 };
 
+static void print_one(const json_t *one)
+{
+	const char *device = json_string_value(json_object_get(one, "device"));
+	const json_t *inodes = json_object_get(one, "inodes");
+	char date[UNITS_TEXT_MAX], size[UNITS_TEXT_MAX];
+
+	units_say_date(json_integer_value(json_object_get(one, "time")), date);
+	exits_out("%8lld  %s  %s",
+		  (long long)json_integer_value(json_object_get(one, "sequence")),
+		  date, device ? device : "");
+	if (json_is_integer(inodes)) {
+		units_say_size((uint64_t)json_integer_value(
+				       json_object_get(one, "bytes")),
+			       size);
+		exits_out("  %lld files and folders, %s",
+			  (long long)json_integer_value(inodes), size);
+	}
+	exits_out("%s\n", json_is_true(json_object_get(one, "published")) ?
+				  "" :
+				  "  (not at the stores yet)");
+}
+
 static int print(const struct cli *cli, const json_t *list)
 {
 	const json_t *one;
@@ -32,22 +54,7 @@ static int print(const struct cli *cli, const json_t *list)
 	}
 	if (json_array_size(list) == 0)
 		exits_out("No commit has been made yet.\n");
-	json_array_foreach(list, i, one)
-	{
-		const char *device =
-			json_string_value(json_object_get(one, "device"));
-		char date[UNITS_TEXT_MAX];
-
-		units_say_date(json_integer_value(json_object_get(one, "time")),
-			       date);
-		exits_out("%8lld  %s  %s%s\n",
-			  (long long)json_integer_value(
-				  json_object_get(one, "sequence")),
-			  date, device ? device : "",
-			  json_is_true(json_object_get(one, "published")) ?
-				  "" :
-				  "  (not at the stores yet)");
-	}
+	json_array_foreach(list, i, one) print_one(one);
 	return EXITS_OK;
 }
 

@@ -61,6 +61,17 @@ static void say_cache(const json_t *c)
 	exits_out(", %s can be evicted\n", a);
 }
 
+static void say_content(const json_t *o)
+{
+	char a[UNITS_TEXT_MAX];
+
+	if (!json_is_object(o))
+		return;
+	units_say_size(num(o, "bytes"), a);
+	exits_out("Content:   %s in %llu files and folders\n", a,
+		  (unsigned long long)num(o, "inodes"));
+}
+
 static void say_pieces(const char *what, const json_t *o)
 {
 	char a[UNITS_TEXT_MAX];
@@ -118,6 +129,7 @@ static void say(const json_t *o)
 				  "");
 	else
 		exits_out("Mounted:   no\n");
+	say_content(json_object_get(o, "content"));
 	if (json_object_get(o, "cache"))
 		say_cache(json_object_get(o, "cache"));
 	else

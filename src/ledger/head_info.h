@@ -6,7 +6,8 @@
  *
  *   encoded links (crypto/link.h) of root, inode table and catalogue, one behind
  *   the other; then varint and bytes of the root's Attr (dag/attr.h); then
- *   varint and bytes of the device's name
+ *   varint and bytes of the device's name; then, if the commit counted them,
+ *   varints of its inodes (not 0) and of the bytes of its files
  */
 #ifndef LEDGER_HEAD_INFO_H
 #define LEDGER_HEAD_INFO_H
@@ -23,6 +24,8 @@ struct head_info {
 	struct link catalogue;
 	struct slice root_attr; /* encoded; borrowed */
 	struct slice device;    /* borrowed */
+	uint64_t n_inodes;      /* 0: not counted */
+	uint64_t n_bytes;       /* of all files */
 };
 
 must_check int head_info_encode(const struct head_info *h, struct buf *b);

@@ -208,18 +208,37 @@ struct record {
 	uint8_t digest[32];
 };
 
+/* Of the tree that is committed: a file that stays as it was has its size then. */
+static int count(struct run *r, struct cache_counts *ret)
+{
+	struct cache_counts t = cache_snap_counts(r->snap);
+	struct cache_snap_inode i;
+	int rc = 0;
+
+	for (size_t k = 0; k < r->kept.cap && rc == 0 && t.inodes; k++) {
+		if (!r->kept.v[k].ino)
+			continue;
+		rc = cache_snap_inode(r->snap, r->kept.v[k].ino, &i);
+		if (rc == 0)
+			t.bytes -= i.attr.size - MIN(i.attr.size, i.link_size);
+	}
+	*ret = t;
+	return rc;
+}
+
 static int record_fill(struct run *r, const struct parent *parent, struct record *rec)
 {
 	struct onboard *o = r->o;
 	struct cache_snap_inode root;
+	struct cache_counts counts;
 	struct timespec now;
-	struct cache_stats cs;
 	uint64_t writer;
 	int rc;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	cache_stats(o->p.cache, &cs);
-	rc = ledger_get_u64(o->p.ledger, LEDGER_WRITER, &writer);
+	rc = count(r, &counts);
+	if (rc == 0)
+		rc = ledger_get_u64(o->p.ledger, LEDGER_WRITER, &writer);
 	if (rc == 0)
 		rc = cache_snap_inode(r->snap, CACHE_ROOT_INO, &root);
 	if (rc < 0)
@@ -233,7 +252,8 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 		.device = slice(o->p.device, MIN(strlen(o->p.device),
 						 (size_t)COMMIT_DEVICE_MAX)),
 		.ino_next = cache_snap_next_ino(r->snap) + INO_AHEAD,
-		.n_inodes = cs.inodes,
+		.n_inodes = counts.inodes,
+		.n_bytes = counts.bytes,
 		.compress = o->p.compress_all ? COMMIT_COMPRESS_ALL :
 						COMMIT_COMPRESS_NODES,
 		.copies = o->p.copies,
@@ -315,7 +335,9 @@ static int ledger_write(struct run *r, const struct record *rec)
 				.inode_table = info->inode_table,
 				.catalogue = info->catalogue,
 				.root_attr = buf_slice(&rec->root_attr),
-				.device = info->device };
+				.device = info->device,
+				.n_inodes = info->n_inodes,
+				.n_bytes = info->n_bytes };
 	struct ledger_head h = { .seq = info->sequence,
 				 .state = LEDGER_BUILT,
 				 .time = (uint64_t)info->time.s,

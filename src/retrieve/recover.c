@@ -641,7 +641,9 @@ int finder_head_body(const struct commit_info *info, struct buf *body)
 	struct head_info hi = { .root = info->root,
 				.inode_table = info->inode_table,
 				.catalogue = info->catalogue,
-				.device = info->device };
+				.device = info->device,
+				.n_inodes = info->n_inodes,
+				.n_bytes = info->n_bytes };
 	int r;
 
 	buf_init(&attr, ATTR_ENCODED_MAX);

@@ -448,6 +448,8 @@ static int mend(struct choice *c)
 	}
 	if (r == 0)
 		r = mend_finish(m);
+	if (changed) /* and nobody has counted what is left */
+		info.n_inodes = info.n_bytes = 0;
 	if (r == 0 && changed)
 		r = reseal(c, &info, commit_convergence(c->d->f->commit));
 	c->s->n_dirs = m->n_seen;

@@ -42,6 +42,7 @@ static int snapshot_of(const struct ledger_head *h, struct snapshot *ret)
 	memcpy(ret->link, link.p, link.n);
 	ret->n_link = link.n;
 	ret->inode_table = info.inode_table;
+	ret->counts = (struct cache_counts){ info.n_inodes, info.n_bytes };
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct snapshot {
 	uint64_t time;                      /* seconds since 1970 */
 	char device[COMMIT_DEVICE_MAX + 1]; /* printable: others became '?' */
 	bool published; /* at the stores; else still on its way */
+	struct cache_counts counts;
 
 	struct cache_attr root;
 	uint8_t link[LINK_ENCODED_MAX]; /* of the root, encoded */

@@ -43,6 +43,8 @@ def test_commits_are_listed_mounted_or_not(history):
         assert [r['sequence'] for r in rows] == [1, 2, 3]
         assert all(r['published'] and r['device'] for r in rows)
         assert rows == sorted(rows, key=lambda r: r['time'])
+        assert [r['inodes'] for r in rows] == [3, 3, 3]
+        assert [r['bytes'] for r in rows] == [100004] * 3
         if d.is_mounted():
             d.umount()
 

@@ -333,6 +333,9 @@ export class Drive {
 				link: takeLink(c), inodes: takeLink(c),
 				catalogue: takeLink(c), attr: decodeAttr(c.take(c.size())),
 				device: c.take(c.size()) };
+			/* An older writer had not counted them. */
+			one.nInodes = c.left ? c.varint() : 0n;
+			one.nBytes = one.nInodes ? c.varint() : 0n;
 			c.done('retained commit');
 			check(one.link?.codec === DAG_PB, 'retained commit: root');
 			all.push(one);

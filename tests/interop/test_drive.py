@@ -146,6 +146,7 @@ def test_the_second_reader_finds_what_stood_on_the_mount(written):
     assert_same(second, as_picture(found))
     assert int(found['sequence']) > at_first
     assert found['inodes'] == found['counted']['inodes']
+    assert found['bytes'] == found['counted']['bytes']
     assert found['blocks']['seen'] == found['blocks']['keyed']
     assert found['shapes']['sharded'] >= 4
     assert sum(p['commit'] for p in found['pieces']) == int(found['sequence'])

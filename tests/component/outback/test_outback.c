@@ -67,8 +67,17 @@ static void plant(struct device *d)
 	}
 }
 
+/* What it has counted is what its rows say. */
+static void counts_hold(struct device *d)
+{
+	struct err e = { "" };
+
+	assert_int_equal(cache_check(d->cache, false, NULL, NULL, &e), 0);
+}
+
 static void everything_comes_back_from_the_words(void **state)
 {
+	struct cache_stats had, has;
 	struct rig *r = *state;
 	struct device a, b;
 	char *want, *got;
@@ -78,11 +87,17 @@ static void everything_comes_back_from_the_words(void **state)
 	plant(&a);
 	want = tree_text(&a);
 	ok(device_sync(&a));
+	cache_stats(a.cache, &had);
+	assert_true(had.drive.inodes > 1 && had.drive.bytes > 0);
 	device_close(&a);
 	rig_remove(r, "a");
 	device_recover(&b, r, "b", 1, 1, 0);
+	cache_stats(b.cache, &has);
+	assert_int_equal(has.drive.inodes, had.drive.inodes);
+	assert_int_equal(has.drive.bytes, had.drive.bytes);
 	got = tree_text(&b);
 	tree_same(want, got);
+	counts_hold(&b);
 	device_close(&b);
 	free(want);
 	free(got);

@@ -771,8 +771,37 @@ static void a_head_info_reads_back_and_refuses_what_is_cut(void **state)
 	assert_int_equal(got.catalogue.place.piece, 6);
 	assert_true(slice_eq(got.root_attr, h.root_attr));
 	assert_true(slice_eq(got.device, h.device));
+	assert_int_equal(got.n_inodes, 0);
 	for (size_t n = 0; n < b.n; n++)
 		assert_int_equal(head_info_decode(slice(b.p, n), &got), -EPROTO);
+	assert_int_equal(buf_u8(&b, 0), 0);
+	assert_int_equal(head_info_decode(buf_slice(&b), &got), -EPROTO);
+	assert_int_equal(buf_u8(&b, 7), 0);
+	assert_int_equal(head_info_decode(buf_slice(&b), &got), -EPROTO);
+}
+
+static void a_head_info_has_what_the_commit_counted(void **state)
+{
+	struct head_info h = { .device = slice_str("laptop"),
+			       .n_inodes = 1000,
+			       .n_bytes = 1ull << 40 },
+			 got;
+	_cleanup_buf_ struct buf b;
+	size_t plain = 0;
+
+	(void)state;
+	buf_init(&b, 1024);
+	assert_int_equal(head_info_encode(&h, &b), 0);
+	assert_int_equal(head_info_decode(buf_slice(&b), &got), 0);
+	assert_int_equal(got.n_inodes, 1000);
+	assert_true(got.n_bytes == 1ull << 40);
+	for (size_t n = 0; n < b.n; n++) {
+		if (head_info_decode(slice(b.p, n), &got) < 0)
+			continue;
+		plain++; /* as if it had not been counted */
+		assert_int_equal(got.n_inodes, 0);
+	}
+	assert_int_equal(plain, 1);
 	assert_int_equal(buf_u8(&b, 0), 0);
 	assert_int_equal(head_info_decode(buf_slice(&b), &got), -EPROTO);
 }
@@ -806,6 +835,7 @@ int main(void)
 		cmocka_unit_test(outbox_names_have_sixteen_digits),
 		CASE(a_head_comes_with_its_pieces_and_adoptions),
 		cmocka_unit_test(a_head_info_reads_back_and_refuses_what_is_cut),
+		cmocka_unit_test(a_head_info_has_what_the_commit_counted),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_key, tear_down_key);

@@ -16,6 +16,7 @@
 #include "crypto/hash.h"
 #include "crypto/link.h"
 #include "crypto/secret.h"
+#include "crypto/shorthash.h"
 
 #include "vectors.h"
 
@@ -108,6 +109,30 @@ static void both_ways_to_blake2b_agree_at_every_length(void **state)
 }
 
 /* draft-irtf-cfrg-xchacha-03, appendix A.3.1 */
+/* The first vectors of the authors' vectors.h (github.com/veorq/SipHash). */
+static void the_short_hash_is_siphash_of_128_bits(void **state)
+{
+	static const uint8_t want[2][SHORTHASH_SIZE] = {
+		{ 0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6,
+		  0x72, 0x14, 0xc7, 0x55, 0x02, 0x93 },
+		{ 0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76,
+		  0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45 },
+	};
+	struct shorthash_key key, other;
+	uint8_t got[SHORTHASH_SIZE], zero = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(key.bytes); i++)
+		key.bytes[i] = (uint8_t)i;
+	for (size_t n = 0; n < 2; n++) {
+		shorthash(&key, slice(&zero, n), got);
+		assert_memory_equal(got, want[n], sizeof(got));
+	}
+	shorthash_key_random(&key);
+	shorthash_key_random(&other);
+	assert_memory_not_equal(key.bytes, other.bytes, sizeof(key.bytes));
+}
+
 static void local_aead_opens_the_published_vector(void **state)
 {
 	static const char text[] =
@@ -340,6 +365,7 @@ int main(void)
 		cmocka_unit_test(sha256_gives_the_published_digests),
 		cmocka_unit_test(keyed_blake2b_gives_what_another_implementation_gives),
 		cmocka_unit_test(both_ways_to_blake2b_agree_at_every_length),
+		cmocka_unit_test(the_short_hash_is_siphash_of_128_bits),
 		cmocka_unit_test(local_aead_opens_the_published_vector),
 		cmocka_unit_test(local_aead_refuses_every_flipped_bit_and_zeroes),
 		cmocka_unit_test(local_aead_is_libsodiums_at_every_size),

@@ -7,9 +7,8 @@
  * at the deepest level, and past HAMT_BUCKET_MAX of them get a second round of
  * levels; a plain profile refuses them by name.
  *
- * Memory: a copy of each entry: about 110 bytes + name + attr (sealed); so a
- * million entries with names of 20 and attributes of 60 bytes take 190 MB until
- * finish.  Blocks go to the sealer one by one.
+ * Memory: a copy of each entry: about 110 bytes + name + attr (sealed), or what
+ * dir_builder_set_large() allows.  Blocks go to the sealer one by one.
  *
  * Reader: dir_node_parse() checks the opened bytes of one node and an iterator
  * yields entries and sub-shards; the caller fetches sub-shards and drives the
@@ -34,8 +33,10 @@
 
 struct dag_profile;
 struct dir_builder;
+struct dir_memo;
 struct err;
 struct sealer;
+struct shorthash_key;
 
 #define DIR_NAME_MAX 255 /* bytes that we write; readers take any */
 
@@ -58,11 +59,43 @@ must_check int dir_builder_add(struct dir_builder *b, struct slice name,
 			       struct slice attr);
 
 /*
- * Sort, decide, seal; ret->size is 0.  After it only free.
+ * Sealed profile, before the first entry: build in parts that keep `max_bytes` of
+ * entries, or 1/256 of them, at a time.  The nodes are the same.  The caller
+ * goes over all entries as often as finish says so, the same ones each time:
+ *
+ *	do {
+ *		each entry:
+ *			if (dir_builder_wants(b, name, id, changed))
+ *				dir_builder_add(b, name, ...)
+ *		r = dir_builder_finish(b, &root, &err);
+ *	} while (r == 1);
+ *
+ * `old` is the memo of another build, or NULL: what it says of a part of the root
+ * is taken as it is where the names and their `id`s are the same and no entry is
+ * `changed`: its link, tsize or attr differ from that build's.  `key` is random
+ * and the same for both.  Borrowed until the builder is freed.
+ */
+must_check int dir_builder_set_large(struct dir_builder *b, uint64_t max_bytes,
+				     const struct shorthash_key *key,
+				     const struct dir_memo *old);
+
+/* Only after dir_builder_set_large(), for every entry of every round. */
+bool dir_builder_wants(struct dir_builder *b, struct slice name, uint64_t id,
+		       bool changed);
+
+/* After finish: what the next build may know, about 70 KiB; NULL for a directory
+ * that is small. */
+must_check int dir_builder_memo(const struct dir_builder *b, struct dir_memo **ret);
+void dir_memo_free(struct dir_memo *m); /* NULL is fine */
+
+/*
+ * Sort, decide, seal; ret->size is 0.  After it only free.  1: go over the entries
+ * again (only after dir_builder_set_large()).
  *
  * -EEXIST    a name twice
  * -ENOTSUP   plain profile: two names whose hashes are equal
  * -EMSGSIZE  names with equal hashes that do not fit one block
+ * -EUCLEAN   the entries were not the same each time
  */
 must_check int dir_builder_finish(struct dir_builder *b, struct dag_root *ret,
 				  struct err *reterr);

@@ -1,53 +1,24 @@
 /*
- * The builder half of dir.h.
+ * The builder half of dir.h: basic directories and shards.
  *
- * Entries are records in chunks of memory that never move, and an index of
- * (hash, record) that is sorted once: by name for a basic directory, by hash and
- * name for shards.  Then every shard is a range of the index.
- *
- *   record: u8 n, name[n], link_encode(), varint tsize, varint n, attr[n]
- *           (in memory only)
+ * An index of all entries (dir_rec.h) is sorted once: by name for a basic
+ * directory, by hash and name for shards.  Then every shard is a range of the
+ * index.  dir_large.c builds what is too large for that.
  */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/buf.h"
-#include "base/cursor.h"
 #include "base/err.h"
 #include "dag/cid.h"
 #include "dag/dir.h"
+#include "dag/dir_impl.h"
 #include "dag/hamt.h"
 #include "dag/profile.h"
 #include "dag/sealer.h"
 
-#define CHUNK_BYTES (1u << 20)
-#define LINK_MIN    40    /* bytes of an encoded link, at least */
-#define ATTR_MAX    65536 /* bytes; an Attr holds at most 256 of xattrs */
-
-struct chunk {
-	struct chunk *next;
-	size_t n, cap;
-	uint8_t bytes[];
-};
-
-struct entry {
-	uint64_t hash;
-	const uint8_t *rec;
-};
-
-struct dir_builder {
-	const struct dag_profile *p;
-	struct sealer *sealer;
-	struct err *err;
-	struct unixfs meta;
-	struct buf body;
-	struct chunk *chunks;
-	struct entry *entries;
-	size_t n, cap;
-	uint64_t link_bytes; /* of all links, as dir_size counts them */
-	uint64_t ext_bytes;  /* of all keys and Attr fields, inside Data */
-};
+#define LINK_MIN 40    /* bytes of an encoded link, at least */
+#define ATTR_MAX 65536 /* bytes; an Attr holds at most 256 of xattrs */
 
 int dir_builder_new(const struct dag_profile *p, struct sealer *sealer,
 		    struct dir_builder **ret)
@@ -65,15 +36,10 @@ int dir_builder_new(const struct dag_profile *p, struct sealer *sealer,
 
 void dir_builder_free(struct dir_builder *b)
 {
-	struct chunk *next;
-
 	if (!b)
 		return;
-	for (struct chunk *c = b->chunks; c; c = next) {
-		next = c->next;
-		free(c);
-	}
-	free(b->entries);
+	dir_recs_fini(&b->recs);
+	dir_large_free(b->large);
 	buf_fini(&b->body);
 	free(b);
 }
@@ -85,66 +51,6 @@ void dir_builder_set_meta(struct dir_builder *b, const struct unixfs *meta)
 				   .has_mtime = meta->has_mtime,
 				   .mtime_s = meta->mtime_s,
 				   .mtime_ns = meta->mtime_ns };
-}
-
-static int store(struct dir_builder *b, struct slice rec, const uint8_t **ret)
-{
-	struct chunk *c = b->chunks;
-	size_t cap = MAX(CHUNK_BYTES, rec.n);
-
-	if (!c || c->cap - c->n < rec.n) {
-		/* small directories are many: begin small */
-		if (!c)
-			cap = MAX((size_t)4096, rec.n);
-		c = malloc(sizeof(*c) + cap);
-		if (!c)
-			return -ENOMEM;
-		*c = (struct chunk){ .next = b->chunks, .cap = cap };
-		b->chunks = c;
-	}
-	memcpy(c->bytes + c->n, rec.p, rec.n);
-	*ret = c->bytes + c->n;
-	c->n += rec.n;
-	return 0;
-}
-
-static struct slice rec_name(const uint8_t *rec)
-{
-	return slice(rec + 1, rec[0]);
-}
-
-/* Append the record of an entry, the name first: rec_name() is hot. */
-static int encode_rec(struct buf *t, struct slice name, const struct link *link,
-		      uint64_t tsize, struct slice attr)
-{
-	int r;
-
-	r = buf_u8(t, (uint8_t)name.n);
-	if (r == 0)
-		r = buf_append(t, name);
-	if (r == 0)
-		r = link_encode(link, t);
-	if (r == 0)
-		r = buf_varint(t, tsize);
-	if (r == 0)
-		r = buf_varint(t, attr.n);
-	if (r == 0)
-		r = buf_append(t, attr);
-	return r;
-}
-
-/* Our own bytes: they have the form that encode_rec() gave them. */
-static void decode_rec(const uint8_t *rec, struct unixfs_child *ret)
-{
-	struct cursor c = cursor(slice(rec, SIZE_MAX / 2));
-	int r;
-
-	*ret = (struct unixfs_child){ .name = rec_name(rec) };
-	(void)cursor_take(&c, 1 + ret->name.n);
-	r = link_decode(&c, &ret->link);
-	assert(r == 0);
-	ret->tsize = cursor_pbvarint(&c);
-	ret->attr = cursor_take(&c, cursor_pbvarint(&c));
 }
 
 static void count_bytes(struct dir_builder *b, const struct unixfs_child *c)
@@ -168,49 +74,19 @@ int dir_builder_add(struct dir_builder *b, struct slice name,
 	const struct unixfs_child c = {
 		.name = name, .link = *link, .tsize = tsize, .attr = attr
 	};
-	struct entry *e;
-	size_t cap;
 	int r;
 
 	if (!dir_name_valid(name) || name.n > DIR_NAME_MAX ||
 	    attr.n > (b->p->sealed ? ATTR_MAX : 0) || link->kind == LINK_NONE ||
 	    link->kind == (b->p->sealed ? LINK_PLAIN : LINK_SEALED))
 		return -EINVAL;
-	if (b->n == b->cap) {
-		cap = b->cap ? b->cap * 2 : 16;
-		e = realloc(b->entries, cap * sizeof(*e));
-		if (!e)
-			return -ENOMEM;
-		b->entries = e;
-		b->cap = cap;
-	}
-	buf_reset(&b->body);
-	r = encode_rec(&b->body, name, link, tsize, attr);
-	if (r < 0)
-		return r;
-	e = &b->entries[b->n];
-	r = store(b, buf_slice(&b->body), &e->rec);
+	r = dir_recs_add(&b->recs, &b->body, &c);
 	if (r < 0)
 		return r;
 	count_bytes(b, &c);
-	b->n++;
+	if (b->large)
+		dir_large_added(b);
 	return 0;
-}
-
-static int cmp_name(const void *pa, const void *pb)
-{
-	const struct entry *a = pa, *b = pb;
-
-	return slice_cmp(rec_name(a->rec), rec_name(b->rec));
-}
-
-static int cmp_hash(const void *pa, const void *pb)
-{
-	const struct entry *a = pa, *b = pb;
-
-	if (a->hash != b->hash)
-		return a->hash < b->hash ? -1 : 1;
-	return cmp_name(pa, pb);
 }
 
 /* Seal b->body; the root's Tsize is that of its children and its own bytes. */
@@ -248,12 +124,12 @@ static uint64_t data_field_bytes(const struct dir_builder *b)
 	if (b->meta.has_mtime)
 		n += 2 + 1 + dagpb_varint_size((uint64_t)b->meta.mtime_s) +
 		     (b->meta.mtime_ns ? 5 : 0);
-	if (b->p->sealed && b->n)
-		n += 2 + dagpb_varint_size(b->n * LINK_KEY_SIZE) + b->ext_bytes;
+	if (b->p->sealed && b->recs.n)
+		n += 2 + dagpb_varint_size(b->recs.n * LINK_KEY_SIZE) + b->ext_bytes;
 	return dagpb_data_size(n);
 }
 
-static bool is_basic(const struct dir_builder *b)
+bool dir_is_basic(const struct dir_builder *b)
 {
 	uint64_t n = b->link_bytes;
 
@@ -276,25 +152,25 @@ static int build_basic(struct dir_builder *b, struct dag_root *ret)
 	int r;
 
 	fs.type = UNIXFS_DIRECTORY;
-	r = alloc_children(b->n, &c);
+	r = alloc_children(b->recs.n, &c);
 	if (r < 0)
 		return r;
-	if (b->n)
-		qsort(b->entries, b->n, sizeof(*b->entries), cmp_name);
-	for (size_t i = 0; i < b->n; i++) {
-		decode_rec(b->entries[i].rec, &c[i]);
+	if (b->recs.n)
+		qsort(b->recs.v, b->recs.n, sizeof(*b->recs.v), dir_entry_cmp_name);
+	for (size_t i = 0; i < b->recs.n; i++) {
+		dir_rec_decode(b->recs.v[i].rec, &c[i]);
 		if (i && slice_eq(c[i].name, c[i - 1].name))
 			return duplicate(b, c[i].name);
 	}
 	buf_reset(&b->body);
-	r = unixfs_node_encode(b->p, &fs, c, b->n, &b->body);
-	return r < 0 ? r : seal_body(b, c, b->n, ret);
+	r = unixfs_node_encode(b->p, &fs, c, b->recs.n, &b->body);
+	return r < 0 ? r : seal_body(b, c, b->recs.n, ret);
 }
 
 /* Two names with equal hashes in a plain profile. */
-static int collision(struct dir_builder *b, const struct entry *e)
+static int collision(struct dir_builder *b, const struct dir_entry *e)
 {
-	struct slice x = rec_name(e[0].rec), y = rec_name(e[1].rec);
+	struct slice x = dir_rec_name(e[0].rec), y = dir_rec_name(e[1].rec);
 
 	return err_set(b->err, -ENOTSUP,
 		       "the names \"%.*s\" and \"%.*s\" have the same hash: UnixFS cannot hold both in one directory; rename one",
@@ -303,32 +179,34 @@ static int collision(struct dir_builder *b, const struct entry *e)
 }
 
 /* Nobody but an attacker makes so many names collide. */
-static int too_many(struct dir_builder *b, const struct entry *e, size_t n)
+static int too_many(struct dir_builder *b, const struct dir_entry *e, size_t n)
 {
-	struct slice x = rec_name(e->rec);
+	struct slice x = dir_rec_name(e->rec);
 
 	return err_set(b->err, -EMSGSIZE,
 		       "%zu names with the hash of \"%.*s\" do not fit one block",
 		       n, (int)MIN(x.n, (size_t)80), (const char *)x.p);
 }
 
-/* A shard's children, and the bytes of their names. */
-struct shard {
-	struct unixfs_child *c;
-	uint8_t *names;
-	size_t n, n_names;
-	uint8_t field[HAMT_BITS_BYTES];
-};
-
-static void shard_fini(struct shard *s)
+void dir_shard_fini(struct dir_shard *s)
 {
 	free(s->c);
 	free(s->names);
 }
 
+int dir_shard_init(struct dir_shard *s, size_t max_children)
+{
+	int r = alloc_children(max_children, &s->c);
+
+	if (r < 0)
+		return r;
+	s->names = malloc((max_children + 1) * (HAMT_DIGITS_MAX + DIR_NAME_MAX));
+	return s->names ? 0 : -ENOMEM;
+}
+
 /* Turn name into bucket digits and name, in the shard's own memory. */
-static void add_prefix(struct dir_builder *b, struct shard *s, unsigned index,
-		       struct unixfs_child *c)
+static void add_prefix(const struct dir_builder *b, struct dir_shard *s,
+		       unsigned index, struct unixfs_child *c)
 {
 	unsigned bits = b->p->fanout_bits;
 	uint8_t digits[HAMT_DIGITS_MAX];
@@ -343,9 +221,46 @@ static void add_prefix(struct dir_builder *b, struct shard *s, unsigned index,
 	hamt_set(s->field, 1u << bits, index);
 }
 
+void dir_shard_add_sub(const struct dir_builder *b, struct dir_shard *s,
+		       unsigned index, const struct dag_root *sub)
+{
+	struct unixfs_child *c = &s->c[s->n++];
+
+	*c = (struct unixfs_child){ .link = sub->link, .tsize = sub->tsize };
+	add_prefix(b, s, index, c);
+}
+
+void dir_shard_add_entry(const struct dir_builder *b, struct dir_shard *s,
+			 unsigned index, const uint8_t *rec)
+{
+	struct unixfs_child *c = &s->c[s->n++];
+
+	dir_rec_decode(rec, c);
+	add_prefix(b, s, index, c);
+}
+
+int dir_shard_seal(struct dir_builder *b, const struct dir_shard *s, bool root,
+		   struct dag_root *ret)
+{
+	unsigned fanout = 1u << b->p->fanout_bits;
+	struct unixfs fs = { .type = UNIXFS_SHARD };
+	int r;
+
+	if (root)
+		fs = b->meta;
+	fs.type = UNIXFS_SHARD;
+	fs.has_data = true;
+	fs.data = hamt_trim(s->field, fanout);
+	fs.hash_type = UNIXFS_MURMUR3;
+	fs.fanout = fanout;
+	buf_reset(&b->body);
+	r = unixfs_node_encode(b->p, &fs, s->c, s->n, &b->body);
+	return r < 0 ? r : seal_body(b, s->c, s->n, ret);
+}
+
 /* Entries of one bucket as far as `e`; the index is sorted by hash. */
-static size_t bucket_size(const struct dir_builder *b, const struct entry *e,
-			  size_t n, unsigned level)
+size_t dir_bucket_size(const struct dir_builder *b, const struct dir_entry *e,
+		       size_t n, unsigned level)
 {
 	unsigned index = hamt_index(e[0].hash, b->p->fanout_bits, level);
 	size_t i = 1;
@@ -368,110 +283,94 @@ static bool is_split(const struct dir_builder *b, size_t n, unsigned level)
 	return b->p->sealed && n > HAMT_BUCKET_MAX && level < hamt_levels(bits);
 }
 
-static size_t count_children(const struct dir_builder *b, const struct entry *e,
-			     size_t n, unsigned level)
+static size_t count_children(const struct dir_builder *b,
+			     const struct dir_entry *e, size_t n, unsigned level)
 {
 	size_t count = 0, step;
 
 	for (size_t i = 0; i < n; i += step) {
-		step = bucket_size(b, e + i, n - i, level);
+		step = dir_bucket_size(b, e + i, n - i, level);
 		count += is_split(b, step, level) ? 1 : step;
 	}
 	return count;
 }
 
-static int build_shard(struct dir_builder *b, struct entry *e, size_t n,
-		       unsigned level, struct dag_root *ret);
-
 /* Hash a range for a round, and sort it for that. */
-static void rehash(struct entry *e, size_t n, unsigned round)
+static void rehash(struct dir_entry *e, size_t n, unsigned round)
 {
 	for (size_t i = 0; i < n; i++)
-		e[i].hash = hamt_hash(rec_name(e[i].rec), round);
+		e[i].hash = hamt_hash(dir_rec_name(e[i].rec), round);
 	if (n)
-		qsort(e, n, sizeof(*e), cmp_hash);
+		qsort(e, n, sizeof(*e), dir_entry_cmp_hash);
 }
 
 /* One bucket: an entry, a sub-shard, or at the last level several entries. */
-static int add_bucket(struct dir_builder *b, struct shard *s, struct entry *e,
-		      size_t n, unsigned level)
+static int add_bucket(struct dir_builder *b, struct dir_shard *s,
+		      struct dir_entry *e, size_t n, unsigned level)
 {
 	unsigned index = hamt_index(e[0].hash, b->p->fanout_bits, level);
-	struct unixfs_child *c;
 	struct dag_root sub;
 	int r;
 
 	if (is_split(b, n, level)) {
 		if (hamt_deepest(b->p->fanout_bits, level))
 			rehash(e, n, 1);
-		r = build_shard(b, e, n, level + 1, &sub);
-		if (r < 0)
-			return r;
-		c = &s->c[s->n++];
-		*c = (struct unixfs_child){ .link = sub.link, .tsize = sub.tsize };
-		add_prefix(b, s, index, c);
-		return 0;
+		r = dir_build_shard(b, e, n, level + 1, &sub);
+		if (r == 0)
+			dir_shard_add_sub(b, s, index, &sub);
+		return r;
 	}
 	if (n > 1 && !b->p->sealed)
 		return collision(b, e);
-	for (size_t i = 0; i < n; i++) {
-		c = &s->c[s->n++];
-		decode_rec(e[i].rec, c);
-		add_prefix(b, s, index, c);
+	for (size_t i = 0; i < n; i++)
+		dir_shard_add_entry(b, s, index, e[i].rec);
+	return 0;
+}
+
+int dir_build_shard(struct dir_builder *b, struct dir_entry *e, size_t n,
+		    unsigned level, struct dag_root *ret)
+{
+	_cleanup_(dir_shard_fini) struct dir_shard s = { .n = 0 };
+	size_t count = count_children(b, e, n, level), step;
+	int r;
+
+	if (count > DAG_NODE_MAX / LINK_MIN)
+		return too_many(b, e, n);
+	r = dir_shard_init(&s, count);
+	for (size_t i = 0; i < n && r == 0; i += step) {
+		step = dir_bucket_size(b, e + i, n - i, level);
+		r = add_bucket(b, &s, e + i, step, level);
+	}
+	if (r < 0)
+		return r;
+	assert(s.n == count);
+	r = dir_shard_seal(b, &s, level == 0, ret);
+	return r == -EMSGSIZE ? too_many(b, e, n) : r;
+}
+
+int dir_sort(struct dir_builder *b)
+{
+	rehash(b->recs.v, b->recs.n, 0);
+	for (size_t i = 1; i < b->recs.n; i++) {
+		if (b->recs.v[i].hash == b->recs.v[i - 1].hash &&
+		    dir_entry_cmp_name(&b->recs.v[i], &b->recs.v[i - 1]) == 0)
+			return duplicate(b, dir_rec_name(b->recs.v[i].rec));
 	}
 	return 0;
 }
 
-static int build_shard(struct dir_builder *b, struct entry *e, size_t n,
-		       unsigned level, struct dag_root *ret)
+int dir_build_all(struct dir_builder *b, struct dag_root *ret)
 {
-	_cleanup_(shard_fini) struct shard s = { .n = 0 };
-	unsigned fanout = 1u << b->p->fanout_bits;
-	struct unixfs fs = { .type = UNIXFS_SHARD };
-	size_t count, step;
 	int r;
 
-	if (level == 0) {
-		fs = b->meta;
-		fs.type = UNIXFS_SHARD;
-	}
-	count = count_children(b, e, n, level);
-	if (count > DAG_NODE_MAX / LINK_MIN)
-		return too_many(b, e, n);
-	r = alloc_children(count, &s.c);
-	if (r < 0)
-		return r;
-	s.names = malloc((count + 1) * (HAMT_DIGITS_MAX + DIR_NAME_MAX));
-	if (!s.names)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i += step) {
-		step = bucket_size(b, e + i, n - i, level);
-		r = add_bucket(b, &s, e + i, step, level);
-		if (r < 0)
-			return r;
-	}
-	assert(s.n == count);
-	fs.has_data = true;
-	fs.data = hamt_trim(s.field, fanout);
-	fs.hash_type = UNIXFS_MURMUR3;
-	fs.fanout = fanout;
-	buf_reset(&b->body);
-	r = unixfs_node_encode(b->p, &fs, s.c, s.n, &b->body);
-	if (r == -EMSGSIZE)
-		return too_many(b, e, n);
-	return r < 0 ? r : seal_body(b, s.c, s.n, ret);
+	if (dir_is_basic(b))
+		return build_basic(b, ret);
+	r = dir_sort(b);
+	return r < 0 ? r : dir_build_shard(b, b->recs.v, b->recs.n, 0, ret);
 }
 
 int dir_builder_finish(struct dir_builder *b, struct dag_root *ret, struct err *reterr)
 {
 	b->err = reterr;
-	if (is_basic(b))
-		return build_basic(b, ret);
-	rehash(b->entries, b->n, 0);
-	for (size_t i = 1; i < b->n; i++) {
-		if (b->entries[i].hash == b->entries[i - 1].hash &&
-		    cmp_name(&b->entries[i], &b->entries[i - 1]) == 0)
-			return duplicate(b, rec_name(b->entries[i].rec));
-	}
-	return build_shard(b, b->entries, b->n, 0, ret);
+	return b->large ? dir_large_finish(b, ret) : dir_build_all(b, ret);
 }

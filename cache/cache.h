@@ -363,6 +363,7 @@ struct cache_snap_inode {
 	uint64_t parent; /* a directory that names it; 0: see shared */
 	bool shared;     /* has or had several names: in the inode table */
 	bool loaded;     /* directories: its entries are here */
+	bool xattrs;     /* it may have some */
 	bool data_dirty; /* content (entries, target, bytes) differs from link */
 	bool attr_dirty;    /* attributes, xattrs or name differ from the DAG */
 	struct slice link;  /* last adopted, encoded; borrowed until the next
@@ -371,15 +372,18 @@ struct cache_snap_inode {
 			       are still valid */
 };
 
-/* Every dirty inode (any order); removed ones do not appear, but the
+/* Every dirty inode, ascending; removed ones do not appear, but the
  * directory that lost them does. */
 must_check int cache_snap_dirty(struct cache_snap *s,
 				int (*cb)(void *ctx, uint64_t ino), void *ctx);
 must_check int cache_snap_inode(struct cache_snap *s, uint64_t ino,
 				struct cache_snap_inode *ret);
 
-/* Children in byte order of their names. */
+/* Children in byte order of their names.  What `wants` (NULL: all of them) says no to
+ * costs little more than its name. */
 must_check int cache_snap_children(struct cache_snap *s, uint64_t dir,
+				   bool (*wants)(void *ctx, struct slice name,
+						 uint64_t ino),
 				   int (*cb)(void *ctx, struct slice name,
 					     const struct cache_snap_inode *child),
 				   void *ctx);

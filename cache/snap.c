@@ -155,6 +155,7 @@ static int fill(struct cache_snap *s, struct db_stmt *q, int col,
 	ret->shared = i.flags & INODE_SHARED;
 	ret->parent = ret->shared ? 0 : i.parent;
 	ret->loaded = i.flags & INODE_LOADED;
+	ret->xattrs = i.flags & INODE_XATTR;
 	ret->data_dirty = i.dgen > i.clean_gen;
 	ret->attr_dirty = i.mgen > i.clean_gen;
 	ret->link = slice(s->link, s->n_link);
@@ -268,7 +269,23 @@ int cache_snap_path(struct cache_snap *s, uint64_t ino, char *dst, size_t size)
 	return r;
 }
 
+/* Of a hard link that was never looked at there is nothing but its type. */
+static int get_child(struct cache_snap *s, uint64_t ino, uint32_t type,
+		     struct cache_snap_inode *ret)
+{
+	int r = cache_snap_inode(s, ino, ret);
+
+	if (r != -ENOENT)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	ret->shared = true;
+	ret->attr.mode = type;
+	ret->attr.ino = ino;
+	return 0;
+}
+
 int cache_snap_children(struct cache_snap *s, uint64_t dir,
+			bool (*wants)(void *ctx, struct slice name, uint64_t ino),
 			int (*cb)(void *ctx, struct slice name,
 				  const struct cache_snap_inode *child),
 			void *ctx)
@@ -279,17 +296,15 @@ int cache_snap_children(struct cache_snap *s, uint64_t dir,
 
 	db_bind_u64(q, 1, dir);
 	while ((r = db_step(q)) > 0) {
+		struct slice name = db_col_blob(q, 0);
+		uint64_t ino = db_col_u64(q, 2);
+
 		r = 0;
-		if (db_col_u64(q, 2)) { /* a hard link that was never looked at */
-			memset(&child, 0, sizeof(child));
-			child.shared = true;
-			child.attr.mode = (uint32_t)db_col_u64(q, 1);
-		} else {
-			r = fill(s, q, 3, &child);
-		}
-		child.attr.ino = db_col_u64(q, 3);
+		if (wants && !wants(ctx, name, ino))
+			continue;
+		r = get_child(s, ino, (uint32_t)db_col_u64(q, 1), &child);
 		if (r == 0)
-			r = cb(ctx, db_col_blob(q, 0), &child);
+			r = cb(ctx, name, &child);
 		if (r)
 			break;
 	}

@@ -69,10 +69,7 @@
 #define SNAP_STMTS(STMT) \
  STMT(snap_inode, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \
  STMT(snap_dirty, "SELECT ino FROM dirty ORDER BY ino") \
- STMT(snap_children, "SELECT d.name, d.type, i.ino IS NULL, d.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.blocks, " \
-	"i.atime, i.atime_ns, i.mtime, i.mtime_ns, i.ctime, i.ctime_ns, i.btime, i.btime_ns, i.parent, i.flags, i.mgen, i.dgen, " \
-	"i.clean_gen, i.min_gen, i.min_size, i.link_size, i.link, i.target FROM dentry d LEFT JOIN inode i ON i.ino = d.ino " \
-	"WHERE d.parent = ?1 ORDER BY d.name") \
+ STMT(snap_children, "SELECT name, type, ino FROM dentry WHERE parent = ?1 ORDER BY name") \
  STMT(snap_xattrs, "SELECT name, value FROM xattr WHERE ino = ?1 ORDER BY name") \
  STMT(snap_shared, "SELECT ino FROM inode WHERE flags & 1 ORDER BY ino") \
  STMT(snap_removed, "SELECT ino FROM removed ORDER BY ino") \

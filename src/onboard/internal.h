@@ -70,6 +70,7 @@ struct onboard {
 	atomic_bool stop;           /* the same as stopping, for loops */
 	pthread_t packer;
 	bool packer_started;
+	struct memos *memos; /* packer thread */
 	struct shipper shippers[ONBOARD_STORES_MAX];
 };
 

@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
+#include "onboard/memos.h"
 #include "onboard/reseal.h"
 #include "provider/provider.h"
 
@@ -528,6 +529,10 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		return -ENOMEM;
+	if (memos_new(&o->memos) < 0) {
+		free(o);
+		return -ENOMEM;
+	}
 	o->p = *p;
 	lock_init(&o->outbox);
 	lock_init(&o->publish);
@@ -593,5 +598,6 @@ void onboard_free(struct onboard *o)
 	lock_fini(&o->lock);
 	lock_fini(&o->publish);
 	lock_fini(&o->outbox);
+	memos_free(o->memos);
 	free(o);
 }

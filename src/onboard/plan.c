@@ -258,24 +258,38 @@ static int on_removed(void *ctx, uint64_t ino)
 
 int plan_make(struct run *r)
 {
-	struct inos dirty = { 0 };
 	int rc;
 
-	rc = cache_snap_dirty(r->snap, on_dirty, &dirty);
+	rc = cache_snap_dirty(r->snap, on_dirty, &r->dirty);
 	if (rc == 0)
 		rc = cache_snap_removed(r->snap, on_removed, &r->table_dirty);
-	for (size_t i = 0; i < dirty.n && rc == 0; i++)
-		rc = plan_one(r, dirty.v[i]);
-	r->n_dirty = dirty.n;
+	for (size_t i = 0; i < r->dirty.n && rc == 0; i++)
+		rc = plan_one(r, r->dirty.v[i]);
 	r->table_dirty |= r->mending;
 	if (rc == 0 && r->mending)
 		rc = climb(r, CACHE_ROOT_INO);
-	free(dirty.v);
 	return rc;
+}
+
+bool run_is_dirty(const struct run *r, uint64_t ino)
+{
+	size_t from = 0, to = r->dirty.n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (r->dirty.v[mid] == ino)
+			return true;
+		if (r->dirty.v[mid] < ino)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return ino_map_get(&r->dir_of, ino, &mid);
 }
 
 void plan_fini(struct run *r)
 {
+	free(r->dirty.v);
 	free(r->results);
 	free(r->links);
 	free(r->dirs);

@@ -448,7 +448,7 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	}
 	if (rc == 0)
 		rc = content_leaves(r);
-	if (rc == 0 && !r->mending && r->kept.n && r->kept.n == r->n_dirty) {
+	if (rc == 0 && !r->mending && r->kept.n && r->kept.n == r->dirty.n) {
 		rec->info.sequence = parent->seq;
 		r->idle = true;
 		return 0; /* all that is dirty has to stay so */

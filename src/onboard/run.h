@@ -5,6 +5,7 @@
  *   plan.c     which inodes and directories are to be built anew
  *   content.c  bytes of files: leaves, reused leaves, holes, file nodes
  *   retained.c the list of commits that may still be mounted
+ *   memos.c    what is remembered of large directories
  *   tree.c     attributes, directories bottom-up, inode table
  *   reseal.c     what hung on lost pieces
  *
@@ -69,11 +70,11 @@ struct run {
 	size_t n_dirs, cap_dirs;
 	struct ino_map dir_of;
 
+	struct inos dirty;           /* all that is, ascending */
 	struct inos files, symlinks; /* dirty content */
 	struct list plans; /* files of several leaves: nodes still to come */
 	bool table_dirty;  /* a shared inode changed */
 	uint64_t dirty_bytes;
-	size_t n_dirty; /* inodes */
 
 	uint64_t losses; /* pieces lost so far: nothing links into them */
 	bool mending;    /* a commit has to be made for them, and all of the
@@ -90,6 +91,7 @@ struct run {
 /* plan.c */
 must_check int plan_make(struct run *r);
 void plan_fini(struct run *r);
+bool run_is_dirty(const struct run *r, uint64_t ino); /* or to be built anew */
 must_check int result_add(struct run *r, uint64_t ino, uint64_t size,
 			  const struct link *l);
 const struct result *result_find(const struct run *r, uint64_t ino);

@@ -17,10 +17,13 @@
 #include "dag/attr.h"
 #include "dag/dir.h"
 #include "dag/profile.h"
+#include "onboard/memos.h"
 #include "onboard/reseal.h"
 
 #define INODE_NAME_SIZE 17 /* 16 hex digits and NUL */
 #define XATTRS_MAX      1024
+#define LARGE_BYTES \
+ (16u << 20) /* entries of a directory, in memory at a time */
 
 int link_of(const struct run *r, const struct cache_snap_inode *i, struct link *ret)
 {
@@ -124,7 +127,8 @@ static struct attr_time from_timespec(struct timespec t)
 }
 
 /* What the directory (or the inode table, or the commit) says of an inode. */
-static int attr_full(struct run *r, const struct cache_attr *ca, struct buf *ret)
+static int attr_full(struct run *r, const struct cache_snap_inode *i,
+		     const struct cache_attr *ca, struct buf *ret)
 {
 	_cleanup_buf_ struct buf set = { 0 };
 	struct attr a = {
@@ -140,10 +144,11 @@ static int attr_full(struct run *r, const struct cache_attr *ca, struct buf *ret
 		.nlink = ca->nlink,
 		.rdev = (uint64_t)major(ca->rdev) << 32 | minor(ca->rdev),
 	};
-	int rc;
+	int rc = 0;
 
 	buf_init(&set, ATTR_XATTRS_MAX);
-	rc = attr_set_xattrs(r, ca->ino, &a, &set);
+	if (i->xattrs)
+		rc = attr_set_xattrs(r, ca->ino, &a, &set);
 	return rc < 0 ? rc : attr_encode(&a, ret);
 }
 
@@ -190,13 +195,23 @@ static int on_child(void *ctx, struct slice name, const struct cache_snap_inode 
 		ca.size = MIN(ca.size, child->link_size);
 	rc = link_of(d->run, child, &l);
 	if (rc == 0)
-		rc = attr_full(d->run, &ca, &attr);
+		rc = attr_full(d->run, child, &ca, &attr);
 	return rc < 0 ? rc :
 			dir_builder_add(d->b, name, &l, tsize_of(&ca),
 					buf_slice(&attr));
 }
 
-static int dir_build(struct run *r, uint64_t ino)
+/* An entry that its directory has to say anew what it is: what is dirty, and
+ * what was built in this run. */
+static bool wants(void *ctx, struct slice name, uint64_t ino)
+{
+	struct dir_run *d = ctx;
+	bool changed = run_is_dirty(d->run, ino);
+
+	return dir_builder_wants(d->b, name, ino, changed);
+}
+
+static int dir_build(struct run *r, uint64_t ino, struct slice link)
 {
 	_cleanup_dir_builder_ struct dir_builder *b = NULL;
 	struct dir_run d = { .run = r };
@@ -208,13 +223,21 @@ static int dir_build(struct run *r, uint64_t ino)
 							  XINDEX_ROOT :
 							  XINDEX_DIR),
 			     &b);
+	if (rc == 0)
+		rc = dir_builder_set_large(b, LARGE_BYTES, &r->o->memos->key,
+					   memos_find(r, ino, link));
 	if (rc < 0)
 		return rc;
 	d.b = b;
-	rc = cache_snap_children(r->snap, ino, on_child, &d);
-	if (rc < 0)
-		return rc;
-	rc = dir_builder_finish(b, &root, r->err);
+	do {
+		if (atomic_load(&r->o->stop))
+			return -ECANCELED;
+		rc = cache_snap_children(r->snap, ino, wants, on_child, &d);
+		if (rc == 0)
+			rc = dir_builder_finish(b, &root, r->err);
+	} while (rc == 1);
+	if (rc == 0)
+		rc = memos_keep(r, ino, b, &root.link);
 	return rc < 0 ? rc : result_add(r, ino, 0, &root.link);
 }
 
@@ -226,18 +249,23 @@ static int deepest_first(const void *a, const void *b)
 }
 
 /* A directory that is here only by name keeps the DAG that it has. */
-static int dir_is_here(struct run *r, uint64_t ino, bool *ret)
+static int dir_build_here(struct run *r, uint64_t ino)
 {
+	uint8_t link[LINK_ENCODED_MAX];
 	struct cache_snap_inode i;
+	size_t n;
 	int rc = cache_snap_inode(r->snap, ino, &i);
 
-	*ret = rc == 0 && i.loaded;
-	return rc;
+	if (rc < 0 || !i.loaded)
+		return rc;
+	n = i.link.n <= sizeof(link) ? i.link.n : 0;
+	if (n)
+		memcpy(link, i.link.p, n);
+	return dir_build(r, ino, slice(link, n));
 }
 
 int tree_dirs(struct run *r)
 {
-	bool here;
 	int rc = 0;
 
 	if (r->n_dirs)
@@ -245,9 +273,7 @@ int tree_dirs(struct run *r)
 	for (size_t i = 0; i < r->n_dirs && rc == 0; i++) {
 		if (atomic_load(&r->o->stop))
 			return -ECANCELED;
-		rc = dir_is_here(r, r->dirs[i].ino, &here);
-		if (rc == 0 && here)
-			rc = dir_build(r, r->dirs[i].ino);
+		rc = dir_build_here(r, r->dirs[i].ino);
 	}
 	return rc;
 }
@@ -323,7 +349,7 @@ static int table_row(struct table *t, uint64_t ino)
 	buf_init(&attr, ATTR_ENCODED_MAX);
 	rc = link_of(t->run, &i, &l);
 	if (rc == 0)
-		rc = attr_full(t->run, &ca, &attr);
+		rc = attr_full(t->run, &i, &ca, &attr);
 	if (rc < 0)
 		return rc;
 	(void)snprintf(name, sizeof(name), "%016llx", (unsigned long long)ino); /* fits */
@@ -403,5 +429,5 @@ int tree_root_attr(struct run *r, struct buf *ret)
 	if (rc < 0)
 		return rc;
 	ca = i.attr;
-	return attr_full(r, &ca, ret);
+	return attr_full(r, &i, &ca, ret);
 }

@@ -171,6 +171,72 @@ static void a_small_change_costs_little(void **state)
 	free(got);
 }
 
+/* Every way in which an entry can change, one in each commit. */
+static void change_one(struct device *d, unsigned how)
+{
+	struct cache_setattr set = { .mask = CACHE_SET_MODE, .mode = 0600 };
+
+	switch (how) {
+	case 0: f_set(d, "l/n7", &set); break;
+	case 1: f_write(d, "l/n8", 0, "other", 5); break;
+	case 2: f_unlink(d, "l/n9"); break;
+	case 3: f_rename(d, "l/n10", "l/other"); break;
+	case 4: f_link(d, "l/n11", "second"); break;
+	case 5: f_write(d, "l/dir/deep/file", 0, "deep", 4); break;
+	case 6: f_xattr(d, "l/n12", "user.x", "value", 5); break;
+	case 7: f_rename(d, "l/n13", "l/n14"); break;
+	default: f_write(d, "l/new", 0, "new", 3); break;
+	}
+}
+
+static void a_large_directory_goes_out_by_what_changes_in_it(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char *want, *got;
+	uint64_t before;
+	char name[32];
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "l");
+	f_mkdir(&a, "l/dir");
+	f_mkdir(&a, "l/dir/deep");
+	for (unsigned i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "l/n%u", i);
+		f_write(&a, name, 0, name, strlen(name));
+	}
+	ok(device_sync(&a));
+	for (unsigned how = 0; how < 10; how++) {
+		before = store_bytes(r, "s0");
+		change_one(&a, how);
+		ok(device_sync(&a));
+		assert_in_range(store_bytes(r, "s0") - before, 1000, 128 * 1024);
+	}
+	want = tree_text(&a);
+	counts_hold(&a);
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	free(got);
+	/* and a device that has no memory of it makes the same of it */
+	device_start(&b);
+	f_unlink(&b, "l/n15");
+	ok(device_sync(&b));
+	f_unlink(&b, "l/n16");
+	ok(device_sync(&b));
+	free(want);
+	want = tree_text(&b);
+	device_close(&b);
+	device_recover(&a, r, "c", 1, 1, 0);
+	got = tree_text(&a);
+	tree_same(want, got);
+	device_close(&a);
+	free(want);
+	free(got);
+}
+
 static void a_change_after_recover_needs_only_what_it_touches(void **state)
 {
 	struct rig *r = *state;
@@ -369,6 +435,7 @@ int main(void)
 		T(everything_comes_back_from_the_words),
 		T(a_root_keeps_its_xattrs),
 		T(a_small_change_costs_little),
+		T(a_large_directory_goes_out_by_what_changes_in_it),
 		T(a_change_after_recover_needs_only_what_it_touches),
 		T(a_device_that_was_overtaken_says_so_and_loses_nothing),
 		T(every_commit_can_be_mounted_again),

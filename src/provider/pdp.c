@@ -345,7 +345,7 @@ static int on_shunned(void *ctx, const char *key, struct slice value)
 /* What earlier runs knew. */
 static int remember(struct pdp *d, struct err *reterr)
 {
-	struct pdp_slot s;
+	struct pdp_slot s = { 0 };
 	int r;
 
 	r = d->notes.each(d->notes.ctx, PDP_NOTE_SHUN, on_shunned, d);
@@ -386,6 +386,7 @@ int pdp_new(const struct provider_params *p, struct provider **ret, struct err *
 	d->provider.size_max = CURIO_RAW_MAX;
 	d->provider.network = net->chain_id;
 	d->provider.parks = true;
+	d->provider.metered = true;
 	d->p = *pp;
 	d->notes = *p->notes;
 	d->create = p->create;

@@ -155,7 +155,7 @@ static int look_at(struct look *l, uint64_t off, size_t n)
 		return err_set(&j->req->err, -EBADMSG,
 			       "%s: bytes %llu to %llu of a piece are served wrong",
 			       j->d->name, (unsigned long long)off,
-			       (unsigned long long)(off + n));
+			       (unsigned long long)off + n);
 	return 0;
 }
 

@@ -218,7 +218,8 @@ static void a_budget_is_not_passed(void **state)
 	assert_int_equal(world_put(w, 0, name, &cid, &e), 0);
 	assert_int_equal(world_commit(w, 0, &cid, 1, &e), -EREMOTEIO);
 	assert_non_null(strstr(e.text, "over the budget"));
-	assert_int_equal(world_notes(w, 0, "add/"), notes);
+	/* Nothing new was signed; what landed is forgotten in time. */
+	assert_true(world_notes(w, 0, "add/") <= notes);
 	assert_int_equal(world_count(w, "add"), adds);
 	w->budget = before;
 	for (unsigned i = 0; i < 3; i += 2) {

@@ -561,7 +561,8 @@ int world_open(void **state)
 	assert_non_null(w);
 	log_level_set(LOG_LEVEL_ERROR);
 	rig_open(&w->rig, argv);
-	assert_int_equal(json_read(slice_str(w->rig.server.line), 1000, &w->said), 0);
+	assert_int_equal(json_read(slice_str(w->rig.server.line), 1000, &w->said),
+			 0);
 	w->url_text = url_of(w);
 	assert_int_equal(network_url_parse(w->url_text, &w->url, &e), 0);
 	assert_int_equal(secret_init_library(), 0);

@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "crypto/keys.h"
 #include "daemon/drive.h"
+#include "daemon/netstores.h"
 #include "dag/commit.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
@@ -42,9 +43,14 @@ struct engine {
 	struct loop *loop;
 	struct work *work;
 	struct ledger *ledger;
+	/* Stores, or slots of one: a network has a slot a copy (netstores.h). */
 	struct provider *providers[CONFIG_STORES_MAX];
+	char *urls[CONFIG_STORES_MAX];
 	uint64_t ids[CONFIG_STORES_MAX];
 	size_t n_stores;
+	struct netstores *nets[CONFIG_STORES_MAX];
+	size_t n_nets;
+	bool hung; /* main thread; threads hang in a store, and use what is shared */
 	struct retrieve *retrieve;
 	struct onboard *onboard; /* written on the loop with the lock held, read
 				    there, or elsewhere with it */
@@ -73,36 +79,91 @@ struct sync_state {
 
 /* ---- open and close ---- */
 
+/* One store of the config: its slots' URLs. */
+static int add_urls(struct engine *e, const char *url, size_t *n, struct err *reterr)
+{
+	unsigned slots = 1;
+	int r = 0;
+
+	if (netstores_is(url))
+		r = netstores_count(url, &slots, reterr);
+	for (unsigned i = 0; i < slots && r == 0; i++) {
+		if (*n == CONFIG_STORES_MAX)
+			return err_set(reterr, -EINVAL,
+				       "more than %d stores, each copy on a network counted",
+				       CONFIG_STORES_MAX);
+		if (netstores_is(url))
+			r = netstores_name(url, i, &e->urls[*n]);
+		else
+			e->urls[*n] = strdup(url);
+		if (r == 0 && !e->urls[*n])
+			r = -ENOMEM;
+		*n += r == 0;
+	}
+	return r;
+}
+
+static int open_dir(struct engine *e, size_t i, struct err *reterr)
+{
+	_cleanup_free_ struct ledger_store *row = malloc(sizeof(*row));
+	struct provider_params p = {
+		.url = e->urls[i],
+		.loop = e->loop,
+		.silence_ms = (unsigned)e->drive->config.store_timeout,
+	};
+	int r = row ? ledger_store_get(e->ledger, e->ids[i], row) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	p.id = row->has_ident ? row->ident : NULL;
+	p.create = !row->has_ident;
+	return provider_new(&p, &e->providers[i], reterr);
+}
+
+/* One store of the config becomes providers, from the next on. */
+static int open_store(struct engine *e, const char *url, struct err *reterr)
+{
+	struct netstores_params p = { .loop = e->loop,
+				      .ledger = e->ledger,
+				      .url = url };
+	struct netstores *net;
+	unsigned slots = 0;
+	int r;
+
+	if (!netstores_is(url)) {
+		r = open_dir(e, e->n_stores, reterr);
+		e->n_stores += r == 0;
+		return r;
+	}
+	r = netstores_params_of(e->drive, &p, reterr);
+	if (r == 0)
+		r = netstores_new(&p, &e->nets[e->n_nets], reterr);
+	if (r == 0)
+		r = netstores_count(url, &slots, reterr);
+	if (r < 0)
+		return r;
+	net = e->nets[e->n_nets++];
+	for (unsigned i = 0; i < slots && r == 0; i++) {
+		r = netstores_slot(net, i, e->ids[e->n_stores],
+				   &e->providers[e->n_stores], reterr);
+		e->n_stores += r == 0;
+	}
+	return r;
+}
+
 static int open_stores(struct engine *e, struct err *reterr)
 {
 	const struct config *c = &e->drive->config;
-	const char *urls[CONFIG_STORES_MAX];
-	struct ledger_store *row;
-	int r;
+	size_t n = 0;
+	int r = 0;
 
-	row = malloc(sizeof(*row));
-	if (!row)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_stores; i++)
-		urls[i] = c->stores[i];
-	r = ledger_stores_set(e->ledger, urls, c->n_stores, e->ids);
-	for (size_t i = 0; i < c->n_stores && r == 0; i++) {
-		struct provider_params p = {
-			.url = urls[i],
-			.loop = e->loop,
-			.silence_ms = (unsigned)c->store_timeout,
-		};
-
-		r = ledger_store_get(e->ledger, e->ids[i], row);
-		if (r < 0)
-			break;
-		p.id = row->has_ident ? row->ident : NULL;
-		p.create = !row->has_ident;
-		r = provider_new(&p, &e->providers[i], reterr);
-		if (r == 0)
-			e->n_stores++;
-	}
-	free(row);
+	for (size_t i = 0; i < c->n_stores && r == 0; i++)
+		r = add_urls(e, c->stores[i], &n, reterr);
+	if (r == 0)
+		r = ledger_stores_set(e->ledger, (const char *const *)e->urls,
+				      n, e->ids);
+	for (size_t i = 0; i < c->n_stores && r == 0; i++)
+		r = open_store(e, c->stores[i], reterr);
 	return r;
 }
 
@@ -151,6 +212,12 @@ static void engine_close(struct engine *e)
 	for (size_t i = 0; i < e->n_stores; i++)
 		if (!e->left[i])
 			(void)provider_free(e->providers[i]); /* nothing is asked of it */
+	for (size_t i = 0; i < e->n_nets && !e->hung; i++) {
+		netstores_shut(e->nets[i]); /* if the loop has never run */
+		netstores_free(e->nets[i]);
+	}
+	for (size_t i = 0; i < CONFIG_STORES_MAX; i++)
+		free(e->urls[i]);
 	work_free(e->work);
 	ledger_close(e->ledger);
 	cond_fini(&e->cond);
@@ -312,7 +379,7 @@ static void status_store(struct engine *e, size_t i, struct engine_store *ret)
 	const char *state = "not asked yet";
 	uint64_t silence;
 
-	text_copy(ret->url, sizeof(ret->url), e->drive->config.stores[i]);
+	text_copy(ret->url, sizeof(ret->url), e->urls[i]);
 	if (row && ledger_store_get(e->ledger, e->ids[i], row) == 0) {
 		if (row->error[0])
 			state = "away";
@@ -581,7 +648,10 @@ static bool engine_stop(struct engine *e)
 	onboard_free(e->ending);
 	e->ending = NULL;
 	retrieve_stop(e->retrieve);
-	return settle(e);
+	e->hung = !settle(e);
+	for (size_t i = 0; i < e->n_nets && !e->hung; i++)
+		netstores_shut(e->nets[i]);
+	return !e->hung;
 }
 
 static const struct engine_ops engine_stores = {

@@ -377,16 +377,43 @@ void world_login(struct world *w)
 
 /* ---- slots ---- */
 
-static void connect_chain(struct world *w)
+struct on_loop {
+	struct loop_task task;
+	int (*f)(void *ctx);
+	void *ctx;
+	struct waiter w;
+};
+
+static void run_on_loop(struct loop_task *t)
 {
+	struct on_loop *o = container_of(t, struct on_loop, task);
+
+	waiter_over(&o->w, o->f(o->ctx));
+}
+
+int world_on_loop(struct world *w, int (*f)(void *ctx), void *ctx)
+{
+	struct on_loop o = { .task = { .run = run_on_loop }, .f = f, .ctx = ctx };
+
+	waiter_init(&o.w);
+	loop_post(w->rig.loop, &o.task);
+	return waiter_fini(&o.w, 0);
+}
+
+static int make_foc(void *ctx)
+{
+	struct world *w = ctx;
 	struct foc_params p = { .loop = w->rig.loop,
 				.http = w->rig.http,
 				.url = &w->url,
 				.payer = w->payer };
-	struct err e = { 0 };
 
-	if (foc_new(&p, &w->foc, &e) != 0)
-		fail_msg("%s", e.text);
+	return foc_new(&p, &w->foc, NULL);
+}
+
+static void connect_chain(struct world *w)
+{
+	assert_int_equal(world_on_loop(w, make_foc, w), 0);
 	assert_int_equal(pdp_group_new(&w->group), 0);
 }
 

@@ -72,6 +72,9 @@ int world_close(void **state);
 void world_admin(struct world *w, const char *path, const char *json);
 json_t *world_get(struct world *w, const char *path);
 
+/* What is for the loop's thread only. */
+int world_on_loop(struct world *w, int (*f)(void *ctx), void *ctx);
+
 /* Money, allowances and the session key, by transactions of the owner. */
 void world_pay(struct world *w, const char *usdfc);
 void world_login(struct world *w);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cache/cache.h"
+#include "daemon/gateways.h"
 #include "daemon/units.h"
 
 enum kind {
@@ -13,13 +14,14 @@ enum kind {
 	KIND_SIZE,
 	KIND_TIME,
 	KIND_COMPRESS,
-	KIND_STORE
+	KIND_STORE,
+	KIND_URLS /* the field is char[CONFIG_URLS_MAX]; the others' a uint64_t */
 };
 
 struct key {
 	const char *name;
 	enum kind kind;
-	size_t off; /* of a uint64_t in struct config */
+	size_t off; /* in struct config */
 	uint64_t def, min, max;
 	const char *help;
 };
@@ -61,6 +63,10 @@ static const struct key keys[] = {
 	  "without a sign of life, after which a store is called silent" },
 	{ "compress", KIND_COMPRESS, FIELD(compress), CONFIG_COMPRESS_NODES, 0, CONFIG_COMPRESS_NX - 1,
 	  "nodes: metadata only; all: file contents too" },
+	{ "gateway", KIND_URLS, FIELD(gateway), 0, 0, 0,
+	  "URLs of gateways, asked for blocks that no store gives; they learn which; or none" },
+	{ "router", KIND_URLS, FIELD(router), 0, 0, 0,
+	  "URLs of delegated routing, which names more of them; likewise" },
 };
 /* clang-format on */
 
@@ -73,6 +79,8 @@ static uint64_t *field(struct config *c, const struct key *k)
 
 static uint64_t value_of(const struct config *c, const struct key *k)
 {
+	if (k->kind == KIND_URLS)
+		return 0;
 	return *(const uint64_t *)(const void *)((const char *)c + k->off);
 }
 
@@ -80,7 +88,8 @@ void config_init(struct config *c)
 {
 	*c = (struct config){ 0 };
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		*field(c, &keys[i]) = keys[i].def;
+		if (keys[i].kind != KIND_URLS)
+			*field(c, &keys[i]) = keys[i].def;
 }
 
 const char *config_key(size_t i)
@@ -144,6 +153,24 @@ static int add_store(struct config *c, const char *url, struct err *reterr)
 	return 0;
 }
 
+#define TEXT_NONE "none"
+
+static int parse_urls(struct config *c, const struct key *k, const char *s,
+		      struct err *reterr)
+{
+	char *to = (char *)c + k->off;
+	int r;
+
+	if (strcmp(s, TEXT_NONE) == 0)
+		s = "";
+	else if (!s[0])
+		return err_set(reterr, -EINVAL, "%s: a URL, or none", k->name);
+	r = gateways_check(s, reterr);
+	if (r == 0)
+		text_copy(to, CONFIG_URLS_MAX, s);
+	return r;
+}
+
 static int parse_value(struct config *c, const struct key *k, const char *s,
 		       struct err *reterr)
 {
@@ -152,6 +179,7 @@ static int parse_value(struct config *c, const struct key *k, const char *s,
 
 	switch (k->kind) {
 	case KIND_STORE: return add_store(c, s, reterr);
+	case KIND_URLS: return parse_urls(c, k, s, reterr);
 	case KIND_NUMBER: r = parse_number(s, &v); break;
 	case KIND_SIZE: r = units_parse_size(s, &v); break;
 	case KIND_TIME: r = units_parse_time(s, &v); break;
@@ -189,7 +217,11 @@ int config_get(const struct config *c, size_t i, struct buf *ret)
 	uint64_t v = value_of(c, k);
 	int r = 0;
 
+	const char *urls = (const char *)c + k->off;
+
 	switch (k->kind) {
+	case KIND_URLS:
+		return buf_append(ret, slice_str(urls[0] ? urls : TEXT_NONE));
 	case KIND_NUMBER: return buf_printf(ret, "%llu", (unsigned long long)v);
 	case KIND_SIZE:
 		units_write_size(v, text);

@@ -35,6 +35,7 @@ struct err;
 #define CONFIG_LINE_MAX   1024
 #define CONFIG_STORES_MAX 16
 #define CONFIG_URL_MAX    512 /* bytes, with NUL */
+#define CONFIG_URLS_MAX   960 /* bytes of a list of URLs, with NUL */
 #define CONFIG_FILE       "config"
 
 enum config_compress {
@@ -59,6 +60,8 @@ struct config {
 	uint64_t fetch_timeout; /* ms until a read of absent bytes gets EIO */
 	uint64_t store_timeout; /* ms until a store is called silent */
 	uint64_t compress;      /* enum config_compress */
+	char gateway[CONFIG_URLS_MAX]; /* URLs, blanks between; empty: none */
+	char router[CONFIG_URLS_MAX];  /* likewise */
 };
 
 void config_init(struct config *c); /* the defaults, no stores */

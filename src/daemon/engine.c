@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "crypto/keys.h"
 #include "daemon/drive.h"
+#include "daemon/gateways.h"
 #include "daemon/netstores.h"
 #include "dag/commit.h"
 #include "ledger/head_info.h"
@@ -51,6 +52,7 @@ struct engine {
 	struct netstores *nets[CONFIG_STORES_MAX];
 	size_t n_nets;
 	bool hung; /* main thread; threads hang in a store, and use what is shared */
+	struct gateways *gateways; /* NULL: none */
 	struct retrieve *retrieve;
 	struct onboard *onboard; /* written on the loop with the lock held, read
 				    there, or elsewhere with it */
@@ -192,6 +194,7 @@ static int open_retrieve(struct engine *e)
 		.io = e->drive->io,
 		.stores = stores,
 		.n_stores = e->n_stores,
+		.gateway = gateways_provider(e->gateways),
 		.give_up_ms = (unsigned)e->drive->config.fetch_timeout,
 	};
 
@@ -209,6 +212,7 @@ static void engine_close(struct engine *e)
 {
 	onboard_free(e->onboard);
 	retrieve_free(e->retrieve);
+	gateways_drop(e->gateways); /* what was started has stopped them */
 	for (size_t i = 0; i < e->n_stores; i++)
 		if (!e->left[i])
 			(void)provider_free(e->providers[i]); /* nothing is asked of it */
@@ -252,6 +256,9 @@ static int engine_open(const struct drive *drive, struct loop *loop,
 		r = ledger_open(&lp, &e->ledger, reterr);
 	if (r == 0)
 		r = open_stores(e, reterr);
+	if (r == 0)
+		r = gateways_open(&drive->config, loop, e->work, &e->gateways,
+				  reterr);
 	if (r == 0)
 		r = open_retrieve(e);
 	if (r < 0) {
@@ -616,6 +623,8 @@ static void engine_halt(struct engine *e)
 {
 	for (size_t i = 0; i < e->n_stores; i++)
 		provider_stop(e->providers[i]);
+	if (e->gateways)
+		provider_stop(gateways_provider(e->gateways));
 }
 
 /* Called off, it comes back at once; if not, from a store that hangs. */
@@ -648,6 +657,8 @@ static bool engine_stop(struct engine *e)
 	onboard_free(e->ending);
 	e->ending = NULL;
 	retrieve_stop(e->retrieve);
+	gateways_close(e->gateways);
+	e->gateways = NULL;
 	e->hung = !settle(e);
 	for (size_t i = 0; i < e->n_nets && !e->hung; i++)
 		netstores_shut(e->nets[i]);

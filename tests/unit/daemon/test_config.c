@@ -238,6 +238,32 @@ static void every_key_has_a_default_in_its_own_range(void **state)
 	}
 }
 
+static void gateways_are_urls_or_none(void **state)
+{
+	static struct config c, back;
+	_cleanup_buf_ struct buf text = { 0 };
+	struct err e = { "" };
+
+	(void)state;
+	config_init(&c);
+	assert_int_equal(config_set(&c, "gateway", "https://a https://b/x", &e), 0);
+	assert_int_equal(config_set(&c, "router", "https://cid.contact", &e), 0);
+	buf_init(&text, CONFIG_FILE_MAX);
+	assert_int_equal(config_write(&c, &text), 0);
+	assert_int_equal(config_parse(buf_slice(&text), &back, &e), 0);
+	assert_string_equal(back.gateway, "https://a https://b/x");
+	assert_string_equal(back.router, "https://cid.contact");
+	assert_int_equal(config_set(&c, "gateway", "https://a b", &e), -EINVAL);
+	assert_int_equal(config_set(&c, "gateway", "", &e), -EINVAL);
+	assert_int_equal(config_set(&c, "gateway",
+				    "http://1 http://2 http://3 http://4 http://5 http://6 http://7 http://8 http://9",
+				    &e),
+			 -EINVAL);
+	assert_string_equal(c.gateway, "https://a https://b/x");
+	assert_int_equal(config_set(&c, "gateway", "none", &e), 0);
+	assert_string_equal(c.gateway, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +278,7 @@ int main(void)
 		cmocka_unit_test(more_copies_than_stores_are_refused),
 		cmocka_unit_test(too_many_stores_are_refused),
 		cmocka_unit_test(every_key_has_a_default_in_its_own_range),
+		cmocka_unit_test(gateways_are_urls_or_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static bool path_of(const char *s, char ret[static PART_MAX])
 	size_t n = 0;
 
 	for (; *s; s++) {
-		int c = *s;
+		int c = (unsigned char)*s;
 
 		if (c == '%') {
 			if (digit(s[1]) < 0 || digit(s[2]) < 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "daemon/verbs.h"
 
 /*
@@ -23,5 +24,6 @@ int main(int argc, char **argv)
 {
 	if (open_standard_files() < 0)
 		return 1; /* and nowhere to say why */
+	heap_settle();
 	return verbs_main(argc, argv);
 }

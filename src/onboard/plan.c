@@ -39,7 +39,7 @@ int ino_map_put(struct ino_map *m, uint64_t ino, size_t at)
 	struct ino_map grown = { .n = m->n };
 	size_t i;
 
-	if (2 * (m->n + 1) > m->cap) {
+	if (4 * (m->n + 1) > 3 * m->cap) {
 		grown.cap = m->cap ? 2 * m->cap : MAP_MIN;
 		grown.v = calloc(grown.cap, sizeof(*grown.v));
 		if (!grown.v)
@@ -269,6 +269,16 @@ int plan_make(struct run *r)
 	if (rc == 0 && r->mending)
 		rc = climb(r, CACHE_ROOT_INO);
 	return rc;
+}
+
+void plan_forget(struct run *r)
+{
+	if (r->mending) /* it looks once more what was built */
+		return;
+	ino_map_fini(&r->result_of);
+	free(r->dirty.v);
+	free(r->files.v);
+	r->dirty = r->files = (struct inos){ 0 };
 }
 
 bool run_is_dirty(const struct run *r, uint64_t ino)

@@ -467,8 +467,10 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 		rc = record_links(r, parent, rec);
 	if (rc == 0)
 		rc = record_write(r, parent, rec);
-	if (rc == 0)
+	if (rc == 0) {
+		plan_forget(r);
 		rc = ledger_write(r, rec);
+	}
 	return rc < 0 ? rc : reseal_end(r);
 }
 

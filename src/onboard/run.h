@@ -90,6 +90,7 @@ struct run {
 
 /* plan.c */
 must_check int plan_make(struct run *r);
+void plan_forget(struct run *r); /* what only building needs; results stay */
 void plan_fini(struct run *r);
 bool run_is_dirty(const struct run *r, uint64_t ino); /* or to be built anew */
 must_check int result_add(struct run *r, uint64_t ino, uint64_t size,

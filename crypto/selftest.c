@@ -80,7 +80,7 @@ static int test_blake2b(void)
 static int test_seal(void)
 {
 	_cleanup_secret_ struct secret *convergence = NULL;
-	_cleanup_buf_ struct buf block, body;
+	_cleanup_buf_ struct buf block = { 0 }, body = { 0 };
 	uint8_t p[8], key[SEAL_KEY_SIZE], digest[SEAL_DIGEST_SIZE];
 	int r;
 

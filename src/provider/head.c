@@ -57,7 +57,7 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 	       const struct piece_cid *cid, struct err *reterr)
 {
 	struct provider_req req = { .verb = PROVIDER_CLAIM };
-	_cleanup_buf_ struct buf sealed;
+	_cleanup_buf_ struct buf sealed = { 0 };
 	struct piece_cid there = { 0 };
 	int r;
 

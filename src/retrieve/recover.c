@@ -291,7 +291,7 @@ static int list_pieces(struct finder *d)
 static int check_node(struct finder *d, const struct link *l, const char *what,
 		      struct err *e)
 {
-	_cleanup_buf_ struct buf body;
+	_cleanup_buf_ struct buf body = { 0 };
 	struct dir_node node;
 	int r;
 

@@ -21,7 +21,7 @@ static void device_text(struct slice s, char ret[static COMMIT_DEVICE_MAX + 1])
 
 static int snapshot_of(const struct ledger_head *h, struct snapshot *ret)
 {
-	_cleanup_buf_ struct buf link;
+	_cleanup_buf_ struct buf link = { 0 };
 	struct head_info info;
 	struct attr a;
 	int r;

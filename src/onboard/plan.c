@@ -273,7 +273,7 @@ int plan_make(struct run *r)
 
 void plan_forget(struct run *r)
 {
-	if (r->mending) /* it looks once more what was built */
+	if (r->losses) /* reseal_end() asks once more what was built */
 		return;
 	ino_map_fini(&r->result_of);
 	free(r->dirty.v);

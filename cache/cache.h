@@ -474,6 +474,7 @@ struct cache_stats {
 	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */
 	uint64_t max_bytes;
 	uint64_t inodes; /* that are here */
+	uint64_t inodes_in_memory;
 	struct cache_counts drive;
 	uint64_t commits; /* group commits since open */
 	bool failed;      /* a COMMIT failed: read only for good */

@@ -377,10 +377,16 @@ int inode_flush(struct cache *c, size_t max)
 
 void inode_trim(struct cache *c)
 {
+	size_t most = 8, n_clean;
+
 	/* a failure shows again, and is returned, at the commit */
 	if (c->inodes.n_dirty > FLUSH_AT)
-		best_effort(inode_flush(c, 64));
-	for (int n = 0; n < 8; n++) {
+		best_effort(inode_flush(
+			c, c->inodes.n_dirty > 2 * FLUSH_AT ? FLUSH_AT : 64));
+	n_clean = c->inodes.n - c->inodes.n_dirty;
+	if (n_clean > INODES_KEPT + FLUSH_AT) /* many came in one operation */
+		most = n_clean - INODES_KEPT;
+	for (size_t n = 0; n < most; n++) {
 		struct inode *i;
 
 		if (c->inodes.n - c->inodes.n_dirty <= INODES_KEPT)

@@ -395,6 +395,7 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;
 	ret->max_bytes = c->p.max_bytes;
 	ret->inodes = c->inodes.in_db;
+	ret->inodes_in_memory = c->inodes.n;
 	ret->drive = counts_now(c);
 	ret->commits = c->commits;
 	ret->failed = c->failed;

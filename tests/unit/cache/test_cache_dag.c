@@ -252,6 +252,34 @@ static void a_directory_of_the_dag_is_loaded_when_first_looked_up(void **state)
 	drive_free(&d);
 }
 
+static void inodes_of_a_large_directory_do_not_stay_in_memory(void **state)
+{
+	struct world *w = *state;
+	struct drive d = { 0 };
+	struct cache_attr root = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 },
+			  at;
+	struct cache_op op = { 0 };
+	struct err e = { 0 };
+	uint8_t link[8];
+
+	fakedag_dir(w->f, 40000, 100, a, 5000, link);
+	assert_int_equal(recorder_new(&d.rec), 0);
+	assert_int_equal(secret_new_random(&d.key), 0);
+	d.p = w->d.p;
+	d.p.io = recorder_io(d.rec);
+	d.p.key = d.key;
+	assert_int_equal(cache_format_from(&d.p, &root, slice(link, 8), 50, &e), 0);
+	drive_open(&d);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
+			 -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), 0);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at), 0);
+	assert_in_range(stats(&d).inodes_in_memory, 1, 20000);
+	assert_int_equal(cache_sync(d.c), 0);
+	assert_int_equal(stats(&d).inodes, 40001);
+	drive_free(&d);
+}
+
 static void expect_counts(struct drive *d, uint64_t inodes, uint64_t bytes)
 {
 	struct cache_stats s = stats(d);
@@ -543,6 +571,7 @@ int main(void)
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_directory_of_the_dag_is_loaded_when_first_looked_up),
+		T(inodes_of_a_large_directory_do_not_stay_in_memory),
 		T(counting_goes_on_from_what_the_commit_says),
 		T(a_wrong_count_is_found_and_mended_when_all_is_here),
 		T(a_drive_that_was_not_counted_says_so_until_all_is_here),

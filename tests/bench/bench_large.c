@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 	size_t size = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	struct cache_setattr set = { .mask = CACHE_SET_MODE, .mode = 0600 };
 	struct device d;
-	struct rig r;
+	struct rig r = { .silence_ms = 0 };
 	uint64_t dir;
 	double at;
 

@@ -123,8 +123,9 @@ int heads_look(struct shipper *s, struct err *e)
 	if (r == 0)
 		r = head_newest(s->store.provider, o->p.keys, known, &newest,
 				&cid, e);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT && r != -ENODATA)
 		return r;
+	e->text[0] = '\0';
 	s->looked_ms = now;
 	/* What was built and claimed meanwhile is ours. */
 	r = newest_known(o, &known);

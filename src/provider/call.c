@@ -173,6 +173,7 @@ static int call_take(const struct call *c, struct provider_req *req)
 	req->ret_n = c->req.ret_n;
 	req->ret_size = c->req.ret_size;
 	req->ret_free = c->req.ret_free;
+	req->ret_proof = c->req.ret_proof;
 	req->err = c->req.err;
 	if (c->status < 0)
 		return c->status;

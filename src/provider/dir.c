@@ -431,12 +431,21 @@ static int do_attach(int fd, struct provider_req *req)
 	return 0;
 }
 
+/* A folder proves nothing: it is read back.  Nor is there another one to choose. */
+static int do_proof(int fd, struct provider_req *req)
+{
+	(void)fd;
+	(void)req;
+	return -EOPNOTSUPP;
+}
+
 static int (*const dir_verbs[PROVIDER_NX])(int fd, struct provider_req *req) = {
 	[PROVIDER_PUT] = do_put,       [PROVIDER_VERIFY] = do_verify,
 	[PROVIDER_COMMIT] = do_commit, [PROVIDER_GET] = do_get,
 	[PROVIDER_STAT] = do_stat,     [PROVIDER_LIST] = do_list,
 	[PROVIDER_REMOVE] = do_remove, [PROVIDER_CLAIM] = do_claim,
 	[PROVIDER_HEAD] = do_head,     [PROVIDER_ATTACH] = do_attach,
+	[PROVIDER_PROOF] = do_proof,   [PROVIDER_REPLACE] = do_proof,
 };
 
 static void dir_run(struct work_item *w)

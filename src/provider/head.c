@@ -175,12 +175,12 @@ static int newest_from(struct provider *p, const struct keys *k, uint64_t known,
 		return r;
 	if (b.lo == 0)
 		return -ENOENT;
+	*ret_h = b.lo;
 	if (!b.best.n) { /* nothing newer than what the caller knew */
 		r = head_read(p, k, b.lo, &b.best, reterr);
 		if (r < 0)
 			return r;
 	}
-	*ret_h = b.lo;
 	*ret = b.best;
 	return 0;
 }

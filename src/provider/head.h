@@ -28,7 +28,8 @@ struct provider;
 must_check int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 			  const struct piece_cid *cid, struct err *reterr);
 
-/* -ENOENT: not claimed.  -EBADMSG: it is not a head of this drive. */
+/* -ENOENT: not claimed.  -EBADMSG: it is not a head of this drive.  -ENODATA: it
+ * is claimed, and its piece is known no more. */
 must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
 			 struct piece_cid *ret, struct err *reterr);
 
@@ -37,7 +38,8 @@ must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
  * (0 = nothing known) and then narrows, 16 names at a time: one round trip if
  * nothing is newer than `known`, else 2 + log16(h) of them.
  * A store that has not got `known` is searched from its first.
- * -ENOENT if no head at all.  Sequences have no gaps.
+ * -ENOENT if no head at all; -ENODATA: *ret_h is claimed, its piece is known no
+ * more.  Sequences have no gaps.
  */
 must_check int head_newest(struct provider *p, const struct keys *k,
 			   uint64_t known, uint64_t *ret_h,

@@ -29,6 +29,13 @@
  * was left may still take effect much later: PUT and CLAIM may be repeated, and
  * what they do twice they do once.
  *
+ * A store that has its copies proven to others (storage providers, on a chain) says
+ * by PROOF how that stands.  When whoever holds its copies does that no more,
+ * REPLACE gives up on them, and the next ATTACH chooses another: from then on it
+ * is a new store with a new id(), which has nothing.  What it gave up is not ended
+ * by that, and may still be read by GET for as long as it answers.  REPLACE does
+ * nothing where nothing was chosen yet, so that it may be repeated after a crash.
+ *
  * Errors:
  *   -EREMOTEIO     the store is away (folder not there, no network, no answer in
  *                  time): try later
@@ -36,6 +43,10 @@
  *   -EEXIST        a head is claimed already
  *   -EBADMSG       what it holds is not what the CID says
  *   -ENOSPC        the store is full
+ *   -ENODATA       HEAD: claimed, and the piece that it named is known no more
+ *   -EOPNOTSUPP    PROOF, REPLACE: nobody proves anything here; it is read back
+ *   -EDQUOT        REPLACE: another would go past what may be spent
+ *   -ENODEV        REPLACE: there is no other
  *   -ECANCELED     called off
  * Any other is the store's own; req->err says it in words.
  *
@@ -95,7 +106,37 @@ enum provider_verb {
 			   the caller verifies (gateway.h); others than gateways:
 			   -EOPNOTSUPP */
 	PROVIDER_ATTACH, /* is it there, and the one that it was?  → ret_free */
+	PROVIDER_PROOF,   /* → ret_proof; answers also while it is away */
+	PROVIDER_REPLACE, /* choose another at the next ATTACH */
 	PROVIDER_NX
+};
+
+enum provider_proof_state {
+	PROVIDER_PROOF_NONE = 1,    /* nothing that had to be proven yet */
+	PROVIDER_PROOF_GOOD = 2,    /* the last one that was due came */
+	PROVIDER_PROOF_LATE = 3,    /* one is missing */
+	PROVIDER_PROOF_FAULTED = 4, /* more than one in a row is missing */
+	PROVIDER_PROOF_ENDED = 5,   /* the service ends, or has ended */
+	PROVIDER_PROOF_GONE = 6,    /* what it held is there no more */
+	PROVIDER_PROOF_NX
+};
+
+#define PROVIDER_PROOF_NAME_MAX 64  /* bytes with NUL */
+#define PROVIDER_PROOF_TEXT_MAX 160 /* bytes with NUL */
+
+/* Times are seconds since 1970. */
+struct provider_proof {
+	enum provider_proof_state state;
+	bool unpaid; /* it has not got its money: what it does not do now is not
+			its fault */
+	uint64_t last_s;     /* last proof; 0: none yet */
+	uint64_t deadline_s; /* of the next one; 0: none is due */
+	uint64_t missing_s;  /* since when one is missing; 0: none is */
+	uint64_t period_s;   /* from one proof to the next; 0: not known */
+	uint64_t provider; /* its number in the registry; 0: none was chosen */
+	uint64_t set;      /* number of the data set; 0: there is none yet */
+	char name[PROVIDER_PROOF_NAME_MAX]; /* of who holds the copies; "": nobody */
+	char text[PROVIDER_PROOF_TEXT_MAX]; /* a sentence for people; "": none */
 };
 
 struct provider_req {
@@ -123,7 +164,8 @@ struct provider_req {
 
 	size_t ret_n;
 	uint64_t ret_size;
-	uint64_t ret_free;       /* bytes that may still be stored */
+	uint64_t ret_free;               /* bytes that may still be stored */
+	struct provider_proof ret_proof; /* PROOF */
 	_Atomic(uint64_t) moved; /* bytes so far, of PUT and VERIFY; of others
 				    any count that shows life */
 	struct err err;

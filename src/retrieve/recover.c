@@ -85,12 +85,12 @@ int finder_ask_heads(struct finder *d)
 
 		if (r == -ENOMEM)
 			return r;
-		answered += r == 0 || r == -ENOENT;
+		answered += r == 0 || r == -ENOENT || r == -ENODATA;
 		if (r == -ENOENT)
 			store_note(s, r, "it has no commit of this drive");
 		else if (r < 0)
 			store_note(s, r, e->text);
-		if (r == 0)
+		if (r == 0 || r == -ENODATA) /* then another may know it */
 			f->newest = MAX(f->newest, s->sequence);
 		else if (r != -ENOENT)
 			err_set(d->err, r, "%s", e->text);
@@ -112,8 +112,10 @@ static int heads_at(struct finder *d, uint64_t h, struct piece_cid *at, bool *ha
 	int r, status = -ENOENT;
 
 	for (size_t i = 0; i < d->f->n_stores; i++) {
-		has[i] = d->f->stores[i].sequence == h;
+		has[i] = d->f->stores[i].sequence == h && d->heads[i].n;
 		at[i] = d->heads[i];
+		if (d->f->stores[i].sequence == h && !has[i])
+			status = -ENODATA;
 		if (d->f->stores[i].sequence <= h)
 			continue;
 		r = head_read(d->p->stores[i], d->p->keys, h, &at[i], d->err);

@@ -158,6 +158,8 @@ static int ask(struct parks_store *s, struct provider_req *req)
 	case PROVIDER_LIST:
 	case PROVIDER_REMOVE:
 	case PROVIDER_ATTACH:
+	case PROVIDER_PROOF:
+	case PROVIDER_REPLACE:
 	case PROVIDER_BLOCK:
 	case PROVIDER_NX:
 	default: return 1;

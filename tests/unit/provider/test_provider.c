@@ -173,6 +173,21 @@ static void an_empty_folder_in_the_stores_place_is_away_and_stays_empty(void **s
 	provider_free(again);
 }
 
+static void a_folder_proves_nothing_and_stays_the_store_that_it_is(void **state)
+{
+	static const enum provider_verb verbs[] = { PROVIDER_PROOF,
+						    PROVIDER_REPLACE };
+	struct fixture *f = *state;
+	uint8_t id[PROVIDER_ID_SIZE];
+
+	assert_int_equal(simple(f->p, PROVIDER_ATTACH, NULL), 0);
+	memcpy(id, provider_id(f->p), sizeof(id));
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		assert_int_equal(simple(f->p, verbs[i], NULL), -EOPNOTSUPP);
+	assert_int_equal(simple(f->p, PROVIDER_ATTACH, NULL), 0);
+	assert_memory_equal(provider_id(f->p), id, sizeof(id));
+}
+
 static void another_stores_marker_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -474,6 +489,7 @@ int main(void)
 		CASE(damage_is_found_and_can_be_repaired),
 		CASE(a_list_skips_what_is_no_piece_and_stops_on_demand),
 		CASE(an_empty_folder_in_the_stores_place_is_away_and_stays_empty),
+		CASE(a_folder_proves_nothing_and_stays_the_store_that_it_is),
 		CASE(another_stores_marker_is_refused),
 		CASE(a_damaged_marker_is_no_store),
 		CASE(a_store_is_made_only_on_demand_and_says_what_is_free),

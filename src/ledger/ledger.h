@@ -124,6 +124,7 @@ enum ledger_key {
 	LEDGER_MENDED = 11,     /* of these, what a commit has answered for */
 	LEDGER_MIN_WRITER = 12, /* format that a writer has to know (commit.h);
 				  set by recover, else there is none above ours */
+	LEDGER_RENEW = 13, /* 1: a commit is due, even if nothing has changed */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "ledger/ledger.h"
 #include "onboard/onboard.h"
+#include "onboard/watch.h"
 
 struct provider_req;
 
@@ -30,10 +31,16 @@ struct shipper {
 	uint64_t busy_bytes;      /* lock: o->lock; of that piece */
 	uint64_t looked_ms;       /* its own: the register was read */
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
-	uint64_t foreign;   /* lock: o->lock; a sequence that another device has
+	uint64_t foreign; /* lock: o->lock; a sequence that another device has
 			     claimed here; 0: none */
-	bool silent;        /* its own: failed since it does not answer */
-	uint64_t pulling;   /* lock: o->lock; into the outbox; 0: none */
+	bool silent;      /* its own: failed since it does not answer */
+	uint64_t pulling; /* lock: o->lock; into the outbox; 0: none */
+	unsigned generation;  /* lock: o->lock; counts up when it is replaced */
+	atomic_bool answered; /* since the last look at its proofs */
+	atomic_uint wrong;    /* pieces given back wrong, not in `watch` yet */
+	struct watch watch;   /* its own, as are those below */
+	bool watch_loaded, gave_up; /* there is one that it gave up */
+	uint64_t watch_due_ms, watched_ms, away_ms;
 	unsigned n_parked;  /* its own: put since the last COMMIT */
 	uint64_t parked_ms; /* its own: the first of them */
 };

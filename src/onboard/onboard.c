@@ -22,6 +22,9 @@
 #define OUTBOX_MAX   (2ull << 30)
 #define PIECE_TARGET (256ull << 20)
 #define READBACK_DAY (256ull << 20)
+#define WATCH_MS     1800000
+#define WATCH_AWAY_S 86400
+#define WATCH_WRONG  3
 #define TICK_MS      1000
 #define RETRY_MS     30000 /* a run that failed is tried again after so long */
 #define AWAY_MS      3000 /* one that needs a store that is away, after so long */
@@ -360,10 +363,12 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	struct shipper *s = shipper_of(v->o, at->store);
 	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = p->cid };
 	char cid[PIECE_CID_TEXT_MAX], sentence[512];
+	unsigned generation;
 	int r;
 
 	if (!s)
 		return 0;
+	generation = watch_generation(s);
 	r = provider_call(s->store.provider, &req);
 	if (r == -ECANCELED)
 		return r;
@@ -372,7 +377,9 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	if (r == 0) { /* read back before the shipper did, or brought back */
 		at->state = LEDGER_VERIFIED;
 		at->error[0] = '\0';
-		r = ledger_placement_set(v->o->p.ledger, at);
+		r = watch_place(s, generation, at);
+		if (r == 1) /* another has its place now */
+			return 0;
 		if (r == 0)
 			best_effort(learn_blocks(s, p)); /* for dedup only */
 		if (r == 0 && p->state == LEDGER_PIECE_LOST) /* found again */
@@ -394,9 +401,9 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	 * and all of its other blocks are sound. */
 	at->state = LEDGER_LOST;
 	text_copy(at->error, sizeof(at->error), sentence);
-	lock_take(&v->o->outbox);
-	r = ledger_placement_set(v->o->p.ledger, at);
-	lock_drop(&v->o->outbox);
+	r = watch_place(s, generation, at);
+	if (r == 0)
+		watch_wrong(s);
 	if (r == 0)
 		r = reseal_lose(v->o, p->ordinal);
 	return MIN(r, 0);
@@ -543,13 +550,16 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.outbox_max = p->outbox_max ? p->outbox_max : OUTBOX_MAX;
 	o->p.piece_target = p->piece_target ? p->piece_target : PIECE_TARGET;
 	o->p.readback_day = p->readback_day ? p->readback_day : READBACK_DAY;
+	o->p.watch_ms = p->watch_ms ? p->watch_ms : WATCH_MS;
+	o->p.watch_away_s = p->watch_away_s ? p->watch_away_s : WATCH_AWAY_S;
+	o->p.watch_wrong = p->watch_wrong ? p->watch_wrong : WATCH_WRONG;
 	o->dirtied_ms = monotonic_ms();
 	r = load(o);
 	if (r == 0)
 		r = outbox_recover(o);
 	if (r == 0)
 		r = run_replay(o);
-	o->requested = reseal_is_due(o);
+	o->requested = reseal_is_due(o) || watch_renews(o);
 	o->p.stores = NULL;
 	if (r < 0) {
 		onboard_free(o);

@@ -78,6 +78,10 @@ struct onboard_params {
 	bool manual;           /* only when asked */
 	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
 	uint64_t piece_target; /* bytes of a data piece; 0: 256 MiB */
+	/* Storage providers that do not prove, or do not answer (watch.h). */
+	unsigned watch_ms;     /* between two looks; 0: 30 min */
+	uint64_t watch_away_s; /* without an answer; 0: 24 h */
+	uint32_t watch_wrong;  /* pieces given back wrong; 0: 3 */
 	uint64_t readback_day; /* bytes a day that are read back of a store that
 				  is metered, of pieces that it is only said to
 				  have; 0: 256 MiB */

@@ -90,7 +90,21 @@ static void pull_end(struct shipper *s)
 	lock_drop(&o->lock);
 }
 
-/* From another store back into the outbox, whole and checked. */
+/* What store `i` has, into a new file of the outbox. */
+static int pull_into(struct shipper *s, size_t i, const struct ledger_piece *p,
+		     const char *name)
+{
+	_cleanup_io_file_ struct io_file *f = NULL;
+	int r;
+
+	r = io_open(s->o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
+	return r < 0 ? r : pull_from(s, &s->o->shippers[i], p, f);
+}
+
+/*
+ * From another store back into the outbox, whole and checked; at last from the one
+ * that was given up here, which may still serve (watch.h).
+ */
 static int pull_file(struct shipper *s, const struct ledger_piece *p)
 {
 	struct onboard *o = s->o;
@@ -104,17 +118,14 @@ static int pull_file(struct shipper *s, const struct ledger_piece *p)
 	ledger_outbox_name(p->ordinal, name);
 	r = -EREMOTEIO;
 	for (size_t i = 0; i < o->p.n_stores && r < 0; i++) {
-		_cleanup_io_file_ struct io_file *f = NULL;
-
 		if (i == s->index || (sp.state[i] && !spread_counts(sp.state[i])))
 			continue;
-		r = io_open(o->p.io, name, O_RDWR | O_CREAT | O_TRUNC, &f);
-		if (r < 0)
-			return r;
-		r = pull_from(s, &o->shippers[i], p, f);
+		r = pull_into(s, i, p, name);
 		if (r == -ECANCELED)
 			break;
 	}
+	if (r < 0 && r != -ECANCELED && s->gave_up)
+		r = pull_into(s, s->index, p, name);
 	if (r == 0)
 		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
 	if (r == 0)

@@ -442,7 +442,8 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	int rc;
 
 	rc = plan_make(r);
-	if (rc == 0 && r->n_dirs == 0 && !r->table_dirty && parent->seq) {
+	if (rc == 0 && r->n_dirs == 0 && !r->table_dirty && parent->seq &&
+	    !r->renew) {
 		rec->info.sequence = parent->seq;
 		return 0; /* nothing has changed */
 	}
@@ -471,6 +472,8 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 		plan_forget(r);
 		rc = ledger_write(r, rec);
 	}
+	if (rc == 0 && r->renew)
+		rc = ledger_set_u64(r->o->p.ledger, LEDGER_RENEW, 0);
 	return rc < 0 ? rc : reseal_end(r);
 }
 
@@ -487,6 +490,7 @@ int run_commit(struct onboard *o, struct err *reterr)
 	cache_stats(o->p.cache, &cs);
 	phase(o, ONBOARD_PACKING, cs.dirty_bytes);
 	rc = reseal_begin(&r);
+	r.renew = watch_renews(o);
 	if (rc == 0)
 		rc = parent_get(o, &parent);
 	if (rc == 0)

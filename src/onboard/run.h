@@ -81,6 +81,7 @@ struct run {
 			    inode table */
 	bool unseen;     /* there are directories that nobody looked into
 			    here: they may link anywhere */
+	bool renew;      /* a commit is due, even if nothing has changed */
 	bool idle;       /* nothing could be done: another try may wait */
 	struct lost *lost;
 	size_t n_lost, cap_lost;

@@ -38,6 +38,8 @@
  60 /* a piece that nobody can give is left alone so long */
 #define DEFER_MAX_S 3600
 #define DAY_MS      86400000ull
+#define LOSE_AFTER \
+ 6 /* tries, about an hour, at one who was given up and had the only copy */
 #define WRONG_AFTER 3 /* times that a piece came back wrong: likewise */
 
 static uint64_t now_s(void)
@@ -279,6 +281,10 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 		r = 0;
 	}
 	if (r == -EREMOTEIO || r == -EBADMSG || r == -ENOENT) {
+		if (s->gave_up && (r != -EREMOTEIO || n->attempts >= LOSE_AFTER) &&
+		    reseal_lose(s->o, n->piece.ordinal) == 1)
+			return err_set(e, -EAGAIN, "piece %016" PRIx64 " is lost",
+				       n->piece.ordinal);
 		err_set(e, r, "no other store can give piece %016" PRIx64 " now",
 			n->piece.ordinal);
 		return defer(s, n, n->state ? n->state : LEDGER_PLANNED, e);
@@ -316,6 +322,7 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 		/* What it holds is not the piece: it is put over it again. */
 		err_set(e, -EAGAIN, "%s gave piece %016" PRIx64 " back wrong",
 			provider_name(s->store.provider), n->piece.ordinal);
+		watch_wrong(s);
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
 			  "read back wrong");
 		if (r == 0)
@@ -456,6 +463,7 @@ static void note_success(struct shipper *s)
 	bool back;
 
 	s->silent = false;
+	atomic_store(&s->answered, true);
 	lock_take(&o->lock);
 	back = s->failures > 0;
 	s->failures = 0;
@@ -526,13 +534,20 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 void *ship_thread(void *arg)
 {
 	struct shipper *s = arg;
-	bool busy;
+	bool busy = false;
 	int r;
 
 	while (rest_out(s)) {
 		struct err e = { 0 };
 
-		r = turn(s, &e, &busy);
+		r = watch_turn(s);
+		if (r == -EINPROGRESS) { /* it is being replaced */
+			if (!rest(s, SILENT_MS))
+				break;
+			continue;
+		}
+		if (r == 0)
+			r = turn(s, &e, &busy);
 		if (r == -ECANCELED)
 			break;
 		if (r == -ENODATA) {
@@ -546,7 +561,7 @@ void *ship_thread(void *arg)
 		note_success(s);
 		if (busy)
 			onboard_kick(s->o);
-		else if (!rest(s, IDLE_MS))
+		else if (!rest(s, MIN(IDLE_MS, s->o->p.watch_ms)))
 			break;
 	}
 	return NULL;

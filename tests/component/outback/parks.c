@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "net/loop.h"
@@ -134,13 +135,71 @@ static int head(const struct provider_req *req)
 {
 	int i = find_head(req->head_name);
 
+	if (i >= 0 && all->head[i].lost)
+		return -ENODATA;
 	return i < 0 ? i :
 		       buf_append(req->ret_head, piece_cid_slice(&all->head[i].cid));
+}
+
+static int proof(struct parks_store *s, struct provider_req *req)
+{
+	size_t i = (size_t)(s - all->store);
+
+	s->n_looks++;
+	req->ret_proof = s->proof;
+	if (!s->proof.state)
+		req->ret_proof.state = PROVIDER_PROOF_GOOD;
+	req->ret_proof.provider = 100 * (s->n_replaced + 1) + i;
+	req->ret_proof.set = req->ret_proof.provider + 1000;
+	(void)snprintf(req->ret_proof.name, sizeof(req->ret_proof.name),
+		       "holder %zu.%u", i, s->n_replaced);
+	return 0;
+}
+
+/* Done twice it is done once: nobody was chosen yet. */
+static int replace(struct parks_store *s)
+{
+	bool lost = s->late_replace;
+
+	if (s->no_replace)
+		return s->no_replace;
+	s->late_replace = false;
+	if (!s->unchosen) {
+		memcpy(s->given, s->kept, sizeof(s->given));
+		s->n_given = s->n_kept;
+		s->n_kept = s->n_parked = 0;
+		s->n_replaced++;
+		s->gone = s->lies = s->refuse = false;
+		s->proof = (struct provider_proof){ 0 };
+	}
+	s->unchosen = true;
+	return lost ? -EREMOTEIO : 0;
+}
+
+static int attach(struct parks_store *s)
+{
+	if (s->gone)
+		return -EREMOTEIO;
+	s->unchosen = false;
+	return 1;
+}
+
+/* GET: from the one that was given up, too. */
+static int get(const struct parks_store *s, const struct provider_req *req)
+{
+	if (!s->gone && has(s->kept, s->n_kept, &req->cid))
+		return 1;
+	if (!s->given_gone && has(s->given, s->n_given, &req->cid))
+		return 1;
+	return s->gone || (s->given_gone && s->n_given) ? -EREMOTEIO : -ENOENT;
 }
 
 /* 1: the folder answers. */
 static int ask(struct parks_store *s, struct provider_req *req)
 {
+	if (s->gone && req->verb != PROVIDER_PROOF && req->verb != PROVIDER_REPLACE &&
+	    req->verb != PROVIDER_HEAD && req->verb != PROVIDER_GET)
+		return -EREMOTEIO;
 	switch (req->verb) {
 	case PROVIDER_PUT:
 		if (!has(s->parked, s->n_parked, &req->cid)) {
@@ -151,15 +210,18 @@ static int ask(struct parks_store *s, struct provider_req *req)
 	case PROVIDER_COMMIT: return commit(s, req);
 	case PROVIDER_CLAIM: return claim(s, req);
 	case PROVIDER_HEAD: return head(req);
-	case PROVIDER_GET:
+	case PROVIDER_GET: return get(s, req);
 	case PROVIDER_STAT:
-	case PROVIDER_VERIFY:
 		return has(s->kept, s->n_kept, &req->cid) ? 1 : -ENOENT;
+	case PROVIDER_VERIFY:
+		return !has(s->kept, s->n_kept, &req->cid) ? -ENOENT :
+		       s->lies                             ? -EBADMSG :
+							     1;
+	case PROVIDER_PROOF: return proof(s, req);
+	case PROVIDER_REPLACE: return replace(s);
+	case PROVIDER_ATTACH: return attach(s);
 	case PROVIDER_LIST:
 	case PROVIDER_REMOVE:
-	case PROVIDER_ATTACH:
-	case PROVIDER_PROOF:
-	case PROVIDER_REPLACE:
 	case PROVIDER_BLOCK:
 	case PROVIDER_NX:
 	default: return 1;
@@ -177,6 +239,15 @@ static int parks_start(struct provider *p, struct provider_req *req)
 	return r == 1 ? s->real->start(p, req) : answer(s, req, r);
 }
 
+static const uint8_t *parks_id(struct provider *p)
+{
+	struct parks_store *s = store_of(p);
+
+	memcpy(s->id, s->real->id(p), sizeof(s->id));
+	s->id[0] ^= (uint8_t)s->n_replaced;
+	return s->id;
+}
+
 void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *loop)
 {
 	static struct provider_ops ops[PARKS_STORES];
@@ -187,6 +258,7 @@ void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *l
 	s->real = p->ops;
 	ops[i] = *p->ops;
 	ops[i].start = parks_start;
+	ops[i].id = parks_id;
 	p->ops = &ops[i];
 	p->network = PARKS_NETWORK;
 	p->parks = true;

@@ -2,7 +2,9 @@
  * parks.h - folders that behave as storage providers of a chain do
  *
  * What is put is parked, and served only once a COMMIT or a claim has kept it;
- * all stores of one network share a head register; every transaction counts.
+ * all stores of one network share a head register; every transaction counts.  A
+ * store has a holder, number 100 + i at first, whose proofs can be asked for and who
+ * can be replaced, by number 200 + i, ….
  */
 #ifndef OUTBACK_PARKS_H
 #define OUTBACK_PARKS_H
@@ -23,6 +25,20 @@ struct parks_store {
 	unsigned n_commits, n_claims; /* transactions that were paid for */
 	bool refuse;                  /* COMMIT and claim fail: away */
 	bool forget; /* once: what is parked is gone at the next COMMIT */
+
+	/* Who holds the copies now, and what of it goes wrong. */
+	struct provider_proof proof; /* state 0: PROOF says that it is good */
+	unsigned n_looks;            /* at its proofs */
+	bool gone;                   /* nothing of it answers; the chain does */
+	bool lies;           /* what it serves is not what it was given */
+	int no_replace;      /* REPLACE is answered with this; 0: it is done */
+	bool late_replace;   /* once: done, and its answer is lost */
+	bool unchosen;       /* it was replaced, and not attached since */
+	unsigned n_replaced; /* it is the n-th one after the first */
+	struct piece_cid given[PARKS_MAX]; /* at the one that was given up */
+	size_t n_given;
+	bool given_gone;              /* that one does not serve any more */
+	uint8_t id[PROVIDER_ID_SIZE]; /* of the n-th */
 };
 
 struct parks {
@@ -31,6 +47,7 @@ struct parks {
 	struct {
 		uint8_t name[KEYS_HEAD_NAME_SIZE];
 		struct piece_cid cid;
+		bool lost; /* the data set that it was added to is no more */
 	} head[PARKS_MAX];
 	size_t n_heads;
 };

@@ -171,6 +171,8 @@ static void open_providers(struct device *d, bool create)
 			ok(ledger_store_get(d->ledger, d->ids[i], &row));
 			p.id = row.has_ident ? row.ident : NULL;
 			p.create = !row.has_ident;
+			if (d->rig->parks) /* theirs is not the folder's */
+				p.id = NULL;
 		}
 		ok(provider_new(&p, &d->stores[i], &e));
 		if (d->rig->parks)
@@ -304,6 +306,8 @@ void device_start(struct device *d)
 				    .copies = d->copies,
 				    .device = d->name,
 				    .manual = true,
+				    .watch_ms = d->watch_ms,
+				    .watch_away_s = d->watch_away_s,
 				    .piece_target = d->piece_target };
 	struct err e = { "" };
 

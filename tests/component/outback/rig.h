@@ -74,6 +74,8 @@ struct device {
 	size_t n_stores;
 	unsigned copies;
 	uint64_t piece_target;
+	unsigned watch_ms; /* as onboard.h; so is the next */
+	uint64_t watch_away_s;
 	struct hang *hangs[RIG_STORES_MAX];
 	struct far *far[RIG_STORES_MAX]; /* NULL: near */
 	uint64_t closed_ms; /* that it took to have all on the local disk */

@@ -323,6 +323,8 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 		.max_age_ms = (unsigned)c->onboard_age,
 		.dirty_bytes = c->onboard_bytes,
 		.readback_day = c->readback,
+		.watch_ms = (unsigned)c->proof_watch,
+		.watch_away_s = c->give_up / 1000,
 	};
 	uint64_t share = cache_outbox_share(cache);
 	struct onboard *o = NULL;

@@ -57,6 +57,58 @@ static json_t *pair(uint64_t pieces, uint64_t bytes)
 			 (json_int_t)bytes);
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *time_or_null(uint64_t t)
+{
+	return t ? num(t) : json_null();
+}
+
+static json_t *proof_json(const struct engine_proof *p)
+{
+	json_t *o = json_object();
+	int r = add(o, "state", json_string(p->state));
+
+	r |= add(o, "name", text_or_null(p->name));
+	r |= add(o, "provider", num(p->provider));
+	r |= add(o, "data_set", p->set ? num(p->set) : json_null());
+	r |= add(o, "asked", time_or_null(p->asked));
+	r |= add(o, "last", time_or_null(p->last));
+	r |= add(o, "deadline", time_or_null(p->deadline));
+	r |= add(o, "says", text_or_null(p->text));
+	r |= add(o, "warning", text_or_null(p->warning));
+	r |= add(o, "not_replaced", text_or_null(p->refused));
+	if (r == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static json_t *given_json(const struct engine_store *s)
+{
+	json_t *a = json_array();
+	int r = a ? 0 : -1;
+
+	for (size_t i = 0; r == 0 && i < s->n_given; i++) {
+		const struct engine_given *g = &s->given[i];
+		json_t *o = json_object();
+
+		r = add(o, "name", text_or_null(g->name));
+		r |= add(o, "provider", num(g->provider));
+		r |= add(o, "data_set", g->set ? num(g->set) : json_null());
+		r |= add(o, "time", num(g->time));
+		r |= add(o, "why", json_string(g->why));
+		r |= json_array_append_new(a, o);
+	}
+	if (r == 0)
+		return a;
+	json_decref(a);
+	return NULL;
+}
+
 static json_t *stores_of_engine(const struct engine_status *s)
 {
 	json_t *a = json_array();
@@ -70,6 +122,10 @@ static json_t *stores_of_engine(const struct engine_status *s)
 		r |= add(o, "state", json_string(e->state));
 		r |= add(o, "error",
 			 e->error[0] ? json_string(e->error) : json_null());
+		if (e->proof.state[0])
+			r |= add(o, "proof", proof_json(&e->proof));
+		if (e->n_given)
+			r |= add(o, "given_up", given_json(e));
 		r |= json_array_append_new(a, o);
 	}
 	if (r == 0)

@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "crypto/keys.h"
 #include "daemon/drive.h"
+#include "daemon/engine_proof.h"
 #include "daemon/gateways.h"
 #include "daemon/netstores.h"
 #include "dag/commit.h"
@@ -407,6 +408,7 @@ static void status_store(struct engine *e, size_t i, struct engine_store *ret)
 	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
 		text_copy(ret->error, sizeof(ret->error),
 			  "the ledger cannot be read");
+	engine_proof(e->ledger, e->ids[i], ret);
 	free(row);
 }
 
@@ -472,6 +474,8 @@ static void engine_status(struct engine *e, struct engine_status *ret)
 	for (size_t i = 0; i < e->n_stores; i++) {
 		status_store(e, i, &ret->stores[i]);
 		status_error(ret, ret->stores[i].error);
+		status_error(ret, ret->stores[i].proof.warning);
+		status_error(ret, ret->stores[i].proof.refused);
 	}
 	if (!ret->fenced)
 		status_error(ret, os.why);

@@ -52,6 +52,27 @@ struct source;
 #define ENGINE_TEXT_MAX   192
 #define ENGINE_ERRORS_MAX 8
 
+#define ENGINE_GIVEN_MAX 4
+
+/* How its proofs stood when they were asked for last.  Times: seconds since 1970,
+ * 0: never, or none is due. */
+struct engine_proof {
+	char state[24];         /* "proven", "late", …; "": not known */
+	char name[64];          /* of who holds the copies */
+	uint64_t provider, set; /* numbers of the registry, of the data set */
+	uint64_t asked, last, deadline;
+	char text[160];
+	char warning[ENGINE_TEXT_MAX]; /* what is wrong with it; "": nothing */
+	char refused[ENGINE_TEXT_MAX]; /* why it is not replaced; "": no matter */
+};
+
+/* Who held copies here once, and may still have to be paid. */
+struct engine_given {
+	char name[64];
+	uint64_t provider, set, time;
+	char why[ENGINE_TEXT_MAX];
+};
+
 /* How one store stands. */
 struct engine_store {
 	char url[CONFIG_URL_MAX];
@@ -59,6 +80,9 @@ struct engine_store {
 	uint64_t pieces; /* held there, read back and verified */
 	uint64_t bytes;
 	char error[ENGINE_TEXT_MAX]; /* the last one; "": none */
+	struct engine_proof proof;
+	size_t n_given; /* the newest ones */
+	struct engine_given given[ENGINE_GIVEN_MAX];
 };
 
 /* What `status` says beyond the cache.  Only what was checked (I10). */

@@ -83,6 +83,46 @@ static void say_pieces(const char *what, const json_t *o)
 		  (unsigned long long)num(o, "pieces"), a);
 }
 
+static void say_when(const char *what, uint64_t at)
+{
+	char date[UNITS_TEXT_MAX];
+
+	if (!at)
+		return;
+	units_say_date((int64_t)at, date);
+	exits_out(", %s %s", what, date);
+}
+
+/* Who holds its copies, by name and number; a name is a stranger's text. */
+static void say_holder(const json_t *o)
+{
+	exits_out("%s (provider %llu)", text(o, "name"),
+		  (unsigned long long)num(o, "provider"));
+	if (num(o, "data_set"))
+		exits_out(", data set %llu", (unsigned long long)num(o, "data_set"));
+}
+
+static void say_proof(const json_t *s)
+{
+	const json_t *p = json_object_get(s, "proof");
+	const json_t *given = json_object_get(s, "given_up");
+
+	if (p && num(p, "provider")) {
+		exits_out("  Held by: ");
+		say_holder(p);
+		exits_out(": %s", text(p, "state"));
+		say_when("last", num(p, "last"));
+		say_when("next until", num(p, "deadline"));
+		exits_out("\n");
+	}
+	for (size_t i = 0; i < json_array_size(given); i++) {
+		exits_out("  Given up: ");
+		say_holder(json_array_get(given, i));
+		exits_out(": %s; it costs until fildrive gc ends it\n",
+			  text(json_array_get(given, i), "why"));
+	}
+}
+
 static void say_stores(const json_t *stores)
 {
 	char a[UNITS_TEXT_MAX];
@@ -99,6 +139,7 @@ static void say_stores(const json_t *stores)
 		if (text(s, "error")[0])
 			exits_out(" (%s)", text(s, "error"));
 		exits_out("\n");
+		say_proof(s);
 	}
 }
 

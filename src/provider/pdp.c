@@ -105,13 +105,15 @@ static int do_get(struct pdp_job *j)
 
 	r = pdp_open(j, &s);
 	if (r < 0)
-		return r;
+		return r == -EREMOTEIO ? pdp_get_given(j, r) : r;
 	r = curio_get(j->curio, &j->op, &req->cid, req->off, req->n, req->dst,
 		      &req->ret_n);
 	if (r == -ENOENT)
-		return err_set(&req->err, r, "%s: %s does not have the piece",
-			       j->d->name, s.name);
-	return r < 0 ? pdp_curio_error(j, r) : 0;
+		r = err_set(&req->err, r, "%s: %s does not have the piece",
+			    j->d->name, s.name);
+	else if (r < 0)
+		r = pdp_curio_error(j, r);
+	return r == -ENOENT || r == -EREMOTEIO ? pdp_get_given(j, r) : r;
 }
 
 static int do_stat(struct pdp_job *j)
@@ -199,6 +201,7 @@ static int (*const verbs[PROVIDER_NX])(struct pdp_job *j) = {
 	[PROVIDER_STAT] = do_stat,      [PROVIDER_LIST] = do_list,
 	[PROVIDER_REMOVE] = do_remove,  [PROVIDER_CLAIM] = pdp_claim,
 	[PROVIDER_HEAD] = do_head,      [PROVIDER_ATTACH] = pdp_attach,
+	[PROVIDER_PROOF] = pdp_proof,   [PROVIDER_REPLACE] = pdp_replace,
 };
 
 static void job_run(struct work_item *w)
@@ -390,6 +393,7 @@ int pdp_new(const struct provider_params *p, struct provider **ret, struct err *
 	d->p = *pp;
 	d->notes = *p->notes;
 	d->create = p->create;
+	d->n_given = UINT_MAX;
 	d->payer = foc_payer(pp->foc);
 	d->chain_id = net->chain_id;
 	memcpy(d->drive_id, pp->drive_id, sizeof(d->drive_id));

@@ -38,6 +38,21 @@ static void end(struct pdp_job *j)
 	lock_drop(&d->lock);
 }
 
+int pdp_begin(struct pdp_job *j)
+{
+	return begin(j, true);
+}
+
+void pdp_end(struct pdp_job *j)
+{
+	end(j);
+}
+
+bool pdp_add_is_ours(struct pdp *d, const struct pdp_add *a)
+{
+	return u256_eq(a->client, pdp_slot_get(d).client);
+}
+
 /* ---- signing ---- */
 
 static int random_nonce(struct u256 *ret)
@@ -199,6 +214,8 @@ static int on_before(void *ctx, struct pdp_add *a)
 	size_t n = overlap(b, a, false);
 	int r;
 
+	if (!pdp_add_is_ours(j->d, a))
+		return 0; /* of who was given up */
 	if (a->state == PDP_ADD_LANDED) {
 		(void)overlap(b, a, true);
 		return 0;
@@ -333,6 +350,11 @@ static int claimed_before(struct pdp_job *j, struct pdp_add *a)
 	if (r < 0)
 		return r;
 	same = a->n == 1 && piece_cid_eq(&a->cids[0], &j->req->cid);
+	if (!pdp_add_is_ours(j->d, a) && a->state != PDP_ADD_LANDED) {
+		r = pdp_look(j, a);
+		/* Not there: signed anew for who is here now, and good once. */
+		return r < 0 ? r : r == 0 ? 1 : same ? 0 : -EEXIST;
+	}
 	if (a->state == PDP_ADD_LANDED)
 		return same ? 0 : -EEXIST;
 	if (!same && (a->refused || !a->posted))
@@ -429,6 +451,8 @@ static int on_settle(void *ctx, struct pdp_add *a)
 	if (a->state == PDP_ADD_LANDED)
 		return settle_landed(j, a);
 	r = pdp_look(j, a);
+	if (r == 0 && a->state != PDP_ADD_DEAD && !pdp_add_is_ours(j->d, a))
+		return bury(j, a); /* undone by the chain since it was given up */
 	if (r == 0 && a->state == PDP_ADD_DEAD &&
 	    (now < a->time || now - a->time > PDP_DEAD_S))
 		return pdp_add_drop(j->d, a);

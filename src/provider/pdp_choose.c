@@ -9,6 +9,7 @@
  * payee), not one that failed us; endorsed ones first, then those in a place that
  * no other slot has, then the fastest of the first few that answer.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -39,6 +40,7 @@ static int on_set(void *ctx, const struct view_data_set *s)
 
 	pdp_alive(o->j);
 	if (o->n < SETS_MAX && address_eq(s->payer, o->j->d->payer) &&
+	    !pdp_group_shuns(o->j->d->p.group, s->provider_id) &&
 	    !pdp_group_has_set(o->j->d->p.group, o->j->d->p.slot, s->data_set_id))
 		o->list[o->n++].set = *s;
 	return 0;
@@ -181,6 +183,7 @@ struct candidates {
 	struct candidate list[CANDIDATE_MAX];
 	size_t n;
 	size_t n_seen;
+	uint64_t but; /* not this one; 0: any */
 };
 
 static int on_provider(void *ctx, const struct foc_provider *p)
@@ -190,7 +193,8 @@ static int on_provider(void *ctx, const struct foc_provider *p)
 
 	pdp_alive(c->j);
 	c->n_seen++;
-	if (!p->usable || c->n == CANDIDATE_MAX || p->max_piece_bytes < PIECE_WANTED ||
+	if (!p->usable || p->id == c->but || c->n == CANDIDATE_MAX ||
+	    p->max_piece_bytes < PIECE_WANTED ||
 	    (d->p.ipfs_indexing && !p->ipni_ipfs) ||
 	    pdp_group_shuns(d->p.group, p->id) ||
 	    pdp_group_has_provider(d->p.group, d->p.slot, p->id, p->payee))
@@ -262,26 +266,48 @@ static int random_u256(struct u256 *ret)
 	return 0;
 }
 
-static int choose_new(struct pdp_job *j, struct pdp_slot *ret)
+static int best_new(struct pdp_job *j, struct candidates *c, struct candidate **ret)
 {
-	_cleanup_free_ struct candidates *c = calloc(1, sizeof(*c));
-	struct candidate *best;
 	struct err e = { 0 };
 	int r;
 
-	if (!c)
-		return -ENOMEM;
 	c->j = j;
 	r = foc_providers(j->foc, on_provider, c, &e);
 	if (r < 0)
 		return pdp_chain_error(j, r, &e);
-	r = first_class(j, c, &best);
+	r = first_class(j, c, ret);
 	if (r < 0)
 		return r;
-	if (!best)
+	if (!*ret)
 		return err_set(&j->req->err, -EREMOTEIO,
 			       "%s: no storage provider for this copy: of %zu approved ones %zu would do, and none of them answers",
 			       j->d->name, c->n_seen, c->n);
+	return 0;
+}
+
+int pdp_spare(struct pdp_job *j, uint64_t but)
+{
+	_cleanup_free_ struct candidates *c = calloc(1, sizeof(*c));
+	struct candidate *best = NULL;
+
+	if (!c)
+		return -ENOMEM;
+	c->but = but;
+	return best_new(j, c, &best);
+}
+
+static int choose_new(struct pdp_job *j, struct pdp_slot *ret)
+{
+	_cleanup_free_ struct candidates *c = calloc(1, sizeof(*c));
+	struct candidate *best = NULL;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = best_new(j, c, &best);
+	if (r < 0)
+		return r;
+	assert(best); /* or r said why not */
 	/* Its number stays, whichever provider it is used at in the end. */
 	*ret = pdp_slot_get(j->d);
 	ret->data_set = 0;

@@ -84,7 +84,7 @@ static int landed(struct pdp_job *j, struct pdp_add *a, const struct view_nonce 
 	a->data_set = v->data_set_id;
 	foc_seen(j->foc, block);
 	r = write_books(j, a);
-	if (r == 0)
+	if (r == 0 && pdp_add_is_ours(j->d, a)) /* not of who was given up */
 		r = pdp_has_set(j, v->data_set_id);
 	if (r < 0)
 		return r;

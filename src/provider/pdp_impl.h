@@ -2,6 +2,8 @@
 #ifndef PROVIDER_PDP_IMPL_H
 #define PROVIDER_PDP_IMPL_H
 
+#include <limits.h>
+
 #include "base/buf.h"
 #include "base/thread.h"
 #include "chain/cost.h"
@@ -45,6 +47,13 @@ struct pdp_slot {
 	char location[FOC_NAME_MAX];
 };
 
+#define PDP_GIVEN_MAX 4
+
+/* Who was given up, and may still serve. */
+struct pdp_given {
+	char url[FOC_URL_MAX];
+};
+
 struct pdp {
 	struct provider provider;
 	struct pdp_params p;
@@ -65,6 +74,8 @@ struct pdp {
 	bool ident_known;     /* lock: lock */
 	uint8_t ident[PROVIDER_ID_SIZE]; /* lock: lock; constant once known */
 	uint64_t attached_until_ms;      /* lock: lock */
+	struct pdp_given given[PDP_GIVEN_MAX]; /* lock: lock */
+	unsigned n_given; /* lock: lock; UINT_MAX: not read from the notes yet */
 };
 
 /* One request under way. */
@@ -180,12 +191,20 @@ must_check int pdp_afford(struct pdp_job *j, const struct cost_plan *plan,
 /* ---- pdp_choose.c, pdp_attach.c ---- */
 
 must_check int pdp_choose(struct pdp_job *j, struct pdp_slot *ret);
+/* Is there another than provider `but`, that answers?  -EREMOTEIO in words. */
+must_check int pdp_spare(struct pdp_job *j, uint64_t but);
 must_check int pdp_attach(struct pdp_job *j);
 
 /* ---- pdp_add.c, pdp_drive.c, pdp_piece.c ---- */
 
 must_check int pdp_commit(struct pdp_job *j);
 must_check int pdp_claim(struct pdp_job *j);
+
+/* Was it signed for the store that the slot is now? */
+bool pdp_add_is_ours(struct pdp *d, const struct pdp_add *a);
+/* One at a time may add, or change what is added to. */
+must_check int pdp_begin(struct pdp_job *j);
+void pdp_end(struct pdp_job *j);
 
 /* What became of notes while nobody looked.  Does not wait. */
 must_check int pdp_settle(struct pdp_job *j);
@@ -202,6 +221,17 @@ must_check int pdp_look(struct pdp_job *j, struct pdp_add *a);
 must_check int pdp_has_set(struct pdp_job *j, uint64_t data_set);
 
 must_check int pdp_put(struct pdp_job *j);
+
+/* ---- pdp_watch.c ---- */
+
+must_check int pdp_proof(struct pdp_job *j);
+must_check int pdp_replace(struct pdp_job *j);
+/* The state, and what follows from it, of a set with these figures. */
+void pdp_proof_of(const struct foc_proving *v, uint64_t now_s,
+		  struct provider_proof *ret);
+/* GET from those that were given up; `status`, if none of them has it. */
+must_check int pdp_get_given(struct pdp_job *j, int status);
+
 must_check int pdp_verify(struct pdp_job *j);
 
 #endif

@@ -43,7 +43,7 @@ void onboard_kick(struct onboard *o)
 static bool is_due(struct onboard *o, uint64_t now)
 {
 	struct cache_stats cs;
-	uint64_t dirtied;
+	uint64_t dirtied, idle_ms, max_age_ms;
 
 	if (o->p.manual)
 		return false;
@@ -54,10 +54,12 @@ static bool is_due(struct onboard *o, uint64_t now)
 		return false;
 	lock_take(&o->lock);
 	dirtied = o->dirtied_ms;
+	idle_ms = o->p.idle_ms;
+	max_age_ms = o->p.max_age_ms;
 	o->stats.phase = ONBOARD_WAITING;
 	lock_drop(&o->lock);
-	return now - dirtied >= o->p.idle_ms ||
-	       (cs.dirty_since_ms && now - cs.dirty_since_ms >= o->p.max_age_ms) ||
+	return now - dirtied >= idle_ms ||
+	       (cs.dirty_since_ms && now - cs.dirty_since_ms >= max_age_ms) ||
 	       cs.dirty_bytes >= o->p.dirty_bytes;
 }
 
@@ -180,6 +182,14 @@ void onboard_dirtied(struct onboard *o)
 {
 	lock_take(&o->lock);
 	o->dirtied_ms = monotonic_ms();
+	lock_drop(&o->lock);
+}
+
+void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms)
+{
+	lock_take(&o->lock);
+	o->p.idle_ms = idle_ms;
+	o->p.max_age_ms = max_age_ms ? max_age_ms : MAX_AGE_MS;
 	lock_drop(&o->lock);
 }
 

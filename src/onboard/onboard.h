@@ -102,6 +102,9 @@ void onboard_free(struct onboard *o);
 /* Tell the packer that something changed, so that it looks at its clock. */
 void onboard_dirtied(struct onboard *o);
 
+/* Change idle_ms and max_age_ms of the parameters; 0 as there. */
+void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms);
+
 /*
  * Ask for a commit of everything completed until now.  The ticket is passed to
  * onboard_wait().

@@ -42,7 +42,8 @@ _fildrive() {
 	fi
 	case $verb$prev in
 	init--store | init-s | recover--store | recover-s)
-		[[ dir:/// == "$cur"* ]] && COMPREPLY=(dir:///)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"dir:/// filecoin://mainnet filecoin://calibration" -- "$cur")
 		compopt -o nospace
 		return
 		;;
@@ -67,6 +68,12 @@ _fildrive() {
 	fi
 	case $verb in
 	umount) mapfile -t COMPREPLY < <(compgen -W "$(_fildrive_mounts)" -- "$cur") ;;
+	wallet) mapfile -t COMPREPLY < <(compgen -W \
+		"fund withdraw session history export import renew revoke all" -- "$cur") ;;
+	quote)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
 	help) mapfile -t COMPREPLY < <(compgen -W \
 		"$("$1" help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p')" -- "$cur") ;;
 	config) mapfile -t COMPREPLY < <(compgen -W "$(_fildrive_keys "$1")" -- "$cur") ;;

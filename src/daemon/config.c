@@ -6,16 +6,23 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cache/cache.h"
+#include "chain/amount.h"
 #include "daemon/gateways.h"
+#include "daemon/paystore.h"
 #include "daemon/units.h"
 
 enum kind {
 	KIND_NUMBER,
 	KIND_SIZE,
 	KIND_TIME,
+	KIND_PAUSE, /* a time, or "auto" */
 	KIND_COMPRESS,
+	KIND_SWITCH,
 	KIND_STORE,
-	KIND_URLS /* the field is char[CONFIG_URLS_MAX]; the others' a uint64_t */
+	/* from here on the field is no uint64_t */
+	KIND_URLS, /* char[CONFIG_URLS_MAX] */
+	KIND_ADDRESS,
+	KIND_MONEY,
 };
 
 struct key {
@@ -49,12 +56,12 @@ static const struct key keys[] = {
 	  "after which writes are durable without fsync" },
 	{ "full_timeout", KIND_TIME, FIELD(full_timeout), 30 * SECOND, 0, DAY,
 	  "for which writers wait on a full cache before ENOSPC" },
-	{ "onboard_idle", KIND_TIME, FIELD(onboard_idle), 30 * SECOND, 0, DAY,
-	  "of quiet, after which changes leave for the stores" },
+	{ "onboard_idle", KIND_PAUSE, FIELD(onboard_idle), CONFIG_AUTO, 0, DAY,
+	  "of quiet, after which changes leave for the stores; auto: 30s, or what the budget allows" },
 	{ "onboard_bytes", KIND_SIZE, FIELD(onboard_bytes), GIB, MIB, SIZE_TOP,
 	  "of changes, with which they leave at once" },
-	{ "onboard_age", KIND_TIME, FIELD(onboard_age), 600 * SECOND, SECOND, 365 * DAY,
-	  "after which changes leave even if it is never quiet" },
+	{ "onboard_age", KIND_PAUSE, FIELD(onboard_age), CONFIG_AUTO, SECOND, 365 * DAY,
+	  "after which changes leave even if it is never quiet; auto: 10m, or what the budget allows" },
 	{ "readback", KIND_SIZE, FIELD(readback), 256 * MIB, MIB, SIZE_TOP,
 	  "a day that are read back of pieces which a network store is said to have" },
 	{ "fetch_timeout", KIND_TIME, FIELD(fetch_timeout), 60 * SECOND, SECOND, DAY,
@@ -71,29 +78,57 @@ static const struct key keys[] = {
 	  "URLs of gateways, asked for blocks that no store gives; they learn which; or none" },
 	{ "router", KIND_URLS, FIELD(router), 0, 0, 0,
 	  "URLs of delegated routing, which names more of them; likewise" },
+	{ "payer", KIND_ADDRESS, FIELD(payer), 0, 0, 0,
+	  "the wallet that pays for stores on Filecoin" },
+	{ "signer", KIND_ADDRESS, FIELD(signer), 0, 0, 0,
+	  "the address of the daemon's session key" },
+	{ "session", KIND_NUMBER, FIELD(session), 1, 1, CONFIG_SESSION_MAX,
+	  "number of that key; `wallet session renew` takes the next" },
+	{ "budget", KIND_MONEY, FIELD(budget), 0, 0, 0,
+	  "USDFC that a month may cost; none: nothing may be spent" },
+	{ "deposit_cap", KIND_MONEY, FIELD(deposit_cap), 0, 0, 0,
+	  "USDFC that may be deposited at a time; none: what `wallet fund` is told" },
+	{ "ipfs_indexing", KIND_SWITCH, FIELD(ipfs_indexing), 0, 0, 1,
+	  "on: providers announce the CIDs of all blocks to the world" },
+	{ "up_rate", KIND_SIZE, FIELD(up_rate), 0, 0, SIZE_TOP,
+	  "bytes a second, at most, to each provider; 0: no limit" },
+	{ "down_rate", KIND_SIZE, FIELD(down_rate), 0, 0, SIZE_TOP,
+	  "bytes a second, at most, from each provider; 0: no limit" },
 };
 /* clang-format on */
 
 static const char *const compress_names[CONFIG_COMPRESS_NX] = { "nodes", "all" };
+static const char *const switch_names[2] = { "off", "on" };
 
-static uint64_t *field(struct config *c, const struct key *k)
+#define TEXT_AUTO "auto"
+#define TEXT_NONE "none"
+
+static bool is_number(const struct key *k)
 {
-	return (uint64_t *)(void *)((char *)c + k->off);
+	return k->kind < KIND_URLS;
+}
+
+static void *field(struct config *c, const struct key *k)
+{
+	return (char *)c + k->off;
+}
+
+static const void *field_const(const struct config *c, const struct key *k)
+{
+	return (const char *)c + k->off;
 }
 
 static uint64_t value_of(const struct config *c, const struct key *k)
 {
-	if (k->kind == KIND_URLS)
-		return 0;
-	return *(const uint64_t *)(const void *)((const char *)c + k->off);
+	return is_number(k) ? *(const uint64_t *)field_const(c, k) : 0;
 }
 
 void config_init(struct config *c)
 {
 	*c = (struct config){ 0 };
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (keys[i].kind != KIND_URLS)
-			*field(c, &keys[i]) = keys[i].def;
+		if (is_number(&keys[i]))
+			*(uint64_t *)field(c, &keys[i]) = keys[i].def;
 }
 
 const char *config_key(size_t i)
@@ -128,15 +163,34 @@ static int parse_number(const char *s, uint64_t *ret)
 	return 0;
 }
 
-static int parse_compress(const char *s, uint64_t *ret)
+static int parse_name(const char *s, const char *const *names, unsigned n,
+		      uint64_t *ret)
 {
-	for (unsigned i = 0; i < CONFIG_COMPRESS_NX; i++) {
-		if (strcmp(s, compress_names[i]) != 0)
+	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(s, names[i]) != 0)
 			continue;
 		*ret = i;
 		return 0;
 	}
 	return -EINVAL;
+}
+
+static int parse_address(struct config *c, const struct key *k, const char *s,
+			 struct err *reterr)
+{
+	if (strcmp(s, TEXT_NONE) != 0)
+		return address_parse(slice_str(s), field(c, k), reterr);
+	*(struct address *)field(c, k) = ADDRESS_NONE;
+	return 0;
+}
+
+static int parse_money(struct config *c, const struct key *k, const char *s,
+		       struct err *reterr)
+{
+	if (strcmp(s, TEXT_NONE) != 0)
+		return amount_parse(slice_str(s), "USDFC", field(c, k), reterr);
+	*(struct u256 *)field(c, k) = U256_ZERO;
+	return 0;
 }
 
 static int add_store(struct config *c, const char *url, struct err *reterr)
@@ -184,10 +238,22 @@ static int parse_value(struct config *c, const struct key *k, const char *s,
 	switch (k->kind) {
 	case KIND_STORE: return add_store(c, s, reterr);
 	case KIND_URLS: return parse_urls(c, k, s, reterr);
+	case KIND_ADDRESS: return parse_address(c, k, s, reterr);
+	case KIND_MONEY: return parse_money(c, k, s, reterr);
 	case KIND_NUMBER: r = parse_number(s, &v); break;
 	case KIND_SIZE: r = units_parse_size(s, &v); break;
 	case KIND_TIME: r = units_parse_time(s, &v); break;
-	case KIND_COMPRESS: r = parse_compress(s, &v); break;
+	case KIND_PAUSE:
+		if (strcmp(s, TEXT_AUTO) == 0) {
+			*(uint64_t *)field(c, k) = CONFIG_AUTO;
+			return 0;
+		}
+		r = units_parse_time(s, &v);
+		break;
+	case KIND_COMPRESS:
+		r = parse_name(s, compress_names, CONFIG_COMPRESS_NX, &v);
+		break;
+	case KIND_SWITCH: r = parse_name(s, switch_names, 2, &v); break;
 	}
 	if (r < 0)
 		return err_set(reterr, -EINVAL, "'%.64s' is no value for %s", s,
@@ -200,7 +266,7 @@ static int parse_value(struct config *c, const struct key *k, const char *s,
 		if (r < 0)
 			return r;
 	}
-	*field(c, k) = v;
+	*(uint64_t *)field(c, k) = v;
 	return 0;
 }
 
@@ -217,7 +283,9 @@ int config_set(struct config *c, const char *key, const char *value,
 int config_get(const struct config *c, size_t i, struct buf *ret)
 {
 	const struct key *k = &keys[i];
-	char text[UNITS_TEXT_MAX];
+	char text[AMOUNT_TEXT_MAX];
+	const struct address *who;
+	const struct u256 *sum;
 	uint64_t v = value_of(c, k);
 	int r = 0;
 
@@ -230,11 +298,28 @@ int config_get(const struct config *c, size_t i, struct buf *ret)
 	case KIND_SIZE:
 		units_write_size(v, text);
 		return buf_append(ret, slice_str(text));
+	case KIND_PAUSE:
+		if (v == CONFIG_AUTO)
+			return buf_append(ret, slice_str(TEXT_AUTO));
+		_fallthrough_;
 	case KIND_TIME:
 		units_write_time(v, text);
 		return buf_append(ret, slice_str(text));
 	case KIND_COMPRESS:
 		return buf_append(ret, slice_str(compress_names[v]));
+	case KIND_SWITCH: return buf_append(ret, slice_str(switch_names[v]));
+	case KIND_ADDRESS:
+		who = field_const(c, k);
+		if (address_is_none(*who))
+			return buf_append(ret, slice_str(TEXT_NONE));
+		address_text(*who, text);
+		return buf_append(ret, slice_str(text));
+	case KIND_MONEY:
+		sum = field_const(c, k);
+		if (u256_is_zero(*sum))
+			return buf_append(ret, slice_str(TEXT_NONE));
+		amount_text(*sum, text);
+		return buf_append(ret, slice_str(text));
 	case KIND_STORE:
 		for (uint64_t s = 0; r == 0 && s < v; s++)
 			r = buf_printf(ret, "%s%s", s ? "\n" : "", c->stores[s]);
@@ -345,10 +430,9 @@ int config_check(const struct config *c, struct err *reterr)
 				return err_set(reterr, -EINVAL,
 					       "store %s stands twice",
 					       c->stores[i]);
-	if (c->n_stores && c->copies > c->n_stores)
+	if (c->n_stores && c->copies > paystore_places(c))
 		return err_set(reterr, -EINVAL,
-			       "%llu copies need as many stores; there are %llu",
-			       (unsigned long long)c->copies,
-			       (unsigned long long)c->n_stores);
+			       "%llu copies need as many stores; there are %u",
+			       (unsigned long long)c->copies, paystore_places(c));
 	return 0;
 }

@@ -10,7 +10,8 @@
  * key, a value out of its range, and a second value are refused with the line
  * number: a misspelt limit must not be silently absent.  What is absent has its
  * default.  The list of keys with their meanings is the table in config.c; it
- * is also what `fildrive config` prints.
+ * is also what `fildrive config` prints.  Sums of money are decimal text
+ * (chain/amount.h), "none" where there is none.
  *
  * The file is no secret and not authenticated: who can write it can also
  * replace the program.  It holds nothing that could give data away: stores only
@@ -26,17 +27,23 @@
 
 #include "base/slice.h"
 #include "base/util.h"
+#include "chain/address.h"
+#include "chain/u256.h"
 
 struct buf;
 struct err;
 
-#define CONFIG_VERSION    1
-#define CONFIG_FILE_MAX   65536 /* bytes */
-#define CONFIG_LINE_MAX   1024
-#define CONFIG_STORES_MAX 16
-#define CONFIG_URL_MAX    512 /* bytes, with NUL */
-#define CONFIG_URLS_MAX   960 /* bytes of a list of URLs, with NUL */
-#define CONFIG_FILE       "config"
+#define CONFIG_VERSION     1
+#define CONFIG_FILE_MAX    65536 /* bytes */
+#define CONFIG_LINE_MAX    1024
+#define CONFIG_STORES_MAX  16
+#define CONFIG_URL_MAX     512 /* bytes, with NUL */
+#define CONFIG_URLS_MAX    960 /* bytes of a list of URLs, with NUL */
+#define CONFIG_FILE        "config"
+#define CONFIG_SESSION_MAX 1000000
+
+/* Of onboard_idle and onboard_age: see daemon/cadence.h. */
+#define CONFIG_AUTO UINT64_MAX
 
 enum config_compress {
 	CONFIG_COMPRESS_NODES, /* directories and inner nodes */
@@ -53,17 +60,29 @@ struct config {
 	uint64_t reserve_free;    /* bytes of the disk left to others */
 	uint64_t commit_interval; /* ms */
 	uint64_t full_timeout; /* ms until a write to a full cache gets ENOSPC */
-	uint64_t onboard_idle;  /* ms of quiet before dirty data leaves */
+	uint64_t onboard_idle;  /* ms of quiet before dirty data leaves; or
+				  CONFIG_AUTO */
 	uint64_t onboard_bytes; /* dirty bytes that do not wait for quiet */
-	uint64_t onboard_age;   /* ms that anything stays dirty at most */
+	uint64_t onboard_age;   /* ms that anything stays dirty at most; or
+				   CONFIG_AUTO */
 	uint64_t readback;      /* bytes a day of pieces not read back yet */
 	uint64_t fetch_timeout; /* ms until a read of absent bytes gets EIO */
 	uint64_t store_timeout; /* ms until a store is called silent */
-	uint64_t proof_watch;   /* ms between two looks at a provider's proofs */
-	uint64_t give_up;       /* ms in vain until a provider is replaced */
-	uint64_t compress;      /* enum config_compress */
+	uint64_t proof_watch; /* ms between two looks at a provider's proofs */
+	uint64_t give_up;     /* ms in vain until a provider is replaced */
+	uint64_t compress;    /* enum config_compress */
 	char gateway[CONFIG_URLS_MAX]; /* URLs, blanks between; empty: none */
 	char router[CONFIG_URLS_MAX];  /* likewise */
+
+	/* Of stores that cost money.  Sums are units of 10^-18; zero: none. */
+	struct address payer;    /* whose wallet pays */
+	struct address signer;   /* session key `session`, for status */
+	uint64_t session;        /* number of the daemon's session key */
+	struct u256 budget;      /* USDFC a month that may be spent */
+	struct u256 deposit_cap; /* USDFC that may be deposited at a time */
+	uint64_t ipfs_indexing;  /* bool: block CIDs are made public */
+	uint64_t up_rate;        /* bytes a second to a provider; 0: no limit */
+	uint64_t down_rate;      /* likewise, from one */
 };
 
 void config_init(struct config *c); /* the defaults, no stores */

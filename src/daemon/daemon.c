@@ -10,6 +10,7 @@
 #include "daemon/daemon_impl.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
+#include "daemon/moneywatch.h"
 #include "fuse/session.h"
 #include "net/loop.h"
 
@@ -218,6 +219,25 @@ static int start_session(struct daemon *d, struct err *reterr)
 	return 0;
 }
 
+static void on_paced(void *ctx, const struct cadence *pace)
+{
+	struct daemon *d = ctx;
+
+	d->p->engine->pace(d->engine, pace);
+}
+
+/* Of a drive that is written to. */
+static int start_watch(struct daemon *d, struct err *reterr)
+{
+	struct moneywatch_params p = {
+		.drive = d->p->drive, .loop = d->loop, .paced = on_paced, .ctx = d
+	};
+
+	return d->engine && !d->p->read_only ?
+		       moneywatch_new(&p, &d->watch, reterr) :
+		       0;
+}
+
 static int start(struct daemon *d, enum daemon_part *part, struct err *reterr)
 {
 	const struct engine_ops *ops = d->p->engine;
@@ -233,6 +253,9 @@ static int start(struct daemon *d, enum daemon_part *part, struct err *reterr)
 		if (r < 0)
 			return r;
 	}
+	r = start_watch(d, reterr);
+	if (r < 0)
+		return r;
 	*part = DAEMON_CACHE;
 	r = start_cache(d, reterr);
 	if (r < 0)
@@ -248,6 +271,9 @@ static int start(struct daemon *d, enum daemon_part *part, struct err *reterr)
 		if (r < 0)
 			return r;
 	}
+	r = moneywatch_start(d->watch);
+	if (r < 0)
+		return r;
 	*part = DAEMON_SESSION;
 	return start_session(d, reterr);
 }
@@ -297,6 +323,7 @@ static int end(struct daemon *d, int err, bool *ret_left, struct err *reterr)
 		task_run(&t, d, say_stage);
 		wait_idle(d);
 	}
+	moneywatch_stop(d->watch); /* nobody asks for a status any more */
 	session_free(d->session);
 	d->session = NULL;
 	if (d->engine && looping)
@@ -316,6 +343,7 @@ static int end(struct daemon *d, int err, bool *ret_left, struct err *reterr)
 	}
 	if (looping)
 		loop_stop(d->loop);
+	moneywatch_free(d->watch);
 	if (!left) /* a thread that comes back posts to it */
 		loop_free(d->loop);
 	control_free(d->control);

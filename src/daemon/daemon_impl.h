@@ -20,6 +20,7 @@
 struct cache;
 struct engine;
 struct loop;
+struct moneywatch;
 struct session;
 
 #define DAEMON_SIGNALS 3
@@ -28,7 +29,8 @@ struct daemon {
 	const struct daemon_params *p;
 	struct loop *loop;
 	struct control *control;
-	struct engine *engine; /* NULL: local only */
+	struct engine *engine;    /* NULL: local only */
+	struct moneywatch *watch; /* NULL: no store costs money */
 	struct cache *cache;
 	struct session *session;
 	time_t since;
@@ -56,6 +58,8 @@ extern const struct control_verb daemon_verbs[];
 /* Those of daemon_store_verbs.c; they need an engine. */
 void daemon_verb_snapshots(void *ctx, struct control_call *call,
 			   const json_t *request);
+void daemon_verb_history(void *ctx, struct control_call *call,
+			 const json_t *request);
 void daemon_verb_verify(void *ctx, struct control_call *call, const json_t *request);
 
 /* Loop thread: tell the waiting umounts and syncs how it ended, and forget. */

@@ -7,6 +7,7 @@
 #include "cache/cache.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
+#include "daemon/moneywatch.h"
 #include "fuse/session.h"
 
 /* json_object_set_new() with the sticky error of jansson: NULL values fail. */
@@ -200,6 +201,7 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 	const struct drive *drive = d->p->drive;
 	struct cache_stats cs;
 	json_t *o = json_object(), *errors = json_array();
+	json_t *warnings = json_array();
 	bool mounted;
 	int r = 0;
 
@@ -223,6 +225,11 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 		      add_local_only(o, &drive->config);
 	if (mounted && !d->ending)
 		r |= add_session(o, d->session);
+	if (d->watch) {
+		moneywatch_poke(d->watch);
+		r |= add(o, "wallet", moneywatch_json(d->watch, warnings));
+	}
+	r |= add(o, "warnings", warnings);
 	r |= add(o, "errors", json_incref(errors));
 	json_decref(errors);
 	if (r == 0)

@@ -2,7 +2,9 @@
 #include "daemon/daemon_impl.h"
 
 #include "cache/cache.h"
+#include "daemon/drive.h"
 #include "daemon/engine.h"
+#include "daemon/history.h"
 #include "daemon/snaplist.h"
 #include "net/loop.h"
 
@@ -22,6 +24,70 @@ void daemon_verb_snapshots(void *ctx, struct control_call *call, const json_t *r
 	control_done(call, r, NULL,
 		     r < 0 ? NULL : json_pack("{s:O}", "snapshots", a));
 	json_decref(a);
+}
+
+/* ---- history ---- */
+
+/* The disk is read: on the loop's pool. */
+struct history_call {
+	struct daemon *d;
+	struct control_call *call;
+	uv_work_t work;
+	json_t *list;
+	struct err why;
+	int result;
+};
+
+static void history_work(uv_work_t *req)
+{
+	struct history_call *h = container_of(req, struct history_call, work);
+	const struct drive *drive = h->d->p->drive;
+	int r = history_txs(drive, drive->keys, h->list, &h->why);
+
+	if (r == 0)
+		r = h->d->p->engine->spends(h->d->engine, history_spend, h->list);
+	if (r == 0)
+		r = history_sort(h->list);
+	h->result = r;
+}
+
+static void history_worked(uv_work_t *req, int status)
+{
+	struct history_call *h = container_of(req, struct history_call, work);
+	struct daemon *d = h->d;
+	int r = h->result;
+
+	(void)status; /* never cancelled */
+	control_done(h->call, r, h->why.text[0] ? h->why.text : NULL,
+		     r < 0 ? NULL : json_pack("{s:O}", "history", h->list));
+	json_decref(h->list);
+	free(h);
+	daemon_idle(d);
+}
+
+void daemon_verb_history(void *ctx, struct control_call *call, const json_t *request)
+{
+	struct daemon *d = ctx;
+	struct history_call *h = d->engine && !d->ending ? calloc(1, sizeof(*h)) :
+							   NULL;
+	int r = d->ending ? -ECANCELED : -ENOMEM;
+
+	(void)request;
+	if (h) {
+		h->d = d;
+		h->call = call;
+		h->list = json_array();
+		daemon_busy(d);
+		r = h->list ? uv_queue_work(loop_uv(d->loop), &h->work,
+					    history_work, history_worked) :
+			      -ENOMEM;
+		if (r == 0)
+			return;
+		daemon_idle(d);
+		json_decref(h->list);
+		free(h);
+	}
+	control_done(call, r, NULL, NULL);
 }
 
 /* ---- verify ---- */

@@ -241,6 +241,7 @@ void daemon_verbs_cancel_syncs(struct daemon *d)
 }
 
 const struct control_verb daemon_verbs[] = {
+	{ "history", daemon_verb_history },
 	{ "snapshots", daemon_verb_snapshots },
 	{ "status", verb_status_start },
 	{ "sync", verb_sync_start },

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "crypto/keys.h"
+#include "daemon/cadence.h"
 #include "daemon/drive.h"
 #include "daemon/engine_proof.h"
 #include "daemon/gateways.h"
@@ -304,10 +305,20 @@ static int may_write(struct engine *e, struct err *reterr)
 		       "a newer fildrive has written this drive, and only one as new may go on writing: update this program, or mount -o ro");
 }
 
+/* Prices are read later, when there is a network (engine_ops.pace). */
+static struct cadence engine_pace(const struct engine *e)
+{
+	struct cadence pace;
+
+	cadence_of(&e->drive->config, NULL, &pace);
+	return pace;
+}
+
 static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 			struct err *reterr)
 {
 	const struct config *c = &e->drive->config;
+	const struct cadence pace = engine_pace(e);
 	struct onboard_store stores[CONFIG_STORES_MAX];
 	struct onboard_params p = {
 		.cache = cache,
@@ -320,8 +331,8 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 		.n_stores = e->n_stores,
 		.copies = (unsigned)c->copies,
 		.compress_all = c->compress == CONFIG_COMPRESS_ALL,
-		.idle_ms = (unsigned)c->onboard_idle,
-		.max_age_ms = (unsigned)c->onboard_age,
+		.idle_ms = (unsigned)pace.idle_ms,
+		.max_age_ms = (unsigned)pace.age_ms,
 		.dirty_bytes = c->onboard_bytes,
 		.readback_day = c->readback,
 		.watch_ms = (unsigned)c->proof_watch,
@@ -371,6 +382,22 @@ static void engine_dirtied(struct engine *e)
 	if (e->onboard)
 		onboard_dirtied(e->onboard);
 	lock_drop(&e->lock);
+}
+
+static void engine_set_pace(struct engine *e, const struct cadence *pace)
+{
+	lock_take(&e->lock);
+	if (e->onboard)
+		onboard_pace(e->onboard, (unsigned)pace->idle_ms,
+			     (unsigned)pace->age_ms);
+	lock_drop(&e->lock);
+}
+
+static int engine_spends(struct engine *e,
+			 int (*cb)(void *ctx, const struct ledger_spend *s),
+			 void *ctx)
+{
+	return ledger_spends(e->ledger, 0, cb, ctx);
 }
 
 static void engine_kick(struct engine *e)
@@ -677,6 +704,8 @@ static const struct engine_ops engine_stores = {
 	.start = engine_start,
 	.dirtied = engine_dirtied,
 	.status = engine_status,
+	.pace = engine_set_pace,
+	.spends = engine_spends,
 	.kick = engine_kick,
 	.sync = engine_sync,
 	.sync_cancel = engine_sync_cancel,

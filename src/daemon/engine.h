@@ -41,10 +41,12 @@
 #include "daemon/config.h"
 
 struct cache;
+struct cadence;
 struct drive;
 struct engine;
 struct engine_sync;
 struct err;
+struct ledger_spend;
 struct loop;
 struct snapshot;
 struct source;
@@ -120,6 +122,14 @@ struct engine_ops {
 		     struct err *reterr);
 	void (*dirtied)(struct engine *e);
 	void (*status)(struct engine *e, struct engine_status *ret);
+
+	/* Any thread: how often to commit by itself (daemon/cadence.h). */
+	void (*pace)(struct engine *e, const struct cadence *pace);
+
+	/* Any thread: what was paid to providers, for ledger_spends(). */
+	int (*spends)(struct engine *e,
+		      int (*cb)(void *ctx, const struct ledger_spend *s),
+		      void *ctx);
 
 	/* Do not wait for idle time: begin a commit now. */
 	void (*kick)(struct engine *e);

@@ -5,15 +5,16 @@
 #include "base/err.h"
 #include "daemon/cli.h"
 #include "daemon/config.h"
+#include "daemon/paystore.h"
 
 int newdrive_config(const struct cli *cli, struct config *ret, struct err *why)
 {
 	static const struct {
 		const char *option, *key;
 	} map[] = {
-		{ "store", "store" },
-		{ "copies", "copies" },
-		{ "cache-size", "cache_size" },
+		{ "store", "store" },           { "copies", "copies" },
+		{ "cache-size", "cache_size" }, { "budget", "budget" },
+		{ "payer", "payer" },
 	};
 	int r;
 
@@ -29,6 +30,8 @@ int newdrive_config(const struct cli *cli, struct config *ret, struct err *why)
 	}
 	if (ret->n_stores == 0)
 		return err_set(why, -EINVAL,
-			       "a drive needs a store: --store dir:///path/on/another/disk");
+			       "a drive needs a store: --store dir:///path/on/another/disk, or filecoin://mainnet");
+	if (!cli_get(cli, "copies") && paystore_copies(ret))
+		ret->copies = paystore_copies(ret); /* what the URL says */
 	return config_check(ret, why);
 }

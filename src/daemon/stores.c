@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "chain/network.h"
 #include "daemon/config.h"
+#include "daemon/paystore.h"
 
 #define DIR_SCHEME "dir://"
 
@@ -103,16 +105,22 @@ int stores_check(const struct config *c, const char *drive_dir, struct err *rete
 	for (uint64_t i = 0; r == 0 && i < c->n_stores; i++) {
 		const char *url = c->stores[i];
 
+		if (paystore_is(url)) {
+			_cleanup_network_url_ struct network_url u = { .copies = 0 };
+
+			r = network_url_parse(url, &u, reterr);
+			continue;
+		}
 		if (strncmp(url, DIR_SCHEME, strlen(DIR_SCHEME)) != 0) {
 			r = err_set(reterr, -EINVAL,
-				    "store %.128s: unknown kind; this version knows dir:///absolute/path",
+				    "store %.128s: unknown kind; this version knows dir:///absolute/path and filecoin://",
 				    url);
 			break;
 		}
 		r = check_dir(url, drive_dir, &real[i], reterr);
 		assert(r < 0 || real[i]);
 		for (uint64_t j = 0; r == 0 && j < i; j++)
-			if (strcmp(real[i], real[j]) == 0)
+			if (real[j] && strcmp(real[i], real[j]) == 0)
 				r = err_set(reterr, -EINVAL,
 					    "stores %.96s and %.96s are one folder: copies in it are no copies",
 					    c->stores[j], url);

@@ -7,6 +7,7 @@
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/newdrive.h"
+#include "daemon/newwallet.h"
 #include "daemon/passphrase.h"
 #include "daemon/stores.h"
 #include "daemon/verbs.h"
@@ -15,12 +16,17 @@
 
 static const struct cli_option options[] = {
 	CLI_DRIVE,
-	{ "store", 's', true, "URL", "where pieces go: dir:///absolute/path" },
-	{ "copies", 'n', false, "N", "stores that must hold each piece; default 1" },
+	{ "store", 's', true, "URL",
+	  "where pieces go: dir:///absolute/path, filecoin://mainnet" },
+	{ "copies", 'n', false, "N",
+	  "stores that must hold each piece; default 1, or the URL's" },
 	CLI_PASSFILE,
 	CLI_EXTPASS,
 	{ "words-out", 0, false, "FILE", "write the recovery words to a new FILE" },
 	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
+	{ "budget", 'b', false, "USDFC", "what a month may cost, of stores that do" },
+	{ "size", 0, false, "SIZE", "to be paid for at first; default 100G" },
+	{ "months", 0, false, "N", "and for so long; default 3" },
 	CLI_END,
 };
 
@@ -56,9 +62,8 @@ static int format(void *ctx, const struct cache_params *p, struct keys *keys,
 
 /* After everything that can be wrong has been looked at. */
 static int make(const struct cli *cli, const struct config *c,
-		const struct passphrase *p)
+		const struct passphrase *p, const struct secret *entropy)
 {
-	_cleanup_secret_ struct secret *entropy = NULL;
 	const char *words = cli_get(cli, "words-out");
 	struct drive_new n = {
 		.name = verbs_drive(cli),
@@ -67,10 +72,8 @@ static int make(const struct cli *cli, const struct config *c,
 		.format = format,
 	};
 	struct err why = { "" };
-	int r = secret_new_random(&entropy);
+	int r;
 
-	if (r < 0)
-		return exits_err(r, NULL, "making the words");
 	n.entropy = entropy;
 	if (words) {
 		/* Before the drive: words without a drive hurt nobody. */
@@ -96,9 +99,11 @@ static int run(const struct cli *cli)
 {
 	_cleanup_free_ struct config *c = malloc(sizeof(*c));
 	_cleanup_passphrase_ struct passphrase *p = NULL;
+	_cleanup_secret_ struct secret *entropy = NULL;
 	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
 	const char *words = cli_get(cli, "words-out");
 	const char *name = verbs_drive(cli);
+	struct newwallet wallet = { .paid = false };
 	struct err why = { "" };
 	int r = verbs_prepare();
 
@@ -122,14 +127,21 @@ static int run(const struct cli *cli)
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",
 				 why.text[0] ? why.text : err_str(r));
-	r = make(cli, c, p);
+	r = secret_new_random(&entropy);
+	if (r == 0)
+		r = newwallet_begin(cli, c, entropy, &wallet, &why);
+	if (r < 0)
+		return exits_err(r, &why, "making the words");
+	r = make(cli, c, p, entropy);
 	if (r)
 		return r;
 	exits_out("Drive '%s' is made.", name);
 	if (words)
 		exits_out(" Its 24 recovery words are in %s: put them on paper, then delete the file.",
 			  words);
-	exits_out("\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);
+	exits_out("\n");
+	newwallet_offer(name, entropy, &wallet);
+	exits_out("Next: fildrive mount --drive %s MOUNTPOINT\n", name);
 	return EXITS_OK;
 }
 
@@ -138,7 +150,9 @@ const struct cli_verb verb_init = {
 	.args = "",
 	.summary = "make a new drive and show its recovery words",
 	.details = "The 24 recovery words and a store are all that is needed to bring the drive\n"
-		   "back on a bare machine. They are shown once.",
+		   "back on a bare machine. They are shown once. With a store that costs money\n"
+		   "(filecoin://mainnet, filecoin://calibration to try it) it says what to send to\n"
+		   "which address; the drive can be mounted and written to at once.",
 	.options = options,
 	.run = run,
 };

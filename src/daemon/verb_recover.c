@@ -8,7 +8,9 @@
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/newdrive.h"
+#include "daemon/newwallet.h"
 #include "daemon/passphrase.h"
+#include "daemon/paystore.h"
 #include "daemon/recovery.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
@@ -20,7 +22,7 @@
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "store", 's', true, "URL",
-	  "where the drive was kept: dir:///absolute/path" },
+	  "where the drive was kept: dir:///absolute/path, filecoin://mainnet" },
 	{ "words-file", 'w', false, "FILE",
 	  "the 24 recovery words; - is standard input" },
 	{ "copies", 'n', false, "N",
@@ -31,6 +33,7 @@ static const struct cli_option options[] = {
 	  "put together from every piece what is left of a damaged drive" },
 	{ "before", 0, false, "N", "the newest commit below number N" },
 	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
+	{ "payer", 0, false, "ADDRESS", "who pays, if it is not the words' wallet" },
 	CLI_END,
 };
 
@@ -131,7 +134,7 @@ static void keep_settings(const struct cli *cli, const struct commit_info *info,
 		c->compress = CONFIG_COMPRESS_ALL;
 	if (cli_get(cli, "copies"))
 		return;
-	c->copies = MAX(1, MIN(info->copies, c->n_stores));
+	c->copies = MAX(1, MIN(info->copies, paystore_places(c)));
 	if (c->copies < info->copies)
 		(void)fprintf(stderr,
 			      "fildrive: warning: the drive kept %" PRIu32
@@ -216,6 +219,9 @@ static int run(const struct cli *cli)
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",
 				 why.text[0] ? why.text : err_str(r));
+	r = newwallet_keys(c, entropy, &why);
+	if (r < 0)
+		return exits_err(r, &why, "recover");
 	r = recover(cli, c, entropy, &rec);
 	return recovery_leave(rec, r);
 }

@@ -157,10 +157,33 @@ static void say_commit(const json_t *o)
 		  (unsigned long long)num(o, "sequence"), at);
 }
 
+static void say_wallet(const json_t *w)
+{
+	const json_t *days = json_object_get(w, "runway_days");
+	char every[UNITS_TEXT_MAX];
+
+	if (!json_is_object(w))
+		return;
+	exits_out("Wallet:    %s on %s: ", text(w, "address"), text(w, "network"));
+	if (!json_is_integer(json_object_get(w, "read")))
+		exits_out("not looked at yet\n");
+	else if (json_is_integer(days))
+		exits_out("%s USDFC deposited, %s a month, lasts %llu days\n",
+			  text(w, "deposit"), text(w, "month"),
+			  (unsigned long long)num(w, "runway_days"));
+	else
+		exits_out("%s USDFC deposited, nothing is paid from it yet\n",
+			  text(w, "deposit"));
+	units_say_time(num(w, "commit_seconds") * 1000, every);
+	exits_out("Commits:   every %s, which costs; sync makes one at once\n",
+		  every);
+}
+
 static void say(const json_t *o)
 {
 	char a[UNITS_TEXT_MAX];
 	const json_t *errors = json_object_get(o, "errors");
+	const json_t *warnings = json_object_get(o, "warnings");
 
 	exits_out("Drive:     %s (%s)\n", text(o, "drive"), text(o, "directory"));
 	if (json_is_true(json_object_get(o, "mounted")))
@@ -184,6 +207,10 @@ static void say(const json_t *o)
 		exits_out("Fetched:   %s since the mount\n", a);
 	}
 	say_commit(json_object_get(o, "last_commit"));
+	say_wallet(json_object_get(o, "wallet"));
+	for (size_t i = 0; i < json_array_size(warnings); i++)
+		exits_out("Warning:   %s\n",
+			  json_string_value(json_array_get(warnings, i)));
 	for (size_t i = 0; i < json_array_size(errors); i++)
 		exits_out("Error:     %s\n",
 			  json_string_value(json_array_get(errors, i)));

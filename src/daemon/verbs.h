@@ -14,12 +14,14 @@ struct err;
 struct passphrase;
 
 extern const struct cli_verb verb_config;
+extern const struct cli_verb verb_destroy;
 extern const struct cli_verb verb_fsck;
 extern const struct cli_verb verb_help;
 extern const struct cli_verb verb_init;
 extern const struct cli_verb verb_mount;
 extern const struct cli_verb verb_passwd;
 extern const struct cli_verb verb_publish;
+extern const struct cli_verb verb_quote;
 extern const struct cli_verb verb_recover;
 extern const struct cli_verb verb_snapshots;
 extern const struct cli_verb verb_status;
@@ -27,6 +29,7 @@ extern const struct cli_verb verb_sync;
 extern const struct cli_verb verb_umount;
 extern const struct cli_verb verb_verify;
 extern const struct cli_verb verb_version;
+extern const struct cli_verb verb_wallet;
 
 /* In the order of the help; NULL after the last. */
 const struct cli_verb *verbs_at(size_t i);

@@ -45,6 +45,8 @@ LINES = (
     ('publish fold', 'publish folder/'),
     ('publish -o wo', 'publish -o words '),
     ('config --drive here cop', 'config --drive here copies '),
+    ('init --store fi', 'init --store filecoin://'),
+    ('wallet wi', 'wallet withdraw '),
     ('frobnicate --x', 'frobnicate --x'),
 )
 

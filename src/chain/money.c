@@ -124,7 +124,7 @@ int money_budget(const struct view_price_list *p, uint64_t bytes,
 		 unsigned copies, struct u256 *ret)
 {
 	struct money_quote q;
-	struct u256 sum, least, n;
+	struct u256 sum = U256_ZERO, least = U256_ZERO, n = U256_ZERO;
 	int r;
 
 	r = money_quote(p, bytes, copies, 0, MONEY_COMMIT_MAX_MS, &q);

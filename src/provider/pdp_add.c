@@ -202,6 +202,33 @@ static int bury(struct pdp_job *j, struct pdp_add *a)
 	return pdp_add_save(j->d, a);
 }
 
+/* Is it still on chain?  If not, it is on its way again; if for good, forgotten. */
+static int settle_landed(struct pdp_job *j, struct pdp_add *a)
+{
+	struct view_nonce v;
+	struct err e = { 0 };
+	int r;
+
+	r = foc_nonce(j->foc, a->nonce, &v, &e);
+	if (r < 0)
+		return pdp_chain_error(j, r, &e);
+	pdp_alive(j);
+	if (v.used && foc_block(j->foc) >= a->landed + PDP_FINAL_EPOCHS)
+		return pdp_add_drop(j->d, a);
+	if (v.used)
+		return 0;
+	/* The chain was reorganised, and it is not there any more. */
+	if (a->create && pdp_slot_get(j->d).data_set == a->data_set) {
+		r = pdp_has_set(j, 0);
+		if (r < 0)
+			return r;
+	}
+	a->data_set = a->create ? 0 : a->data_set;
+	a->state = a->has_tx ? PDP_ADD_SENT : PDP_ADD_SIGNED;
+	a->posted = MAX(foc_block(j->foc), 1);
+	return pdp_add_save(j->d, a);
+}
+
 /*
  * An add that was never carried out, or is not known to have been.  It has to come
  * to its end before any of its pieces is signed for anew.
@@ -216,6 +243,11 @@ static int on_before(void *ctx, struct pdp_add *a)
 
 	if (!pdp_add_is_ours(j->d, a))
 		return 0; /* of who was given up */
+	if (a->state == PDP_ADD_LANDED && n) {
+		r = settle_landed(j, a);
+		if (r < 0)
+			return r;
+	}
 	if (a->state == PDP_ADD_LANDED) {
 		(void)overlap(b, a, true);
 		return 0;
@@ -422,26 +454,6 @@ int pdp_claim(struct pdp_job *j)
 
 /* ---- notes that nobody asks about ---- */
 
-static int settle_landed(struct pdp_job *j, struct pdp_add *a)
-{
-	struct view_nonce v;
-	struct err e = { 0 };
-	int r;
-
-	r = foc_nonce(j->foc, a->nonce, &v, &e);
-	if (r < 0)
-		return pdp_chain_error(j, r, &e);
-	pdp_alive(j);
-	if (v.used && foc_block(j->foc) >= a->landed + PDP_FINAL_EPOCHS)
-		return pdp_add_drop(j->d, a);
-	if (v.used)
-		return 0;
-	/* The chain was reorganised, and it is not there any more. */
-	a->state = a->has_tx ? PDP_ADD_SENT : PDP_ADD_SIGNED;
-	a->posted = MAX(foc_block(j->foc), 1);
-	return pdp_add_save(j->d, a);
-}
-
 static int on_settle(void *ctx, struct pdp_add *a)
 {
 	struct pdp_job *j = ctx;
@@ -453,6 +465,8 @@ static int on_settle(void *ctx, struct pdp_add *a)
 	r = pdp_look(j, a);
 	if (r == 0 && a->state != PDP_ADD_DEAD && !pdp_add_is_ours(j->d, a))
 		return bury(j, a); /* undone by the chain since it was given up */
+	if (r == 0 && a->landed && a->state != PDP_ADD_DEAD)
+		return pdp_nudge(j, a);
 	if (r == 0 && a->state == PDP_ADD_DEAD &&
 	    (now < a->time || now - a->time > PDP_DEAD_S))
 		return pdp_add_drop(j->d, a);

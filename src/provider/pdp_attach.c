@@ -164,11 +164,10 @@ static int attach(struct pdp_job *j)
 	if (r < 0)
 		return pdp_chain_error(j, r, &e);
 	pdp_alive(j);
+	r = pdp_settle(j); /* a create may have landed, or have come undone */
 	s = pdp_slot_get(d);
-	r = find_slot(j, &s);
 	if (r == 0)
-		r = pdp_settle(j);
-	s = pdp_slot_get(d); /* a create may have landed */
+		r = find_slot(j, &s);
 	if (r == 0)
 		r = check_means(j, &s);
 	if (r < 0)

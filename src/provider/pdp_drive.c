@@ -282,6 +282,22 @@ static int step(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 	return post(j, a, head); /* the same bytes: they count once */
 }
 
+int pdp_nudge(struct pdp_job *j, struct pdp_add *a)
+{
+	uint64_t head = foc_block(j->foc);
+	struct pdp_slot s = pdp_slot_get(j->d);
+	int r;
+
+	r = pdp_open_url(j, s.url);
+	if (r == 0)
+		r = step(j, a, head);
+	if (r == -EREMOTEIO || r == -ENOENT) {
+		j->req->err.text[0] = '\0';
+		r = 0;
+	}
+	return r;
+}
+
 /* 1: landed. */
 static int turn(struct pdp_job *j, struct pdp_add *a)
 {

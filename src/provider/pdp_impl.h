@@ -217,6 +217,11 @@ must_check int pdp_settle(struct pdp_job *j);
 must_check int pdp_drive(struct pdp_job *j, struct pdp_add *a);
 /* It is on chain, and is LANDED now: 1; not: 0.  -EEXIST as above. */
 must_check int pdp_look(struct pdp_job *j, struct pdp_add *a);
+/*
+ * It had landed and came undone: sent again once there is no trace of it.  Does not
+ * wait, and what the provider says against it is for the next time.
+ */
+must_check int pdp_nudge(struct pdp_job *j, struct pdp_add *a);
 /* The slot's data set is this one, created by an add of ours. */
 must_check int pdp_has_set(struct pdp_job *j, uint64_t data_set);
 

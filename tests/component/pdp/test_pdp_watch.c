@@ -2,6 +2,7 @@
 #include "tests/component/pdp/world.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "provider/head.h"
@@ -195,7 +196,7 @@ static void an_ended_service_is_seen_while_the_provider_is_down(void **state)
 	char path[64], json[64];
 
 	(void)world_store(w, 0, PIECE);
-	p = proof(w, 0);
+	p = until(w, 0, PROVIDER_PROOF_GOOD);
 	(void)snprintf(path, sizeof(path), "provider/%d/terminate", (int)p.provider);
 	(void)snprintf(json, sizeof(json), "{\"dataSetId\":%d}", (int)p.set);
 	world_admin(w, path, json);
@@ -272,6 +273,38 @@ static void without_another_or_money_it_stays(void **state)
 	assert_int_equal(stat_at(w, 0, &a), 0);
 }
 
+struct asking {
+	struct provider *p;
+	struct provider_req *req;
+	int status;
+};
+
+static void *ask(void *arg)
+{
+	struct asking *a = arg;
+
+	a->status = provider_call(a->p, a->req);
+	return NULL;
+}
+
+/* Some add of slot 0 is with its provider. */
+static void until_sent(struct world *w)
+{
+	struct notes *n = &w->notes[0];
+	bool sent = false;
+
+	for (unsigned i = 0; i < 1000 && !sent; i++) {
+		assert_int_equal(poll(NULL, 0, 10), 0);
+		lock_take(&n->lock);
+		for (size_t k = 0; k < NOTES_MAX; k++)
+			sent |= strncmp(n->list[k].key, "add/", 4) == 0 &&
+				memmem(n->list[k].value.p, n->list[k].value.n,
+				       "\"state\":\"2\"", 11);
+		lock_drop(&n->lock);
+	}
+	assert_true(sent);
+}
+
 static void an_add_that_lands_at_the_old_one_is_booked_once(void **state)
 {
 	struct world *w = *state;
@@ -286,10 +319,17 @@ static void an_add_that_lands_at_the_old_one_is_booked_once(void **state)
 	assert_int_equal(world_put(w, 0, name, &cid, &e), 0);
 	/* It has the bytes and the signature, and says nothing. */
 	knob(w, old, "{\"stall\":true}");
-	struct provider_req req = {
-		.verb = PROVIDER_COMMIT, .cids = &cid, .n_cids = 1, .limit_ms = 1500
-	};
-	assert_int_equal(provider_call(w->p[0], &req), -EREMOTEIO);
+	struct provider_req req = { .verb = PROVIDER_COMMIT,
+				    .cids = &cid,
+				    .n_cids = 1 };
+	struct asking asking = { w->p[0], &req, 0 };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, ask, &asking), 0);
+	until_sent(w);
+	provider_cancel(w->p[0], &req);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(asking.status, -ECANCELED);
 	spends = (unsigned)w->notes[0].n_spends;
 	if (replace(w, 0, &e) != 0)
 		fail_msg("%s", e.text);
@@ -300,6 +340,7 @@ static void an_add_that_lands_at_the_old_one_is_booked_once(void **state)
 	for (int i = 0; i < 100 && world_count_adds(w, &cid) < 2; i++)
 		world_admin(w, "advance", "{\"epochs\":2}");
 	assert_int_equal(world_count_adds(w, &cid), 2);
+	world_admin(w, "advance", "{\"epochs\":3}"); /* every endpoint has it */
 	world_halt(w);
 	world_start(w, 0);
 	assert_int_equal(world_attach(w, 0, &e), 0);

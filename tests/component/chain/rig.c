@@ -97,5 +97,7 @@ void rig_post(struct rig *g, const char *url, const char *json)
 
 	waiter_init(&w);
 	r = waiter_fini(&w, http_start(g->http, &req));
+	if (r < 0)
+		(void)fprintf(stderr, "%s: %s\n", url, req.err.text);
 	assert(r == 0);
 }

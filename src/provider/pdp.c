@@ -209,7 +209,9 @@ static void job_run(struct work_item *w)
 	struct provider_req *req = container_of(w, struct provider_req, work);
 	struct pdp_job *j = req->impl;
 
-	req->status = req_cancelled(req) ? -ECANCELED : verbs[req->verb](j);
+	req->status = req_cancelled(req) ? -ECANCELED :
+		      verbs[req->verb]   ? verbs[req->verb](j) :
+					   -EOPNOTSUPP;
 	/* What a stop cut short is no error of the store's. */
 	if (req->status < 0 && req_cancelled(req))
 		req->status = -ECANCELED;

@@ -220,12 +220,13 @@ static int reset(struct shipper *s)
 	struct watch_given g = { .time_s = (uint64_t)time(NULL),
 				 .provider = p->provider,
 				 .set = p->set };
-	char key[sizeof(WATCH_GIVEN) + 16];
+	char key[sizeof(WATCH_GIVEN) + 33];
 	int r;
 
 	text_copy(g.name, sizeof(g.name), p->name);
 	text_copy(g.why, sizeof(g.why), s->watch.why);
-	(void)snprintf(key, sizeof(key), WATCH_GIVEN "%016" PRIx64, g.time_s); /* fits */
+	(void)snprintf(key, sizeof(key), WATCH_GIVEN "%016" PRIx64 "-%" PRIx64,
+		       g.time_s, g.set); /* fits */
 	buf_init(&b, NOTE_MAX);
 	r = given_encode(&b, &g);
 	/* The newest head must be where the service goes on: what was given up is

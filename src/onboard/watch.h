@@ -54,8 +54,7 @@ struct watch_given {
 	char why[JUDGE_TEXT_MAX];
 };
 
-#define WATCH_GIVEN \
- "given/" /* keys of notes; then the time, 16 digits in hex */
+#define WATCH_GIVEN "given/" /* keys of notes; then time-set, in hex */
 
 /* What was noted of a store.  -ENOENT: nothing; -EUCLEAN. */
 must_check int watch_read(struct ledger *l, uint64_t store, struct watch *ret);

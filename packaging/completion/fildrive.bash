@@ -43,7 +43,7 @@ _fildrive() {
 	case $verb$prev in
 	init--store | init-s | recover--store | recover-s)
 		mapfile -t COMPREPLY < <(compgen -W \
-			"dir:/// filecoin://mainnet filecoin://calibration" -- "$cur")
+			"dir:/// filecoin://calibration" -- "$cur")
 		compopt -o nospace
 		return
 		;;

@@ -20,7 +20,7 @@ int paystore_find(const struct config *c, struct network_url *ret, struct err *r
 		if (paystore_is(c->stores[i]))
 			return network_url_parse(c->stores[i], ret, reterr);
 	return err_set(reterr, -ENOENT,
-		       "this drive has no store that costs money (filecoin://mainnet)");
+		       "this drive has no store that costs money (filecoin://…)");
 }
 
 static unsigned copies_of(const char *url)

@@ -17,7 +17,7 @@
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "store", 's', true, "URL",
-	  "where pieces go: dir:///absolute/path, filecoin://mainnet" },
+	  "where pieces go: dir:///absolute/path, filecoin://calibration" },
 	{ "copies", 'n', false, "N",
 	  "stores that must hold each piece; default 1, or the URL's" },
 	CLI_PASSFILE,
@@ -151,7 +151,7 @@ const struct cli_verb verb_init = {
 	.summary = "make a new drive and show its recovery words",
 	.details = "The 24 recovery words and a store are all that is needed to bring the drive\n"
 		   "back on a bare machine. They are shown once. With a store that costs money\n"
-		   "(filecoin://mainnet, filecoin://calibration to try it) it says what to send to\n"
+		   "(filecoin://calibration, the test network) it says what to send to\n"
 		   "which address; the drive can be mounted and written to at once.",
 	.options = options,
 	.run = run,

@@ -22,7 +22,7 @@
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "store", 's', true, "URL",
-	  "where the drive was kept: dir:///absolute/path, filecoin://mainnet" },
+	  "where the drive was kept: dir:///absolute/path" },
 	{ "words-file", 'w', false, "FILE",
 	  "the 24 recovery words; - is standard input" },
 	{ "copies", 'n', false, "N",
@@ -215,6 +215,11 @@ static int run(const struct cli *cli)
 	r = newdrive_config(cli, c, &why);
 	if (r < 0)
 		return exits_say(EXITS_CONFIG, "%s", why.text);
+	for (uint64_t i = 0; i < c->n_stores; i++)
+		if (paystore_is(c->stores[i]))
+			return exits_say(EXITS_CONFIG,
+					 "store %.128s: this version cannot recover a drive from the chain; what is there stays there",
+					 c->stores[i]);
 	r = words_out_read(words ? words : "-", &entropy, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",

@@ -347,3 +347,16 @@ def test_destroy_has_nothing_to_end_and_says_so(paid):
     d = paid().funded()
     done = d.run('destroy', '--drive', d.name, '--passfile', d.passfile, '--yes')
     assert 'No provider stores anything' in done.stdout
+
+
+def test_no_drive_is_made_where_it_could_not_be_recovered_from(drives):
+    d = drives()
+    done = d.run('init', '--drive', 'main', '--store', 'filecoin://mainnet',
+                 '--passfile', d.passfile, '--words-out', d.words, check=False)
+    assert done.returncode != 0
+    assert 'cannot recover a drive from the chain' in done.stderr
+    done = d.run('recover', '--drive', 'back', '--store',
+                 'filecoin://calibration', '--words-file', '/dev/null',
+                 check=False)
+    assert done.returncode != 0
+    assert 'cannot recover a drive from the chain' in done.stderr

@@ -118,7 +118,7 @@ static void say_proof(const json_t *s)
 	for (size_t i = 0; i < json_array_size(given); i++) {
 		exits_out("  Given up: ");
 		say_holder(json_array_get(given, i));
-		exits_out(": %s; it costs until fildrive gc ends it\n",
+		exits_out(": %s; it costs until fildrive destroy ends it\n",
 			  text(json_array_get(given, i), "why"));
 	}
 }

@@ -160,7 +160,7 @@ static int do_list(struct pdp_job *j)
 static int do_remove(struct pdp_job *j)
 {
 	return err_set(&j->req->err, -EPERM,
-		       "%s: pieces are removed by fildrive gc, with the passphrase",
+		       "%s: single pieces are not removed; fildrive destroy ends all, with the passphrase",
 		       j->d->name);
 }
 

@@ -118,7 +118,7 @@ static void a_list_is_the_chains_and_nothing_is_removed_here(void **state)
 	assert_int_equal(provider_call(w->p[0], &list), 0);
 	assert_int_equal(n, 4);
 	assert_int_equal(provider_call(w->p[0], &rm), -EPERM);
-	assert_non_null(strstr(rm.err.text, "gc"));
+	assert_non_null(strstr(rm.err.text, "fildrive destroy"));
 }
 
 static void a_head_is_claimed_once_and_names_its_piece(void **state)

@@ -1,7 +1,6 @@
 #include "daemon/drive.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,9 +11,6 @@
 #include "crypto/keys.h"
 #include "crypto/slot.h"
 #include "daemon/passphrase.h"
-
-#define DYING_MS      3000 /* a daemon that was killed is waited for so long */
-#define DYING_STEP_MS 10
 
 static int no_such_drive(const char *name, const char *dir, struct err *reterr)
 {
@@ -97,113 +93,6 @@ void drive_leave(struct drive *d)
 	if (d->lock_fd >= 0)
 		(void)close(d->lock_fd); /* and the lock is gone */
 	d->lock_fd = -1;
-}
-
-/* ---- the lock ---- */
-
-static int open_lock(const struct drive *d, int flags)
-{
-	_cleanup_free_ char *path = NULL;
-	int fd;
-
-	if (asprintf(&path, "%s/%s", d->dir, DRIVE_LOCK_FILE) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-static long read_pid(int fd)
-{
-	char text[24] = "";
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-
-	return pid > 0 ? pid : -1;
-}
-
-/*
- * A killed daemon keeps its lock until its last thread is gone, which takes a
- * moment after the mount has died.  Is `pid` on that way?
- */
-static bool is_dying(long pid)
-{
-	char path[48], stat[512];
-	_cleanup_close_ int fd = -1;
-	const char *state;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid); /* fits */
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	n = read(fd, stat, sizeof(stat) - 1);
-	if (n <= 0)
-		return n == 0 || errno == ESRCH;
-	stat[n] = '\0';
-	state = strrchr(stat, ')'); /* behind the name, whatever that is */
-	return state && state[1] && (state[2] == 'Z' || state[2] == 'X');
-}
-
-/* 0 or -errno of fcntl(2); waits for a holder that is dying. */
-static int take_lock(int fd)
-{
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	for (int ms = 0;; ms += DYING_STEP_MS) {
-		if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
-			return 0;
-		if (errno != EAGAIN && errno != EACCES)
-			return -errno;
-		if (ms >= DYING_MS || !is_dying(read_pid(fd)))
-			return -EAGAIN;
-		(void)poll(NULL, 0, DYING_STEP_MS); /* a pause */
-	}
-}
-
-int drive_lock(struct drive *d, struct err *reterr)
-{
-	_cleanup_close_ int fd = open_lock(d, O_RDWR | O_CREAT);
-	char pid[24];
-	long holder;
-	int n, r;
-
-	if (fd < 0)
-		return err_set(reterr, fd, "%.160s/lock: %s", d->dir, err_str(fd));
-	r = take_lock(fd);
-	if (r < 0) {
-		if (r != -EAGAIN)
-			return err_set(reterr, r, "%.160s/lock: %s", d->dir,
-				       err_str(r));
-		holder = read_pid(fd);
-		if (holder < 0)
-			return err_set(reterr, -ENOTUNIQ,
-				       "drive '%.64s' is in use by another process",
-				       d->name);
-		return err_set(reterr, -ENOTUNIQ,
-			       "drive '%.64s' is in use by process %ld; fildrive umount --drive %.64s ends it",
-			       d->name, holder, d->name);
-	}
-	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-		return err_set(reterr, -EIO,
-			       "%.160s/lock: cannot write the pid", d->dir);
-	d->lock_fd = fd;
-	fd = -1;
-	return 0;
-}
-
-long drive_lock_holder(const struct drive *d)
-{
-	_cleanup_close_ int fd = open_lock(d, O_RDONLY);
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &whole) < 0)
-		return -1;
-	return whole.l_type == F_UNLCK ? 0 : read_pid(fd);
 }
 
 /* ---- keys ---- */

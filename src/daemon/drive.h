@@ -5,7 +5,8 @@
  *                      keys     key slots (crypto/slot.h)
  *                      lock     locked (fcntl(2), by open file) by whoever works
  *                               on the drive; asking does not take it, and
- *                               the pid in it is for error messages only
+ *                               what stands in it (pid, "mounted") is for messages,
+ *                               and for how long to wait
  *                      drive.db, data/, …   the cache's
  *   <home>/.<drive>.tmp/   a drive that is being made
  *
@@ -55,8 +56,15 @@ void drive_close(struct drive *d); /* and unlock; NULL is fine */
  * store and may still use `io`: the rest is left.  NULL is fine. */
 void drive_leave(struct drive *d);
 
-/* -ENOTUNIQ with the pid in `reterr`. */
+/*
+ * -ENOTUNIQ with the pid in `reterr`.  Waits for a holder that is ending: killed a
+ * moment ago, or a daemon whose mount has gone and that still writes (a minute at
+ * most).
+ */
 must_check int drive_lock(struct drive *d, struct err *reterr);
+
+/* The lock is held, and the drive is mounted now: for those who wait for the end. */
+must_check int drive_lock_mounted(const struct drive *d);
 
 /* The pid that holds the lock; 0: nobody; -1: somebody unknown. */
 long drive_lock_holder(const struct drive *d);

@@ -96,6 +96,26 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 	return 0;
 }
 
+int mounts_shows(long pid, const char *drive)
+{
+	_cleanup_free_ char *line = NULL;
+	char path[40], *at, *name;
+	size_t room = 0;
+	int found = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/mountinfo", pid); /* fits */
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (!found && getline(&line, &room, f) > 0)
+		found = parse(line, &at, &name) && strcmp(name, drive) == 0;
+	if (ferror(f))
+		found = -EIO;
+	(void)fclose(f); /* only read */
+	return found;
+}
+
 int mounts_absolute(const char *path, char **ret)
 {
 	_cleanup_free_ char *parent = NULL, *copy = strdup(path);

@@ -25,6 +25,12 @@ void mounts_entry_fini(struct mounts_entry *e);
  */
 must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
 
+/*
+ * 1: in the mount namespace of process `pid` a drive of this name is mounted; 0: none
+ * is; -errno: that cannot be told.
+ */
+must_check int mounts_shows(long pid, const char *drive);
+
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);
 

@@ -48,6 +48,7 @@ struct mounting {
 	struct passphrase_from from;
 	struct mountopt opt;
 	const char *mountpoint;
+	const struct drive *locked; /* NULL: a snapshot is shown */
 	bool foreground;
 	bool read_only;
 	bool left;         /* threads hang in a store */
@@ -100,6 +101,9 @@ static int on_ready(void *ctx)
 	unsigned char code = EXITS_OK;
 	int fd = m->ready_fd;
 
+	/* What cannot be noted is not waited for. */
+	if (m->locked)
+		best_effort(drive_lock_mounted(m->locked));
 	notify_systemd("READY=1");
 	if (fd < 0)
 		return 0;
@@ -139,6 +143,7 @@ static int unlock(struct mounting *m, struct drive *d, struct drive **ret_shown)
 		r = drive_lock(d, &why);
 	if (r < 0)
 		return exits_err(r, &why, "locking the drive");
+	m->locked = m->opt.snapshot[0] ? NULL : d;
 	r = drive_unlock(d, &m->from, NULL, &why);
 	if (r < 0) {
 		code = (int)exits_of(r);
@@ -366,6 +371,12 @@ int verbs_mount_helper(int argc, char **argv)
 
 	if (!m)
 		return MOUNT_FAILED;
+	/*
+	 * suid and dev are what mount(8) means when it says neither, and for FUSE
+	 * they have to be said; nosuid behind them wins.
+	 */
+	if (geteuid() == 0 && mountopt_parse("suid,dev", &m->opt, &why) < 0)
+		return exits_say(MOUNT_USAGE, "%s", why.text);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
 			r = mountopt_parse(argv[++i], &m->opt, &why);

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import stat
 import subprocess
 import time
@@ -470,6 +471,24 @@ def test_sync_local_makes_durable(drives):
     fails(MOUNTPOINT, lambda: d.run('sync', '--drive', d.name), 'not mounted')
 
 
+def test_mount_waits_for_the_daemon_of_the_mount_before(drives):
+    # umount(8) returns when the mount has gone; the daemon ends a little later.
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'written')
+    [pid] = d.pids()
+    os.kill(pid, signal.SIGSTOP)
+    subprocess.run(['fusermount3', '-u', d.mnt], check=True)
+    again = d.start('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+    try:
+        said = again.stderr.readline() # or nothing, if it ended
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert f'Waiting for process {pid} ' in said
+    assert again.wait(PATIENCE) == 0
+    again.stderr.close()
+    assert read(os.path.join(d.mnt, 'f')) == b'written'
+
+
 def test_the_mount_helper_takes_what_fstab_has(drives):
     d = drives().init()
     helper = os.path.join(d.dir, 'mount.fildrive')
@@ -479,9 +498,18 @@ def test_the_mount_helper_takes_what_fstab_has(drives):
     def mount(*args):
         return subprocess.run([helper, *args], env=d.env(), check=False,
                               stderr=subprocess.DEVNULL).returncode
+    def shown():
+        with open('/proc/self/mountinfo', encoding='utf-8') as f:
+            return next(x.split()[5].split(',') for x in f
+                        if x.split()[4] == d.mnt)
     assert mount(d.name, d.mnt, '-o', opts) == 0
     assert d.is_mounted()
+    # mount(8) leaves suid and dev out: they are what it means.
+    assert ('nosuid' in shown()) == (os.geteuid() != 0)
     assert mount(d.name, d.mnt, '-o', opts) == 32
+    d.umount()
+    assert mount(d.name, d.mnt, '-o', opts + ',nosuid,nodev') == 0
+    assert 'nosuid' in shown() and 'nodev' in shown()
     d.umount()
     assert mount(d.name, d.mnt, '-o', opts + ',r0') == 1
     assert mount(d.name) == 1

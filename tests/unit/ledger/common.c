@@ -121,3 +121,29 @@ struct ordinals pieces_in(struct ledger *l, enum ledger_piece_state state)
 	assert_int_equal(ledger_pieces(l, state, note_ordinal, &o), 0);
 	return o;
 }
+
+int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->rec = new_disk();
+	f->l = new_ledger(f->rec, HIGH_WRITER);
+	*state = f;
+	return 0;
+}
+
+int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	ledger_close(f->l);
+	recorder_free(f->rec);
+	free(f);
+	return 0;
+}
+
+void again(struct fixture *f)
+{
+	f->l = reopen(f->rec, f->l);
+}

@@ -50,4 +50,16 @@ struct ordinals {
 /* ledger_pieces() of that state. */
 struct ordinals pieces_in(struct ledger *l, enum ledger_piece_state state);
 
+/* A ledger on a disk of its own, for one case. */
+struct fixture {
+	struct recorder *rec;
+	struct ledger *l;
+};
+
+int set_up(void **state); /* *state is a struct fixture */
+int tear_down(void **state);
+void again(struct fixture *f); /* close, open */
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
 #endif

@@ -5,37 +5,6 @@
 
 #include "db/db.h"
 
-struct fixture {
-	struct recorder *rec;
-	struct ledger *l;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	f->rec = new_disk();
-	f->l = new_ledger(f->rec, HIGH_WRITER);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	ledger_close(f->l);
-	recorder_free(f->rec);
-	free(f);
-	return 0;
-}
-
-static void again(struct fixture *f)
-{
-	f->l = reopen(f->rec, f->l);
-}
-
 static int count_head(void *ctx, const struct ledger_head *h)
 {
 	(void)h;
@@ -396,8 +365,6 @@ static void a_ledger_of_format_1_is_taken_over(void **state)
 	assert_int_equal(
 		ledger_piece_set(f->l, at.piece, LEDGER_PIECE_LOST, false), 0);
 }
-
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {

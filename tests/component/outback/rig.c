@@ -56,6 +56,34 @@ void rig_free(struct rig *r)
 	secret_free(r->entropy);
 }
 
+int rig_set_up(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_new(r);
+	*state = r;
+	return 0;
+}
+
+int rig_set_up_parks(void **state)
+{
+	(void)rig_set_up(state); /* 0 */
+	((struct rig *)*state)->parks = parks_new();
+	return 0;
+}
+
+int rig_tear_down(void **state)
+{
+	struct rig *r = *state;
+
+	if (r->parks)
+		parks_free(r->parks);
+	rig_free(r);
+	free(r);
+	return 0;
+}
+
 static void open_io(struct device *d)
 {
 	char path[256];

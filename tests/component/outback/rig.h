@@ -86,6 +86,10 @@ struct device {
 
 void rig_new(struct rig *r);
 void rig_free(struct rig *r);
+/* For cmocka: *state is a new rig on the heap; with parks.h for its stores. */
+int rig_set_up(void **state);
+int rig_set_up_parks(void **state);
+int rig_tear_down(void **state);
 void rig_remove(struct rig *r, const char *name); /* rm -rf, below root */
 void rig_path(struct rig *r, const char *name, char *ret, size_t size);
 

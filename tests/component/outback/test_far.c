@@ -7,23 +7,6 @@
 #define LATENCY_MS 50
 #define MIB        (1u << 20)
 
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* A drive that is on `n_stores` stores, with a big file and a small one deep down. */
 static void make(struct rig *r, size_t n_stores, uint64_t big)
 {
@@ -206,7 +189,7 @@ static void from_recover_to_ls_takes_few_round_trips(void **state)
 	device_close(&d);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
 {

@@ -19,23 +19,6 @@
 #define FINE     50  /* runs, each a step longer than the one before */
 #define RUNS_MAX 100 /* the last has an hour */
 
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* In the child: 0 when the commit is claimed. */
 static int child(struct device *d)
 {
@@ -132,7 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			killed_at_any_time_everything_arrives_and_nothing_twice,
-			setup, teardown),
+			rig_set_up, rig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,29 +5,21 @@
 #include <time.h>
 
 #define MIB  (1u << 20)
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_tear_down)
 
 static int setup(void **state)
 {
-	struct rig *r = calloc(1, sizeof(*r));
 	struct device a;
+	struct rig *r;
 
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
+	(void)rig_set_up(state); /* asserts */
+	r = *state;
 	device_init(&a, r, "a", 2, 1);
 	device_start(&a);
 	f_fill(&a, "first", 0, 5 * MIB, 1);
 	f_write(&a, "small", 0, "small", 5);
 	ok(device_sync(&a));
 	device_close(&a);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_free(*state);
-	free(*state);
 	return 0;
 }
 

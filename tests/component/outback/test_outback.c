@@ -8,24 +8,7 @@
 #include <time.h>
 
 #define MIB  (1u << 20)
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 /* Something of everything. */
 static void plant(struct device *d)

@@ -14,23 +14,6 @@
 
 #define MIB (1u << 20)
 
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* Something new, large and small, for the next commit. */
 static void change(struct device *d, unsigned i)
 {
@@ -83,8 +66,8 @@ static void a_commit_survives_no_memory_anywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_commit_survives_no_memory_anywhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_commit_survives_no_memory_anywhere,
+						rig_set_up, rig_tear_down),
 	};
 
 	log_level_set(LOG_LEVEL_ERROR - 1); /* faults are announced loudly */

@@ -8,28 +8,7 @@
 #include "parks.h"
 
 #define MIB  (1u << 20)
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	r->parks = parks_new();
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	parks_free(r->parks);
-	rig_free(r);
-	free(r);
-	return 0;
-}
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up_parks, rig_tear_down)
 
 static unsigned paid(struct rig *r, size_t i)
 {

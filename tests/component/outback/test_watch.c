@@ -14,28 +14,12 @@
 #define MIB      (1u << 20)
 #define LOOK_MS  50
 #define PERIOD_S 100
-#define T(f)     cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f)     cmocka_unit_test_setup_teardown(f, setup, rig_tear_down)
 
 static int setup(void **state)
 {
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
 	log_level_set(LOG_LEVEL_ERROR);
-	rig_new(r);
-	r->parks = parks_new();
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	parks_free(r->parks);
-	rig_free(r);
-	free(r);
-	return 0;
+	return rig_set_up_parks(state);
 }
 
 /* ---- what is waited for ---- */

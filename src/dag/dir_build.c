@@ -90,16 +90,15 @@ int dir_builder_add(struct dir_builder *b, struct slice name,
 }
 
 /* Seal b->body; the root's Tsize is that of its children and its own bytes. */
-static int seal_body(struct dir_builder *b, const struct unixfs_child *c,
-		     size_t n, struct dag_root *ret)
+static int seal_body(struct dir_builder *b, enum block_kind kind,
+		     const struct unixfs_child *c, size_t n, struct dag_root *ret)
 {
 	struct dag_root t = { .tsize = b->body.n };
 	int r;
 
 	for (size_t i = 0; i < n; i++)
 		t.tsize += c[i].tsize;
-	r = sealer_seal(b->sealer, LINK_DAGPB, BLOCK_NODE, buf_slice(&b->body),
-			&t.link);
+	r = sealer_seal(b->sealer, LINK_DAGPB, kind, buf_slice(&b->body), &t.link);
 	if (r < 0)
 		return r;
 
@@ -164,7 +163,7 @@ static int build_basic(struct dir_builder *b, struct dag_root *ret)
 	}
 	buf_reset(&b->body);
 	r = unixfs_node_encode(b->p, &fs, c, b->recs.n, &b->body);
-	return r < 0 ? r : seal_body(b, c, b->recs.n, ret);
+	return r < 0 ? r : seal_body(b, BLOCK_NODE, c, b->recs.n, ret);
 }
 
 /* Two names with equal hashes in a plain profile. */
@@ -255,7 +254,9 @@ int dir_shard_seal(struct dir_builder *b, const struct dir_shard *s, bool root,
 	fs.fanout = fanout;
 	buf_reset(&b->body);
 	r = unixfs_node_encode(b->p, &fs, s->c, s->n, &b->body);
-	return r < 0 ? r : seal_body(b, s->c, s->n, ret);
+	return r < 0 ? r :
+		       seal_body(b, root ? BLOCK_NODE : BLOCK_SHARD, s->c, s->n,
+				 ret);
 }
 
 /* Entries of one bucket as far as `e`; the index is sorted by hash. */

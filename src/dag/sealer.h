@@ -22,7 +22,8 @@ struct sealer;
 
 enum block_kind {
 	BLOCK_LEAF, /* content */
-	BLOCK_NODE  /* file node, directory, shard, symlink */
+	BLOCK_NODE, /* file node, directory, a shard's root, symlink */
+	BLOCK_SHARD /* node below a shard's root */
 };
 
 struct sealer_ops {

@@ -47,16 +47,17 @@
 #define XINDEX_N_MAX 3339665u
 
 enum xindex_kind {
-	XINDEX_LEAF = 1,      /* content of a file */
-	XINDEX_FILE = 2,      /* node of a file */
-	XINDEX_DIR = 3,       /* node of a directory, a shard's root too */
-	XINDEX_SHARD = 4,     /* node below a shard's root */
-	XINDEX_SYMLINK = 5,   /* node of a symlink over 128 bytes */
-	XINDEX_XATTRS = 6,    /* a larger set of extended attributes */
-	XINDEX_ROOT = 7,      /* root directory of a commit */
-	XINDEX_INODES = 8,    /* root of the inode table */
-	XINDEX_CATALOGUE = 9, /* root of the catalogue of pieces */
-	XINDEX_RETAINED = 10, /* list of retained commits */
+	XINDEX_LEAF = 1,    /* content of a file */
+	XINDEX_FILE = 2,    /* node of a file */
+	XINDEX_DIR = 3,     /* node of a directory, a shard's root too */
+	XINDEX_SHARD = 4,   /* node below the root of a sharded directory */
+	XINDEX_SYMLINK = 5, /* node of a symlink over 128 bytes */
+	XINDEX_XATTRS = 6,  /* a larger set of extended attributes */
+	XINDEX_ROOT = 7,    /* root directory of a commit */
+	/* All nodes of these three; the last one of a kind is its root. */
+	XINDEX_INODES = 8,    /* inode table */
+	XINDEX_CATALOGUE = 9, /* catalogue of pieces */
+	XINDEX_RETAINED = 10, /* list of retained commits, its raw entries too */
 	XINDEX_KIND_NX
 };
 

@@ -564,14 +564,25 @@ int pack_block(struct pack *p, enum link_codec codec, enum xindex_kind kind,
 	return r;
 }
 
+/* A shard of the drive's tree is no directory by itself, and no root; shards of
+ * the drive's own tables stay a part of what they are a table of. */
+static enum xindex_kind kind_of(const struct pack *p, enum block_kind kind)
+{
+	if (kind == BLOCK_LEAF)
+		return XINDEX_LEAF;
+	if (kind == BLOCK_SHARD &&
+	    (p->node_kind == XINDEX_DIR || p->node_kind == XINDEX_ROOT))
+		return XINDEX_SHARD;
+	return p->node_kind;
+}
+
 static int pack_sealer_seal(struct sealer *s, enum link_codec codec,
 			    enum block_kind kind, struct slice body,
 			    struct link *ret)
 {
 	struct pack *p = container_of(s, struct pack, sealer);
 
-	return pack_block(p, codec, kind == BLOCK_LEAF ? XINDEX_LEAF : p->node_kind,
-			  body, ret);
+	return pack_block(p, codec, kind_of(p, kind), body, ret);
 }
 
 struct sealer *pack_sealer(struct pack *p, enum xindex_kind kind)

@@ -149,6 +149,7 @@ def test_the_second_reader_finds_what_stood_on_the_mount(written):
     assert found['bytes'] == found['counted']['bytes']
     assert found['blocks']['seen'] == found['blocks']['keyed']
     assert found['shapes']['sharded'] >= 4
+    assert list(found['shapes']['called']) == ['4'], 'shards are called shards'
     assert sum(p['commit'] for p in found['pieces']) == int(found['sequence'])
 
 
@@ -201,6 +202,7 @@ def test_the_golden_drive_is_as_it_was_written(sequence):
     if sequence == 4:
         assert found['blocks']['compressed'] >= 2
         assert found['shapes']['sharded'] == 1
+        assert list(found['shapes']['called']) == ['3'], 'as it was written'
         assert len(found['pieces']) == 5
         assert found['history'] == ['4', '3', '2', '1']
 

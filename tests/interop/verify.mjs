@@ -134,10 +134,16 @@ function basicSize(list) {
 /*
  * A directory is basic exactly while that size is at most 16,384, and a name in
  * a shard stands no deeper than others make it.  Returns the number of
- * directories of each kind.
+ * directories of each kind, and what the indexes call the shards below a root
+ * (4, and in pieces of before 2026-11-22 what their root is).
  */
 export async function verifyShapes(drive) {
-	const count = { basic: 0, sharded: 0 };
+	const count = { basic: 0, sharded: 0, called: {} };
+	const what = new Map();
+	for (const cid of drive.pieces())
+		for (const piece of await drive.copies(cid))
+			for (const e of await piece.entries())
+				what.set(hex(e.digest), e.what);
 	for await (const dir of drive.walk()) {
 		if (dir.type !== 'directory')
 			continue;
@@ -147,6 +153,10 @@ export async function verifyShapes(drive) {
 			root ??= node;
 			check(node === root || node.links.length > 1 ||
 				node.links[0]?.name.length === 2, 'shard of one name');
+			if (node !== root && link.kind === 'sealed') {
+				const said = what.get(hex(link.digest));
+				count.called[said] = (count.called[said] ?? 0) + 1;
+			}
 		};
 		for await (const e of drive.entries(dir.link, below))
 			list.push(e);

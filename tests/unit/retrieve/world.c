@@ -200,7 +200,7 @@ static int seal(struct sealer *sealer, enum link_codec codec,
 	buf_fini(&block);
 	*row = (struct ledger_block){ .off = ret->place.off,
 				      .len = ret->place.len,
-				      .node = kind == BLOCK_NODE };
+				      .node = kind != BLOCK_LEAF };
 	memcpy(row->digest, b.digest, sizeof(row->digest));
 	memcpy(row->key, b.key, sizeof(row->key));
 	s->w->n_blocks++;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "daemon/lines.h"
+#include "net/json.h"
 #include "net/loop.h"
 
 #define BACKLOG 16
@@ -188,9 +189,10 @@ void control_done(struct control_call *call, int err, const char *reason,
 	c->call = NULL;
 	if (err) {
 		json_decref(result);
-		line = json_pack("{s:b, s:i, s:s}", "ok", 0, "errno",
+		line = json_pack("{s:b, s:i, s:o}", "ok", 0, "errno",
 				 err < 0 ? -err : err, "error",
-				 reason && reason[0] ? reason : err_str(err));
+				 json_text(reason && reason[0] ? reason :
+								 err_str(err)));
 	} else {
 		line = result ? result : json_object();
 		if (line && json_object_set_new(line, "ok", json_true()) < 0) {

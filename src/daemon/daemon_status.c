@@ -1,14 +1,17 @@
 /* daemon_status.c - the answer to `status` (I10: nothing that was not checked) */
 #include "daemon/daemon_impl.h"
 
+#include <limits.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "cache/cache.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
 #include "daemon/moneywatch.h"
 #include "fuse/session.h"
+#include "net/json.h"
 
 /* json_object_set_new() with the sticky error of jansson: NULL values fail. */
 static int add(json_t *o, const char *key, json_t *value)
@@ -60,7 +63,7 @@ static json_t *pair(uint64_t pieces, uint64_t bytes)
 
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return text[0] ? json_text(text) : json_null();
 }
 
 static json_t *time_or_null(uint64_t t)
@@ -101,7 +104,7 @@ static json_t *given_json(const struct engine_store *s)
 		r |= add(o, "provider", num(g->provider));
 		r |= add(o, "data_set", g->set ? num(g->set) : json_null());
 		r |= add(o, "time", num(g->time));
-		r |= add(o, "why", json_string(g->why));
+		r |= add(o, "why", json_text(g->why));
 		r |= json_array_append_new(a, o);
 	}
 	if (r == 0)
@@ -119,10 +122,10 @@ static json_t *stores_of_engine(const struct engine_status *s)
 		const struct engine_store *e = &s->stores[i];
 		json_t *o = pair(e->pieces, e->bytes);
 
-		r = add(o, "url", json_string(e->url));
+		r = add(o, "url", json_text(e->url));
 		r |= add(o, "state", json_string(e->state));
 		r |= add(o, "error",
-			 e->error[0] ? json_string(e->error) : json_null());
+			 e->error[0] ? json_text(e->error) : json_null());
 		if (e->proof.state[0])
 			r |= add(o, "proof", proof_json(&e->proof));
 		if (e->n_given)
@@ -142,9 +145,9 @@ static json_t *stores_of_config(const struct config *c)
 	int r = a ? 0 : -1;
 
 	for (uint64_t i = 0; r == 0 && i < c->n_stores; i++)
-		r = json_array_append_new(a, json_pack("{s:s, s:s}", "url",
-						       c->stores[i], "state",
-						       "not used"));
+		r = json_array_append_new(a, json_pack("{s:o, s:s}", "url",
+						       json_text(c->stores[i]),
+						       "state", "not used"));
 	if (r == 0)
 		return a;
 	json_decref(a);
@@ -169,7 +172,7 @@ static int add_engine(json_t *o, json_t *errors, const struct engine_status *s)
 			errors,
 			json_string("another device works on this drive: no more commits from here"));
 	for (size_t i = 0; r == 0 && i < s->n_errors; i++)
-		r = json_array_append_new(errors, json_string(s->errors[i]));
+		r = json_array_append_new(errors, json_text(s->errors[i]));
 	return r;
 }
 
@@ -196,6 +199,21 @@ static int add_session(json_t *o, struct session *session)
 			     (json_int_t)s.timeouts));
 }
 
+/* What `umount` compares, where JSON cannot hold it. */
+static int add_mountpoint_bytes(json_t *o, const char *path)
+{
+	_cleanup_buf_ struct buf hex = { 0 };
+	json_t *text = json_string(path);
+
+	json_decref(text);
+	if (text)
+		return 0;
+	buf_init(&hex, 2 * PATH_MAX + 2);
+	if (json_put_hex(&hex, slice_str(path)) < 0)
+		return -1;
+	return add(o, "mountpoint_bytes", json_stringn((const char *)hex.p, hex.n));
+}
+
 json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 {
 	const struct drive *drive = d->p->drive;
@@ -210,9 +228,10 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 	mounted = d->mounted;
 	lock_drop(&d->lock);
 	r |= add(o, "drive", json_string(drive->name));
-	r |= add(o, "directory", json_string(drive->dir));
+	r |= add(o, "directory", json_text(drive->dir));
 	r |= add(o, "mounted", json_boolean(mounted && !d->ending));
-	r |= add(o, "mountpoint", json_string(d->p->mountpoint));
+	r |= add(o, "mountpoint", json_text(d->p->mountpoint));
+	r |= add_mountpoint_bytes(o, d->p->mountpoint);
 	r |= add(o, "read_only", json_boolean(d->p->read_only));
 	r |= add(o, "pid", json_integer(getpid()));
 	r |= add(o, "since", json_integer(d->since));
@@ -220,7 +239,7 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 	r |= add(o, "content", content(&cs.drive));
 	r |= add(o, "cache", cache_json(&cs));
 	if (cs.failed)
-		r |= json_array_append_new(errors, json_string(cs.why));
+		r |= json_array_append_new(errors, json_text(cs.why));
 	r |= engine ? add_engine(o, errors, engine) :
 		      add_local_only(o, &drive->config);
 	if (mounted && !d->ending)

@@ -6,6 +6,7 @@
 #include "daemon/engine.h"
 #include "daemon/history.h"
 #include "daemon/snaplist.h"
+#include "net/json.h"
 #include "net/loop.h"
 
 #define FAULTS_MAX  1000 /* sentences kept of one verify */
@@ -112,7 +113,7 @@ static void on_fault(void *ctx, const char *sentence)
 
 	lock_take(&v->lock);
 	if (json_array_size(v->faults) < FAULTS_MAX)
-		(void)json_array_append_new(v->faults, json_string(sentence)); /* counted anyway */
+		(void)json_array_append_new(v->faults, json_text(sentence)); /* counted anyway */
 	lock_drop(&v->lock);
 }
 

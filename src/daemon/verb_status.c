@@ -14,6 +14,7 @@
 #include "daemon/exits.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
+#include "net/json.h"
 
 #define WATCH_MS 1000
 
@@ -224,14 +225,15 @@ static json_t *unmounted(const struct drive *d)
 	long holder = drive_lock_holder(d);
 
 	for (uint64_t i = 0; stores && i < d->config.n_stores; i++)
-		if (json_array_append_new(stores, json_pack("{s:s, s:s}", "url",
-							    d->config.stores[i], "state",
-							    "not asked")) < 0) {
+		if (json_array_append_new(stores,
+					  json_pack("{s:o, s:s}", "url",
+						    json_text(d->config.stores[i]),
+						    "state", "not asked")) < 0) {
 			json_decref(stores);
 			return NULL;
 		}
-	o = json_pack("{s:s, s:s, s:b, s:I, s:o, s:[]}", "drive", d->name,
-		      "directory", d->dir, "mounted", 0, "copies",
+	o = json_pack("{s:s, s:o, s:b, s:I, s:o, s:[]}", "drive", d->name,
+		      "directory", json_text(d->dir), "mounted", 0, "copies",
 		      (json_int_t)d->config.copies, "stores", stores, "errors");
 	if (o && holder && json_object_set_new(o, "pid", json_integer(holder)) < 0) {
 		json_decref(o);

@@ -7,16 +7,19 @@
  * (dead, or another user's) is unmounted all the same.
  */
 #include <assert.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/mounts.h"
 #include "daemon/verbs.h"
+#include "net/json.h"
 
 #define UNLOCK_MS 10000
 
@@ -33,15 +36,30 @@ static int ask_status(struct client_conn *c, json_t **ret)
 			   CLIENT_WAIT_MS, NULL, NULL, ret, NULL);
 }
 
+/* Where its daemon says that it is mounted; heap, NULL: it does not say. */
+static char *mountpoint_of(const json_t *status)
+{
+	const json_t *hex = json_object_get(status, "mountpoint_bytes");
+	const char *text = json_string_value(json_object_get(status, "mountpoint"));
+	_cleanup_buf_ struct buf path = { 0 };
+
+	if (!hex)
+		return text ? strdup(text) : NULL;
+	buf_init(&path, PATH_MAX + 1);
+	if (json_hex_bytes(hex, &path) < 0 || buf_u8(&path, 0) < 0)
+		return NULL;
+	return (char *)steal(&path.p);
+}
+
 /* The daemon behind our socket, if it is the one of this mount; else 0. */
 static long pid_of_daemon(struct client_conn *c, const char *mountpoint)
 {
 	_cleanup_json_ json_t *status = NULL;
-	const char *at;
+	_cleanup_free_ char *at = NULL;
 
 	if (ask_status(c, &status) < 0)
 		return 0;
-	at = json_string_value(json_object_get(status, "mountpoint"));
+	at = mountpoint_of(status);
 	if (!at || strcmp(at, mountpoint) != 0)
 		return 0;
 	return (long)json_integer_value(json_object_get(status, "pid"));
@@ -56,7 +74,7 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 	_cleanup_client_ struct client_conn *c = NULL;
 	_cleanup_json_ json_t *status = NULL;
 	_cleanup_free_ char *at = NULL;
-	const char *name = verbs_drive(cli), *where;
+	const char *name = verbs_drive(cli);
 	int r;
 
 	if (cli->n_args) {
@@ -72,8 +90,7 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 		return exits_say(EXITS_MOUNTPOINT,
 				 "drive '%s' is not mounted (a dead mount is named by its mountpoint)",
 				 name);
-	where = json_string_value(json_object_get(status, "mountpoint"));
-	ret->mountpoint = where ? strdup(where) : NULL;
+	ret->mountpoint = mountpoint_of(status);
 	ret->drive = strdup(name);
 	return ret->mountpoint && ret->drive ? 0 :
 					       exits_err(-ENOMEM, NULL, "umount");

@@ -1,6 +1,9 @@
 #include "net/json.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 
@@ -195,4 +198,43 @@ int json_put_hex(struct buf *to, struct slice bytes)
 		p[2 * i + 1] = (uint8_t)digits[bytes.p[i] & 15];
 	}
 	return 0;
+}
+
+/* Bytes of the character that `s` begins with, by what jansson takes; 0: none. */
+static size_t character(const char *s)
+{
+	for (size_t n = 1; n <= 4 && s[n - 1]; n++) {
+		json_t *one = json_stringn(s, n);
+
+		json_decref(one);
+		if (one)
+			return n;
+	}
+	return 0;
+}
+
+json_t *json_text(const char *s)
+{
+	json_t *v = json_string(s);
+	_cleanup_free_ char *text = NULL;
+	char *to;
+
+	if (v)
+		return v;
+	text = to = malloc(4 * strlen(s) + 1);
+	if (!text)
+		return NULL;
+	while (*s) {
+		size_t n = character(s);
+
+		if (n) {
+			memcpy(to, s, n);
+			s += n;
+			to += n;
+		} else {
+			to += snprintf(to, 5, "\\x%02x", (uint8_t)*s++);
+		}
+	}
+	*to = '\0';
+	return json_string(text);
 }

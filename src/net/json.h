@@ -56,6 +56,13 @@ must_check int json_hex_text(struct slice text, struct buf *to);
 /* Bytes as "0x…", appended, without quotes.  What buf_append() returns. */
 must_check int json_put_hex(struct buf *to, struct slice bytes);
 
+/*
+ * json_string() of bytes that should be text, as names of files and folders are:
+ * where they are no UTF-8, which JSON has to be, a byte is shown as \xNN (and a
+ * backslash that stands there as itself).  NULL without memory.
+ */
+json_t *json_text(const char *s);
+
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
 #endif

@@ -401,6 +401,19 @@ def test_umount_finds_the_drive_by_name_and_by_odd_paths(drives):
     fails(MOUNTPOINT, lambda: d.run('umount', '--drive', d.name), 'not mounted')
 
 
+def test_a_path_that_is_no_text_is_shown_and_unmounted(drives):
+    d = drives().init()
+    d.mnt = os.fsdecode(os.path.join(os.fsencode(d.dir), b'caf\xe9'))
+    os.mkdir(d.mnt)
+    for args in ['--drive', d.name], [d.mnt]:
+        d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
+        assert d.status()['mountpoint'].endswith('/caf\\xe9')
+        assert d.status()['mountpoint_bytes'] == '0x' + os.fsencode(d.mnt).hex()
+        assert '/caf\\xe9' in d.run('status', '--drive', d.name).stdout
+        d.run('umount', *args)
+        assert not d.pids(), 'umount returns when the daemon has ended'
+
+
 def test_umount_clears_away_a_dead_mount(drives):
     d = drives().init().mount()
     for pid in d.pids():

@@ -129,6 +129,28 @@ static void bytes_have_an_even_number_of_digits_and_a_maximum(void **state)
 	json_decref(none);
 }
 
+static void check_text(const char *bytes, const char *want)
+{
+	json_t *v = json_text(bytes);
+
+	assert_non_null(v);
+	assert_string_equal(json_string_value(v), want);
+	json_decref(v);
+}
+
+static void what_is_no_text_is_shown_byte_by_byte(void **state)
+{
+	(void)state;
+	check_text("", "");
+	check_text("/plain \\ text", "/plain \\ text");
+	check_text("/\xc3\xbc\xe2\x82\xac\xf0\x9f\x92\xbe",
+		   "/\xc3\xbc\xe2\x82\xac\xf0\x9f\x92\xbe");
+	check_text("/bad\xe9name", "/bad\\xe9name");
+	check_text("\xff\xc3\xbc\xc3", "\\xff\xc3\xbc\\xc3");
+	check_text("cut \xe2\x82", "cut \\xe2\\x82");
+	check_text("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* a surrogate */
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -136,6 +158,7 @@ int main(void)
 		cmocka_unit_test(text_that_is_no_json_is_refused),
 		cmocka_unit_test(deep_and_wide_text_is_refused_before_it_is_parsed),
 		cmocka_unit_test(quantities_are_read_and_bounded),
+		cmocka_unit_test(what_is_no_text_is_shown_byte_by_byte),
 		cmocka_unit_test(bytes_have_an_even_number_of_digits_and_a_maximum),
 	};
 

@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
+#include "onboard/lost.h"
 #include "onboard/memos.h"
 #include "onboard/reseal.h"
 #include "provider/provider.h"
@@ -450,6 +451,49 @@ static int on_verify(void *ctx, const struct ledger_piece *p)
 	return r;
 }
 
+static int go_on(void *ctx)
+{
+	struct verify *v = ctx;
+
+	return v->progress ? v->progress(v->ctx, v->done, v->total) : 0;
+}
+
+static void on_lost(void *ctx, const char *sentence)
+{
+	struct verify *v = ctx;
+
+	v->found(v->ctx, sentence);
+}
+
+/*
+ * What was found lost just now may be here: the packer seals it anew before it is
+ * called lost.  One run of it is waited for; while it waits for a store itself, or
+ * this device is superseded, things are as they are.
+ */
+static int await_mending(struct verify *v)
+{
+	struct onboard *o = v->o;
+	uint64_t ticket;
+	int r = 0;
+
+	if (!reseal_is_due(o))
+		return 0;
+	ticket = onboard_request(o);
+	lock_take(&o->lock);
+	while (r == 0 && o->packer_started && o->packed < ticket &&
+	       !o->pack_waits && !o->superseded) {
+		(void)cond_wait_until_ms(&o->cond, &o->lock,
+					 monotonic_ms() + TICK_MS);
+		r = o->stopping ? -ECANCELED : 0;
+		lock_drop(&o->lock);
+		if (r == 0 && go_on(v))
+			r = -ECANCELED;
+		lock_take(&o->lock);
+	}
+	lock_drop(&o->lock);
+	return r;
+}
+
 int onboard_verify(struct onboard *o, unsigned percent,
 		   void (*found)(void *ctx, const char *sentence),
 		   int (*progress)(void *ctx, uint64_t done, uint64_t total),
@@ -468,7 +512,12 @@ int onboard_verify(struct onboard *o, unsigned percent,
 	if (r == 0)
 		r = ledger_pieces(o->p.ledger, 0, on_verify, &v);
 	if (r == 0)
+		r = await_mending(&v);
+	if (r == 0)
 		r = reseal_tell(o, found, ctx);
+	v.faults += MAX(r, 0);
+	if (r >= 0)
+		r = lost_name(o, on_lost, go_on, &v);
 	v.faults += MAX(r, 0);
 	if (r < 0)
 		return err_set(reterr, r, "verify: %s", err_str(r));

@@ -155,8 +155,11 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret);
 /*
  * Read pieces back from every store that should hold them: `percent` of them,
  * at least one.  What is missing or damaged is placed again from another copy.
+ * Of what is nowhere any more the packer seals anew what is here (one run of it is
+ * waited for), and each file that has lost something is named, in folders that were
+ * never opened here too: all of their nodes are read then.
  * `found` gets a sentence for each fault; `progress` ends it by anything but 0,
- * between two pieces: -ECANCELED.  Blocks; returns the number of faults.
+ * between two pieces or folders: -ECANCELED.  Blocks; returns the number of faults.
  */
 must_check int onboard_verify(struct onboard *o, unsigned percent,
 			      void (*found)(void *ctx, const char *sentence),

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "crypto/commp.h"
 #include "dag/dir.h"
-#include "dag/file.h"
 #include "ledger/ledger.h"
+#include "onboard/lost.h"
 #include "onboard/run.h"
 
 #define READ_BYTES 1048576u
@@ -154,18 +154,17 @@ struct telling {
 
 static int on_tell(void *ctx, const struct ledger_lost_file *f)
 {
-	char sentence[LEDGER_PATH_MAX + 128];
+	char sentence[LEDGER_PATH_MAX + 128], who[64];
 	struct telling *t = ctx;
 
-	if (f->path[0])
+	(void)snprintf(who, sizeof(who), "inode %" PRIu64, f->ino); /* fits */
+	if (f->bytes)
 		(void)snprintf(sentence, sizeof(sentence),
 			       "%s: %" PRIu64 " bytes are lost for good",
-			       f->path, f->bytes); /* fits */
+			       f->path[0] ? f->path : who, f->bytes); /* fits */
 	else
-		(void)snprintf(sentence, sizeof(sentence),
-			       "inode %" PRIu64 ": %" PRIu64
-			       " bytes are lost for good",
-			       f->ino, f->bytes); /* fits */
+		(void)snprintf(sentence, sizeof(sentence), "%s: " LOST_FOLDER,
+			       f->path[0] ? f->path : who); /* fits */
 	t->found(t->ctx, sentence);
 	t->n++;
 	return 0;
@@ -268,48 +267,20 @@ struct walk {
 	bool dirty; /* something of it is to be built anew */
 };
 
-static int range_lost(struct walk *w, uint64_t off, uint64_t n)
+static int on_range(void *ctx, uint64_t off, uint64_t n)
 {
+	struct walk *w = ctx;
+
 	w->dirty = true;
 	return cache_redirty(w->run->o->p.cache, w->ino, off, n);
 }
 
-/* A leaf that is lost, a node that is, and all that hangs on a node that cannot
- * be read any more. */
-static int walk_file(struct walk *w, const struct link *l, uint64_t off,
-		     uint64_t n, unsigned depth)
+static int walk_file(struct walk *w, const struct link *l, uint64_t size)
 {
-	struct onboard *o = w->run->o;
-	_cleanup_buf_ struct buf body = { 0 };
-	struct err why = { "" };
-	struct file_child child;
-	struct file_node node;
-	struct file_iter it;
-	int r, lost;
+	struct lost_file f = { .o = w->run->o, .range = on_range, .ctx = w };
+	int r = lost_file(&f, l, 0, size, 0);
 
-	lost = reseal_is_lost(w->run, l);
-	if (lost < 0 || l->kind != LINK_SEALED)
-		return lost;
-	if (l->codec == LINK_RAW)
-		return lost ? range_lost(w, off, n) : 0;
-	if (depth == FILE_DEPTH_MAX)
-		return -EPROTO;
-	w->dirty |= lost;
-	buf_init(&body, NODE_MAX);
-	r = o->p.nodes.body(o->p.nodes.ctx, l, &body, &why);
-	if (r == 0)
-		r = file_node_parse(buf_slice(&body), l->codec, true, &node);
-	if (r < 0)
-		return lost || reseal_is_gone(r) ? range_lost(w, off, n) : r;
-	file_iter_init(&it, &node);
-	while ((r = file_iter_next(&it, &child)) == 1) {
-		if (child.hole)
-			continue;
-		r = walk_file(w, &child.link, off + child.off, child.size,
-			      depth + 1);
-		if (r < 0)
-			return r;
-	}
+	w->dirty |= f.node;
 	return r;
 }
 
@@ -364,7 +335,7 @@ static int on_linked(void *ctx, uint64_t ino)
 	if (S_ISDIR(i.attr.mode)) {
 		r = walk_dir(w, &i, &l);
 	} else if (S_ISREG(i.attr.mode)) {
-		r = walk_file(w, &l, 0, i.attr.size, 0);
+		r = walk_file(w, &l, i.attr.size);
 	} else {
 		r = reseal_is_lost(w->run, &l);
 		w->dirty = r > 0;

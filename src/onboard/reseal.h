@@ -41,7 +41,8 @@ must_check int reseal_lose(struct onboard *o, uint64_t ordinal);
 /* Is there a loss that no commit has answered for? */
 bool reseal_is_due(struct onboard *o);
 
-/* A sentence for each file that has lost something; returns their number. */
+/* A sentence for each file that is known to have lost something (what is not
+ * loaded here: lost.h); returns their number. */
 must_check int reseal_tell(struct onboard *o,
 			   void (*found)(void *ctx, const char *sentence),
 			   void *ctx);

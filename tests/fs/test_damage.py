@@ -262,6 +262,32 @@ def test_an_outbox_that_was_deleted_costs_nothing_that_is_in_the_cache(drives):
     assert_same(want, picture(back.mnt))
 
 
+def test_lost_files_are_named_though_nobody_opened_their_folder(drives):
+    d = drives().init().mount()
+    write(at(d, 'sound'), os.urandom(2 * MIB))
+    d.sync()
+    before = names(d.stores[0])
+    folder = os.path.join(os.fsencode(at(d, 'dir')), b'caf\xe9')
+    os.makedirs(folder)
+    write(os.path.join(folder, b'lost \xff'), os.urandom(5 * MIB))
+    write(at(d, 'dir', 'other'), b'one of two names')
+    os.link(at(d, 'dir', 'other'), at(d, 'dir', 'again'))
+    d.sync()
+    piece = max(names(d.stores[0]) - before, key=lambda n: os.path.getsize(
+        os.path.join(d.stores[0], n)))
+    write(os.path.join(folder, b'later'), b'the folders are in another piece')
+    d.sync()
+    back = drives.adopt(d.umount().recovered()).mount()
+    os.unlink(os.path.join(back.stores[0], piece))
+    done = back.run('verify', '--drive', back.name, '--all', check=False)
+    assert done.returncode == FOUND
+    assert '/dir/caf\\xe9/lost \\xff: 5242880 bytes are lost' in done.stdout
+    # Its inode stood in that piece, too: the table of hard links.
+    assert '/dir/again: what it is a name of is lost' in done.stdout
+    assert '/sound' not in done.stdout
+    assert any('verify' in e for e in back.status()['errors'])
+
+
 def test_what_is_nowhere_any_more_is_named_and_holds_nobody_up(drives):
     d, piece = make(drives)
     back = drives.adopt(d.umount().recovered()).mount()

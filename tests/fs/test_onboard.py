@@ -64,8 +64,8 @@ def test_verify_leaves_a_damaged_only_copy_and_commits_go_on(drives):
 def test_what_a_damaged_only_copy_held_is_sealed_anew_from_the_cache(drives):
     d, damaged = damaged_only_copy(drives)
     d.mount()
-    d.run('verify', '--drive', d.name, '--all', check=False)
     held = d.status()['last_commit']['sequence']
+    d.run('verify', '--drive', d.name, '--all', check=False)
     until(lambda: d.status()['last_commit']['sequence'] > held,
           what='no commit stands on what is sealed anew')
     want = {n: read(os.path.join(d.mnt, n)) for n in os.listdir(d.mnt)}

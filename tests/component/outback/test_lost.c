@@ -300,6 +300,56 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	free(want);
 }
 
+/* A large directory is a shard; one in another is found as well. */
+static void plant_deep(struct device *d)
+{
+	char path[64];
+
+	plant(d);
+	f_mkdir(d, "many/deep");
+	for (int i = 0; i < 400; i++) {
+		(void)snprintf(path, sizeof(path),
+			       "many/deep/a file with number %d", i);
+		f_write(d, path, 0, path, 10 + (size_t)i % 7);
+	}
+	f_fill(d, "many/deep/last", 0, 2 * MIB + 1000, 4);
+}
+
+static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state)
+{
+	struct rig *r = *state;
+	char faults[FAULTS_MAX];
+	struct device a, b;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "fine");
+	f_fill(&a, "fine/and sound", 0, 2 * MIB, 9);
+	ok(device_sync(&a));
+	move(r, "s0", "s0-first");
+	plant_deep(&a);
+	wait_built(&a, 2);
+	device_close(&a);
+	move(r, "s0-first", "s0");
+	device_open(&a);
+	device_start(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	assert_int_equal(harm(r, "s0", GONE, true), 1); /* of the second commit */
+	assert_true(verify_all(&b, faults) >= 5);
+	assert_non_null(strstr(faults, "/d/large: 3150728 bytes are lost"));
+	assert_non_null(strstr(faults, "/d/small: 3000 bytes are lost"));
+	assert_non_null(strstr(faults, "/hard: 3000 bytes are lost"));
+	assert_non_null(strstr(faults, "/many/deep/last: 2098152 bytes are lost"));
+	assert_non_null(strstr(faults, "/sparse: "));
+	assert_null(strstr(faults, "/fine"));
+	assert_null(strstr(faults, "folder"));
+	device_close(&b);
+}
+
 static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 {
 	struct rig *r = *state;
@@ -461,6 +511,7 @@ int main(void)
 		T(a_damaged_outbox_is_sealed_anew_from_the_cache),
 		T(an_outbox_lost_under_the_daemon_is_sealed_anew),
 		T(what_is_nowhere_is_named_and_the_rest_goes_on),
+		T(what_is_lost_in_folders_that_were_never_opened_is_named),
 		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
 		T(sound_blocks_of_a_damaged_copy_are_saved),
 		T(a_piece_that_is_found_again_counts_again),

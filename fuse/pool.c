@@ -14,6 +14,11 @@
 
 #define SPIN_MIN_NS    20000u
 #define SPIN_MAX_NS    60000u
+#define SPIN_GAP_NS    10000u /* between two looks: somebody else ran here */
+#define SPIN_TRUST_MAX 16
+#define SPIN_TRUST     4   /* that a new try begins with */
+#define SPIN_PAUSE_MIN 64u /* requests without a spin after one was lost */
+#define SPIN_PAUSE_MAX 1024u
 #define STANDBY_MS     1u
 #define STANDBY_ROUNDS 50u /* of nothing to do, before it sleeps for good */
 #define SHARE_ALL_CPUS 2   /* with more cores every backlog is shared */
@@ -25,6 +30,10 @@ struct pool_worker {
 	struct op_room room;
 	_Atomic uint64_t seq; /* requests taken, twice; odd: one in work */
 	uint64_t spin_ns;
+	int trust;      /* falls with lost spins; none without it */
+	unsigned pause; /* requests until spins are tried again */
+	unsigned next_pause;
+	bool backlog; /* the last request waited for us */
 };
 
 struct pool {
@@ -98,12 +107,51 @@ static ssize_t try_read(struct pool_worker *w)
 }
 
 /* Long waits make short spins, and the other way round. */
-static void learn(struct pool_worker *w, uint64_t waited_ns)
+static void won(struct pool_worker *w, uint64_t waited_ns)
 {
-	if (waited_ns < SPIN_MAX_NS)
-		w->spin_ns = MIN(SPIN_MAX_NS, MAX(w->spin_ns, 2 * waited_ns));
-	else
-		w->spin_ns = MAX(SPIN_MIN_NS, w->spin_ns / 2);
+	w->spin_ns = MIN(SPIN_MAX_NS, MAX(SPIN_MIN_NS, 2 * waited_ns));
+	w->trust = MIN(SPIN_TRUST_MAX, w->trust + 1);
+	w->next_pause = SPIN_PAUSE_MIN;
+}
+
+static void lost(struct pool_worker *w)
+{
+	w->spin_ns = MAX(SPIN_MIN_NS, w->spin_ns / 2);
+	w->trust -= 2;
+	if (w->trust > 0)
+		return;
+	w->pause = w->next_pause;
+	w->next_pause = MIN(SPIN_PAUSE_MAX, 2 * w->next_pause);
+}
+
+static bool may_spin(struct pool_worker *w)
+{
+	if (w->pause > 0 && --w->pause == 0)
+		w->trust = SPIN_TRUST;
+	return w->pause == 0 && w->pool->n_cpus > 1;
+}
+
+/*
+ * Look until something comes, the time is up, or the core was given to somebody
+ * else meanwhile: then whoever is to ask next may be the one that we keep from
+ * running.  Not sched_yield(): on a busy machine that gives the core away for
+ * milliseconds, while a thread that sleeps is let in at once.
+ */
+static ssize_t spin(struct pool_worker *w)
+{
+	uint64_t start = now_ns(), last = start, now = start;
+	ssize_t n = 0;
+
+	while (n == 0 && now - start < w->spin_ns && now - last < SPIN_GAP_NS) {
+		last = now;
+		n = try_read(w);
+		now = now_ns();
+	}
+	if (n > 0 && now - last < SPIN_GAP_NS)
+		won(w, now - start);
+	else if (n >= 0)
+		lost(w);
+	return n;
 }
 
 /* As try_read(), but waits. */
@@ -111,13 +159,14 @@ static ssize_t next_request(struct pool_worker *w)
 {
 	struct pollfd fds[2] = { { .fd = w->pool->p.fd, .events = POLLIN },
 				 { .fd = w->pool->stop_fd, .events = POLLIN } };
-	uint64_t start = now_ns();
-	ssize_t n = try_read(w);
+	bool spins = may_spin(w);
+	ssize_t n = 0;
 
-	/* Not sched_yield(): on a busy machine that gives the core away for
-	 * milliseconds, while a thread that sleeps is let in at once. */
-	while (n == 0 && now_ns() - start < w->spin_ns)
+	if (w->backlog || spins)
 		n = try_read(w);
+	w->backlog = n != 0;
+	if (n == 0 && spins)
+		n = spin(w);
 	while (n == 0) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return -errno;
@@ -125,7 +174,6 @@ static ssize_t next_request(struct pool_worker *w)
 			return -ECANCELED;
 		n = try_read(w);
 	}
-	learn(w, now_ns() - start);
 	return n;
 }
 
@@ -268,7 +316,10 @@ static int start_worker(struct pool *p)
 	int r;
 
 	w->pool = p;
-	w->spin_ns = p->n_cpus > 1 ? SPIN_MIN_NS : 0;
+	w->spin_ns = SPIN_MIN_NS;
+	w->trust = SPIN_TRUST;
+	w->next_pause = SPIN_PAUSE_MIN;
+	w->backlog = true;
 	w->in = malloc(POOL_REQUEST_MAX);
 	w->room = (struct op_room){ malloc(OP_ROOM_BYTES), OP_ROOM_BYTES, 0 };
 	r = w->in && w->room.p ? -pthread_create(&w->id, NULL, worker_main, w) :

@@ -8,6 +8,13 @@
  * come lately), because who got an answer often asks again at once.  Longer
  * spins lost: on two cores they take from the caller what they save.
  *
+ * Spinning pays only while the caller has a core of its own.  Where caller and
+ * leader share one, or others want it, the caller waits for the spin to end, and
+ * sleeping at once is the fastest way to hand the core over.  So spins that bring
+ * nothing, and those in which the core went to somebody else, cost trust; without
+ * it the leader sleeps at once for the next 64 to 1024 requests, and then tries
+ * again.
+ *
  * Others are needed when a request takes long:
  *   - serving something heavy while more waits in the device, the leader hands
  *     the lead on first (pool_share());

@@ -354,22 +354,27 @@ static const struct secret *segment_key(const struct cache *c)
 }
 
 #define BATCH 64 /* slots sealed or opened between system calls */
+_Static_assert(BATCH <= AEAD_MANY_MAX, "sealed at once");
 
 static int write_batch(struct cache *c, struct segment *s, uint32_t slot,
 		       uint32_t n, uint64_t sgen, const uint8_t *const *text,
 		       uint8_t *sealed)
 {
 	uint8_t marks[BATCH * AEAD_MARK_SIZE];
-	struct ad ad;
+	struct aead_job jobs[BATCH];
+	struct ad ad[BATCH];
 	int r;
 
 	for (uint32_t k = 0; k < n; k++) {
-		make_ad(c, s->number, slot + k, sgen, &ad);
-		aead_seal(segment_key(c), slice(ad.v, sizeof(ad.v)),
-			  slice(text[k], CACHE_BLOCK),
-			  sealed + (size_t)k * CACHE_BLOCK,
-			  marks + (size_t)k * AEAD_MARK_SIZE);
+		make_ad(c, s->number, slot + k, sgen, &ad[k]);
+		jobs[k] = (struct aead_job){
+			.ad = slice(ad[k].v, sizeof(ad[k].v)),
+			.text = text[k],
+			.dst = sealed + (size_t)k * CACHE_BLOCK,
+			.mark = marks + (size_t)k * AEAD_MARK_SIZE,
+		};
 	}
+	aead_seal_many(segment_key(c), CACHE_BLOCK, jobs, n);
 	r = io_pwrite(s->file, sealed, (size_t)n * CACHE_BLOCK, slots_off(s, slot));
 	if (r == 0)
 		r = io_pwrite(s->file, marks, (size_t)n * AEAD_MARK_SIZE,

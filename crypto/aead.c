@@ -107,13 +107,12 @@ static enum verdict fast_open(const struct secret *key, struct slice ad,
 	return v;
 }
 
-void aead_seal(const struct secret *key, struct slice ad, struct slice text,
-	       uint8_t *dst, uint8_t mark[static AEAD_MARK_SIZE])
+/* The nonce is in the mark. */
+static void seal(const struct secret *key, struct slice ad, struct slice text,
+		 uint8_t *dst, uint8_t mark[static AEAD_MARK_SIZE])
 {
-	enum verdict v;
+	enum verdict v = fast_seal(key, ad, text, dst, mark);
 
-	randombytes_buf(mark, AEAD_NONCE_SIZE);
-	v = fast_seal(key, ad, text, dst, mark);
 	/* a cipher that has taken all bytes has no reason left to fail */
 	assert(v != FORGED);
 	if (v == DONE)
@@ -121,6 +120,26 @@ void aead_seal(const struct secret *key, struct slice ad, struct slice text,
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
 		dst, mark + AEAD_NONCE_SIZE, NULL, text.p, text.n, ad.p, ad.n,
 		NULL, mark, secret_bytes(key)); /* cannot fail */
+}
+
+void aead_seal(const struct secret *key, struct slice ad, struct slice text,
+	       uint8_t *dst, uint8_t mark[static AEAD_MARK_SIZE])
+{
+	randombytes_buf(mark, AEAD_NONCE_SIZE);
+	seal(key, ad, text, dst, mark);
+}
+
+void aead_seal_many(const struct secret *key, size_t size,
+		    const struct aead_job *v, size_t n)
+{
+	uint8_t nonces[AEAD_MANY_MAX][AEAD_NONCE_SIZE];
+
+	assert(n <= AEAD_MANY_MAX);
+	randombytes_buf(nonces, n * AEAD_NONCE_SIZE);
+	for (size_t k = 0; k < n; k++) {
+		memcpy(v[k].mark, nonces[k], AEAD_NONCE_SIZE);
+		seal(key, v[k].ad, slice(v[k].text, size), v[k].dst, v[k].mark);
+	}
 }
 
 int aead_open(const struct secret *key, struct slice ad, struct slice sealed,

@@ -9,6 +9,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cursor.h"
@@ -359,6 +362,88 @@ static void local_aead_is_libsodiums_at_every_size(void **state)
 	free(out);
 }
 
+#define MANY 64
+
+/* Seal MANY times the same text under the same key. */
+static void seal_many(const struct secret *s,
+		      uint8_t marks[static MANY * AEAD_MARK_SIZE],
+		      uint8_t *sealed, size_t size)
+{
+	static const uint8_t text[2048];
+	static const uint8_t ad[MANY];
+	struct aead_job v[MANY];
+
+	for (size_t k = 0; k < MANY; k++)
+		v[k] = (struct aead_job){ slice(ad, k), text, sealed + k * size,
+					  marks + k * AEAD_MARK_SIZE };
+	aead_seal_many(s, size, v, MANY);
+}
+
+static void local_aead_of_many_is_the_same_as_of_each(void **state)
+{
+	static const size_t sizes[] = { 100, 2048 };
+	uint8_t key[32], marks[MANY * AEAD_MARK_SIZE], out[2048];
+	static const uint8_t zeros[2048];
+	uint8_t *sealed = malloc(MANY * sizeof(out));
+	struct secret *s;
+
+	(void)state;
+	assert_true(sealed);
+	randombytes_buf(key, sizeof(key));
+	assert_int_equal(secret_new(key, &s), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		seal_many(s, marks, sealed, sizes[i]);
+		for (size_t k = 0; k < MANY; k++) {
+			assert_int_equal(
+				aead_open(s, slice(zeros, k),
+					  slice(sealed + k * sizes[i], sizes[i]),
+					  marks + k * AEAD_MARK_SIZE, out),
+				0);
+			assert_memory_equal(out, zeros, sizes[i]);
+		}
+	}
+	secret_free(s);
+	free(sealed);
+}
+
+/* A nonce used twice under one key gives both texts away. */
+static void no_two_nonces_are_equal_nor_those_of_a_forked_child(void **state)
+{
+	uint8_t key[32], marks[3][MANY * AEAD_MARK_SIZE];
+	uint8_t *sealed = malloc((size_t)MANY * 2048);
+	uint8_t *shared = mmap(NULL, sizeof(marks[0]), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct secret *s;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(sealed && shared != MAP_FAILED);
+	randombytes_buf(key, sizeof(key));
+	assert_int_equal(secret_new(key, &s), 0);
+	seal_many(s, marks[0], sealed, 2048);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		seal_many(s, shared, sealed, 2048);
+		_exit(0);
+	}
+	seal_many(s, marks[1], sealed, 2048);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	memcpy(marks[2], shared, sizeof(marks[2]));
+
+	for (size_t i = 0; i < (size_t)3 * MANY; i++) {
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(&marks[0][0] + i * AEAD_MARK_SIZE,
+						&marks[0][0] + k * AEAD_MARK_SIZE,
+						AEAD_NONCE_SIZE);
+	}
+	assert_int_equal(munmap(shared, sizeof(marks[0])), 0);
+	secret_free(s);
+	free(sealed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +454,8 @@ int main(void)
 		cmocka_unit_test(local_aead_opens_the_published_vector),
 		cmocka_unit_test(local_aead_refuses_every_flipped_bit_and_zeroes),
 		cmocka_unit_test(local_aead_is_libsodiums_at_every_size),
+		cmocka_unit_test(local_aead_of_many_is_the_same_as_of_each),
+		cmocka_unit_test(no_two_nonces_are_equal_nor_those_of_a_forked_child),
 		cmocka_unit_test(subkeys_differ_by_label_and_parent_and_repeat),
 		cmocka_unit_test(links_come_back_as_they_went),
 		cmocka_unit_test(hostile_links_are_refused),

@@ -15,48 +15,12 @@ import time
 import pytest
 
 from devnet import UNIT, Devnet, no_devnet
-from drive import Drive, binary, until
+from drive import binary, until
+from netdrive import NetDrive
 
 CAN = no_devnet()
 pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
 FUNDS = 15  # exit code
-
-
-class PaidDrive(Drive):
-    def __init__(self, net, n_rpcs=2):
-        super().__init__(stores=0)
-        self.net, self.n_rpcs = net, n_rpcs
-
-    def store_args(self):
-        return ['--store', self.net.url(self.n_rpcs)]
-
-    def wallet(self, *args, **kw):
-        return self.run('wallet', *args, '--drive', self.name, '--passfile',
-                        self.passfile, **kw)
-
-    def shown(self):
-        return json.loads(self.wallet('--json').stdout)
-
-    def address(self):
-        return self.run('config', '--drive', self.name, 'payer').stdout.strip()
-
-    def funded(self, **kw):
-        self.init()
-        self.net.fund(self.address(), **kw)
-        # What endpoints agree on is a block or two old.
-        until(lambda: self.shown()['usdfc'] != '0', what='the funds are seen')
-        return self
-
-    def deposit(self):
-        return int(self.net.account(self.address())['deposit']['funds'])
-
-    def begin(self, *args):
-        """A command that is going to be killed."""
-        return subprocess.Popen(
-            [binary(), 'wallet', *args, '--yes', '--drive', self.name,
-             '--passfile', self.passfile], env=self.env(), cwd='/',
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True)
 
 
 @pytest.fixture(scope='module', name='net')
@@ -77,7 +41,7 @@ def _paid(net):
     made = []
 
     def make(**kw):
-        made.append(PaidDrive(net, **kw))
+        made.append(NetDrive(net, **kw))
         return made[-1]
     yield make
     for drive in made:

@@ -203,12 +203,20 @@ export class Listener {
 				if (res.destroyed)
 					return;
 				if (!res.write(slice))
-					await new Promise((resolve) => {
-						res.once('drain', resolve).once('close', resolve);
-					});
+					await this.drained(res);
 			}
 		}
 		res.end();
+	}
+
+	drained(res) {
+		return new Promise((resolve) => {
+			const go = () => {
+				res.off('drain', go).off('close', go);
+				resolve();
+			};
+			res.on('drain', go).on('close', go);
+		});
 	}
 
 	* slices(bytes) {

@@ -1,0 +1,158 @@
+"""netdrive.py - a drive that lives on a network, and pays for it
+
+The devnet's own books are the judge of what was stored and paid: they are kept by
+another program, in another language.
+"""
+import json
+import os
+import subprocess
+import tempfile
+
+from devnet import UNIT
+from drive import Drive, binary, until
+
+
+def units(text):
+    """Of a decimal amount, exactly."""
+    whole, _, part = text.partition('.')
+    return int(whole) * UNIT + int((part + '0' * 18)[:18])
+
+
+class NetDrive(Drive):
+    def __init__(self, net, n_rpcs=2, n_copies=2, options=()):
+        super().__init__(stores=0, options=options)
+        self.net, self.n_rpcs, self.n_copies = net, n_rpcs, n_copies
+        self.extra_env = {}
+
+    def env(self):
+        return {**super().env(), **self.extra_env}
+
+    def store_args(self):
+        return ['--store', self.net.url(self.n_rpcs, self.n_copies)]
+
+    # money
+
+    def wallet(self, *args, **kw):
+        return self.run('wallet', *args, '--drive', self.name, '--passfile',
+                        self.passfile, **kw)
+
+    def shown(self):
+        return json.loads(self.wallet('--json').stdout)
+
+    def address(self):
+        return self.run('config', '--drive', self.name, 'payer').stdout.strip()
+
+    def funded(self, **kw):
+        self.init()
+        self.net.fund(self.address(), **kw)
+        # What endpoints agree on is a block or two old.
+        until(lambda: self.shown()['usdfc'] != '0', what='the funds are seen')
+        return self
+
+    def paying(self, deposit='5', budget='1'):
+        """It may store.  Nothing leaves it but by a sync."""
+        self.funded()
+        self.wallet('fund', deposit, '--budget', budget, '--yes')
+        return self.set(onboard_idle='10m', onboard_age='10m')
+
+    def deposit(self):
+        return int(self.net.account(self.address())['deposit']['funds'])
+
+    def begin(self, *args):
+        """A command that is going to be killed."""
+        return subprocess.Popen(
+            [binary(), 'wallet', *args, '--yes', '--drive', self.name,
+             '--passfile', self.passfile], env=self.env(), cwd='/',
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+
+    def history(self):
+        return json.loads(self.run('wallet', 'history', '--json', '--drive',
+                                   self.name, '--passfile',
+                                   self.passfile).stdout)
+
+    def spent(self):
+        """What providers were paid at once, as the drive has it, in units."""
+        return sum(units(row['amount']) for row in self.history()
+                   if row['what'] == 'provider')
+
+    # what the books of the network say of it
+
+    def sets(self):
+        return self.net.account(self.address())['dataSets']
+
+    def books(self):
+        """The lines of the network's ledger that this drive's wallet caused."""
+        address = self.address()
+        return [e for e in self.net.ledger()['entries']
+                if address in (e.get('payer'), e.get('from'), e.get('owner'))]
+
+    def assert_paid_once(self):
+        """No piece was added to a data set twice, no number was used twice, and
+        what was paid at once is what the drive says that it has spent."""
+        lines = self.books()
+        adds = [e for e in lines if e['kind'] == 'add']
+        pieces = [(e['dataSetId'], p) for e in adds for p in e['pieces']]
+        assert len(pieces) == len(set(pieces)), 'a piece was added twice'
+        assert len({e['nonce'] for e in adds}) == len(adds)
+        creates = [e for e in lines if e['kind'] == 'create']
+        assert len({e['clientDataSetId'] for e in creates}) == len(creates)
+        assert self.spent() == sum(int(e['amount']) for e in lines
+                                   if e['kind'] == 'payment')
+        assert self.net.ledger()['balanced']
+        return lines
+
+    # where it is
+
+    def provider_of(self, slot):
+        """Number of the provider that holds the copies of a slot, from 1."""
+        return self.status()['stores'][slot]['proof']['provider']
+
+    def shipped(self):
+        """All copies are where they should be, and nothing is on its way."""
+        s = self.status()
+        held = {store['pieces'] for store in s['stores']}
+        return s['queued']['pieces'] == 0 and len(held) == 1 and 0 not in held
+
+
+class Killed(NetDrive):
+    """Whose daemon can be made to die at a durable write of its ledger."""
+
+    def __init__(self, net, **kw):
+        super().__init__(net, **kw)
+        self.counts = os.path.join(self.dir, 'counts')
+        with open(self.counts, 'wb') as f:
+            f.write(bytes(16))
+        self.extra_env = {'LD_PRELOAD': os.environ['FILDRIVE_KILLAT'],
+                          'KILLAT_FILE': self.counts,
+                          'KILLAT_NAME': '/ledger.db-wal'}
+
+    def kill_at(self, moment):
+        """The moment-th from now on; 0: never."""
+        with open(self.counts, 'r+b') as f:
+            f.write(moment.to_bytes(8, 'little'))
+
+    def moments(self):
+        with open(self.counts, 'rb') as f:
+            return int.from_bytes(f.read()[8:], 'little')
+
+    def states(self):
+        """What stands in the ledger of the drive, which is not mounted."""
+        with tempfile.TemporaryDirectory(dir=self.dir) as top:
+            copy = os.path.join(top, 'drive')
+            subprocess.run(['cp', '-a', os.path.join(self.home, self.name),
+                            copy], check=True)
+            said = subprocess.run(
+                [os.environ['FILDRIVE_LEDGER_STATES'], copy, self.words],
+                check=True, stdout=subprocess.PIPE, text=True).stdout
+        return set(said.splitlines())
+
+    def dies_in(self, sync):
+        """Waits for a sync to end.  True: since the daemon has died."""
+        status = sync.wait()
+        sync.stderr.close()
+        if status == 0:
+            return False
+        until(lambda: not self.pids(), what='the daemon is gone')
+        self.detach()
+        return True

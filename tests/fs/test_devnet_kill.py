@@ -1,0 +1,136 @@
+"""kill -9 at each durable write of the ledger, while a drive goes to a network
+
+Each kill comes right before a transaction of the ledger or right after it, so that
+every state that onboarding persists is met, and every step between two of them has
+been taken and not written down.  Afterwards nothing is lost, and the network's own
+books say that nothing was stored or paid for twice.
+"""
+import os
+import threading
+
+import pytest
+
+from devnet import Devnet, no_devnet
+from drive import until
+from netdrive import Killed
+from syscalls import write
+
+CAN = no_devnet()
+pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+DRIVES = 4  # at a time; what they wait for is the network, not this machine
+
+# What an ordinary commit goes through.  (Who opens a ledger drops what is BUILDING.)
+STATES = {'piece READY', 'piece HELD', 'placement PLANNED',
+          'placement PARKED', 'placement STORED', 'placement VERIFIED',
+          'head BUILT', 'head CLAIMED', 'add SIGNED', 'add SENT', 'add LANDED'}
+
+
+@pytest.fixture(scope='module', name='net')
+def _net():
+    net = Devnet(epoch_ms=20)
+    yield net
+    net.close()
+
+
+class Sweep:
+    """Drives that are killed at one moment after the other, side by side."""
+
+    def __init__(self, net):
+        self.net, self.lock = net, threading.Lock()
+        self.next, self.last, self.met, self.failed = 1, None, {}, []
+
+    def take(self):
+        with self.lock:
+            moment = self.next
+            self.next += 1
+            over = self.last is not None and moment > self.last
+        return None if over or self.failed else moment
+
+    def run(self, one_drive, each=(None,) * DRIVES):
+        def body(what):
+            try:
+                with Killed(self.net) as d:
+                    one_drive(d, what)
+            except BaseException as e:  # reported by the case, not by the thread
+                self.failed.append(e)
+        threads = [threading.Thread(target=body, args=(e,)) for e in each]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.failed:
+            raise self.failed[0]
+
+
+def put(d, name, data):
+    path = os.path.join(d.mnt, name)
+    write(path, data)
+    with open(path, 'rb') as f:
+        os.fsync(f.fileno())
+    return data
+
+
+def assert_whole(d, kept):
+    for name, data in kept.items():
+        with open(os.path.join(d.mnt, name), 'rb') as f:
+            assert f.read() == data, name
+
+
+def assert_stored_once(d):
+    until(d.shipped, what='all copies are there')
+    lines = d.assert_paid_once()
+    assert len([e for e in lines if e['kind'] == 'create']) == 2
+
+
+def test_a_commit_killed_at_any_state_is_stored_and_paid_once(net):
+    sweep = Sweep(net)
+
+    def one_drive(d, _):
+        d.paying().mount()
+        kept = {}
+        put(d, 'first', b'1' * 5000)
+        d.sync()
+        while (moment := sweep.take()) is not None:
+            name = str(moment)
+            kept[name] = put(d, name, os.urandom(3000 + moment))
+            d.kill_at(moment)
+            died = d.dies_in(d.start_sync())
+            d.kill_at(0)
+            if died:
+                with sweep.lock:
+                    sweep.met[moment] = d.states()
+                d.mount().sync()
+            else:
+                with sweep.lock:
+                    sweep.last = min(moment, sweep.last or moment)
+            assert_whole(d, kept)
+        assert_stored_once(d)
+
+    sweep.run(one_drive)
+    assert len(sweep.met) > 20
+    assert STATES <= set().union(*sweep.met.values())
+
+
+def test_a_first_commit_killed_again_and_again_makes_two_data_sets(net):
+    met = {}
+
+    def one_drive(d, step):
+        d.paying().mount()
+        kept = {'a': put(d, 'a', os.urandom(5000)),
+                'b': put(d, 'b', os.urandom(1_500_000))}
+        moment = step
+        while True:
+            d.kill_at(moment)
+            if not d.dies_in(d.start_sync()):
+                break
+            d.kill_at(0)
+            met[step, moment] = d.states()
+            d.mount()
+            moment += step
+        d.kill_at(0)
+        assert_whole(d, kept)
+        assert_stored_once(d)
+
+    Sweep(net).run(one_drive, (3, 5, 7))
+    states = set().union(*met.values())
+    assert {'add SIGNED', 'placement PARKED', 'head BUILT'} <= states

@@ -63,7 +63,7 @@ struct pdp_slot pdp_slot_get(struct pdp *d)
 	return s;
 }
 
-int pdp_open_url(struct pdp_job *j, const char *url)
+int pdp_curio(struct pdp_job *j, const char *url, struct curio **ret)
 {
 	struct curio_params cp = {
 		.http = j->d->p.http,
@@ -75,10 +75,15 @@ int pdp_open_url(struct pdp_job *j, const char *url)
 	struct err e = { 0 };
 	int r;
 
+	r = curio_new(&cp, ret, &e);
+	return r < 0 ? pdp_chain_error(j, r, &e) : 0;
+}
+
+int pdp_open_url(struct pdp_job *j, const char *url)
+{
 	curio_free(j->curio);
 	j->curio = NULL;
-	r = curio_new(&cp, &j->curio, &e);
-	return r < 0 ? pdp_chain_error(j, r, &e) : 0;
+	return pdp_curio(j, url, &j->curio);
 }
 
 int pdp_open(struct pdp_job *j, struct pdp_slot *ret)

@@ -4,8 +4,9 @@
  * A store filecoin://network?copies=n has n slots, each a struct provider of its
  * own.  A slot chooses one storage provider and keeps to it: pieces are uploaded
  * there (PUT: parked), and one signed authorization makes the provider add up to 40
- * of them to the slot's data set (COMMIT).  From then on they are paid for and
- * proven.  docs/filecoin.md draws all of it.
+ * of them to the slot's data set (COMMIT; what another slot has need not be put, the
+ * provider fetches it from there).  From then on they are paid for and proven.
+ * docs/filecoin.md draws all of it.
  *
  * An add is a note before it is sent, and its nonce decides what became of it:
  *

@@ -158,11 +158,7 @@ static int say_ended(struct pdp_job *j, struct pdp_add *a, const char *why)
 	return say_refused(j, a, why);
 }
 
-/*
- * A POST failed.  0: it may have been carried out all the same, wait and see; else
- * it was not, and why.
- */
-static int post_failed(struct pdp_job *j, struct pdp_add *a, int r)
+int pdp_post_failed(struct pdp_job *j, struct pdp_add *a, int r)
 {
 	const struct curio_op *op = &j->op;
 	struct revert why;
@@ -204,6 +200,13 @@ static int post(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 		return err_set(&j->req->err, -EREMOTEIO,
 			       "%s: the provider refused an add; it is asked again in %llu s",
 			       j->d->name, (unsigned long long)(a->next - now));
+	if (!a->posted || a->refused) {
+		r = pdp_fetch(j, a);
+		if (r == -ENOENT)
+			return say_missing(j, a);
+		if (r < 0)
+			return r;
+	}
 	a->state = PDP_ADD_SIGNED;
 	a->posted = MAX(head, 1);
 	a->refused = false;
@@ -216,7 +219,7 @@ static int post(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 			curio_add(j->curio, &j->op, a->data_set,
 				  buf_slice(&a->extra), a->cids, a->n, a->tx);
 	if (r < 0)
-		return post_failed(j, a, r);
+		return pdp_post_failed(j, a, r);
 	pdp_alive(j);
 	a->state = PDP_ADD_SENT;
 	a->has_tx = true;

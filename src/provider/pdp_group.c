@@ -14,6 +14,7 @@ struct pdp_group {
 		uint64_t provider, data_set;
 		struct address payee;
 		char location[FOC_NAME_MAX];
+		char url[FOC_URL_MAX];
 	} slots[NETWORK_COPIES_MAX];      /* lock: lock */
 	uint64_t shun[SHUN_MAX];          /* lock: lock */
 	size_t n_shun;                    /* lock: lock */
@@ -54,6 +55,7 @@ void pdp_group_take(struct pdp_group *g, unsigned slot, const struct pdp_slot *s
 	g->slots[slot].data_set = s->data_set;
 	g->slots[slot].payee = s->payee;
 	text_copy(g->slots[slot].location, FOC_NAME_MAX, s->location);
+	text_copy(g->slots[slot].url, FOC_URL_MAX, s->url);
 	lock_drop(&g->lock);
 }
 
@@ -102,6 +104,18 @@ bool pdp_group_has_place(struct pdp_group *g, unsigned but, const char *location
 			 strcmp(g->slots[i].location, location) == 0;
 	lock_drop(&g->lock);
 	return found;
+}
+
+size_t pdp_group_urls(struct pdp_group *g, unsigned but, char (*ret)[FOC_URL_MAX])
+{
+	size_t n = 0;
+
+	lock_take(&g->lock);
+	for (unsigned i = 0; i < NETWORK_COPIES_MAX; i++)
+		if (i != but && g->slots[i].used && g->slots[i].url[0])
+			text_copy(ret[n++], FOC_URL_MAX, g->slots[i].url);
+	lock_drop(&g->lock);
+	return n;
 }
 
 void pdp_group_shun(struct pdp_group *g, uint64_t provider)

@@ -19,8 +19,10 @@
 #define PDP_FRESH_MS      30000  /* what was asked for ATTACH holds so long */
 #define PDP_PARK_MS       600000 /* after an upload, until it is parked */
 #define PDP_LAND_MS       900000 /* a COMMIT waits so long for the chain */
-#define PDP_LOST_EPOCHS   10     /* without a trace, and it is sent again */
-#define PDP_FINAL_EPOCHS  10     /* under so many a landing stays */
+#define PDP_PULL_MS       600000 /* from another provider; more for large ones */
+#define PDP_NO_PULL_MS    3600000 /* after one that failed */
+#define PDP_LOST_EPOCHS   10      /* without a trace, and it is sent again */
+#define PDP_FINAL_EPOCHS  10      /* under so many a landing stays */
 #define PDP_DEAD_EPOCHS   30 /* refused, and nothing came of it for so long */
 #define PDP_DEAD_S        86400 /* a DEAD one is watched so long */
 #define PDP_SHUN_S        (30 * 86400)
@@ -76,6 +78,10 @@ struct pdp {
 	uint64_t attached_until_ms;      /* lock: lock */
 	struct pdp_given given[PDP_GIVEN_MAX]; /* lock: lock */
 	unsigned n_given; /* lock: lock; UINT_MAX: not read from the notes yet */
+	struct piece_cid here[PROVIDER_COMMIT_MAX]; /* lock: lock; a ring: seen
+		to be parked there not long ago */
+	size_t n_here;             /* lock: lock; since the start */
+	uint64_t no_pull_until_ms; /* lock: lock */
 };
 
 /* One request under way. */
@@ -112,6 +118,7 @@ struct pdp_slot pdp_slot_get(struct pdp *d);
 /* Which provider is asked; -EREMOTEIO if none is chosen yet. */
 must_check int pdp_open(struct pdp_job *j, struct pdp_slot *ret);
 must_check int pdp_open_url(struct pdp_job *j, const char *url);
+must_check int pdp_curio(struct pdp_job *j, const char *url, struct curio **ret);
 
 /* ---- pdp_note.c ---- */
 
@@ -165,6 +172,8 @@ bool pdp_group_has_provider(struct pdp_group *g, unsigned but,
 			    uint64_t provider, struct address payee);
 bool pdp_group_has_set(struct pdp_group *g, unsigned but, uint64_t data_set);
 bool pdp_group_has_place(struct pdp_group *g, unsigned but, const char *location);
+/* Where the other slots' pieces are served: up to NETWORK_COPIES_MAX. */
+size_t pdp_group_urls(struct pdp_group *g, unsigned but, char (*ret)[FOC_URL_MAX]);
 bool pdp_group_shuns(struct pdp_group *g, uint64_t provider);
 /* One slot chooses at a time. */
 void pdp_group_lock(struct pdp_group *g);
@@ -226,6 +235,25 @@ must_check int pdp_nudge(struct pdp_job *j, struct pdp_add *a);
 must_check int pdp_has_set(struct pdp_job *j, uint64_t data_set);
 
 must_check int pdp_put(struct pdp_job *j);
+
+/*
+ * A POST failed.  0: it may have been carried out all the same, wait and see; else
+ * it was not, and why.
+ */
+must_check int pdp_post_failed(struct pdp_job *j, struct pdp_add *a, int r);
+
+/* ---- pdp_pull.c ---- */
+
+/*
+ * Before an add is handed in: those of its pieces that the provider does not have
+ * are fetched by it from the providers of other slots, under the authorization of
+ * this very add.  0: it may be handed in; -ENOENT: pieces have to be put.
+ */
+must_check int pdp_fetch(struct pdp_job *j, struct pdp_add *a);
+/* The provider was seen to have it parked. */
+void pdp_is_here(struct pdp *d, const struct piece_cid *cid);
+/* Busy (-EAGAIN): 0 if it was waited for. */
+must_check int pdp_rest(struct pdp_job *j, int r);
 
 /* ---- pdp_watch.c ---- */
 

@@ -18,8 +18,7 @@
 
 /* ---- PUT ---- */
 
-/* It is busy: 0 if it was waited for. */
-static int rest(struct pdp_job *j, int r)
+int pdp_rest(struct pdp_job *j, int r)
 {
 	uint64_t s = j->op.retry_after_s ? j->op.retry_after_s : 5;
 
@@ -46,6 +45,8 @@ static int wait_parked(struct pdp_job *j)
 
 	for (;;) {
 		r = find(j);
+		if (r == 0)
+			pdp_is_here(j->d, &j->req->cid);
 		if (r == 0 || r == -ECANCELED || r == -ENOMEM)
 			return r;
 		if (monotonic_ms() > until)
@@ -90,7 +91,7 @@ static int upload(struct pdp_job *j)
 		r = curio_upload(j->curio, &j->op, &req->cid, f, req->size);
 		if (r == 0)
 			return wait_parked(j);
-	} while (r == -EAGAIN && (r = rest(j, r)) == 0);
+	} while (r == -EAGAIN && (r = pdp_rest(j, r)) == 0);
 	return upload_error(j, r);
 }
 
@@ -111,9 +112,11 @@ int pdp_put(struct pdp_job *j)
 			(unsigned long long)s.max, (unsigned long long)req->size);
 	do {
 		r = find(j);
-		if (r == 0)
+		if (r == 0) {
+			pdp_is_here(j->d, &req->cid);
 			return 0;
-	} while (r == -EAGAIN && (r = rest(j, r)) == 0);
+		}
+	} while (r == -EAGAIN && (r = pdp_rest(j, r)) == 0);
 	return r == -ENOENT ? upload(j) : pdp_curio_error(j, r);
 }
 
@@ -138,7 +141,7 @@ static int look_at(struct look *l, uint64_t off, size_t n)
 	do {
 		r = curio_get(j->curio, &j->op, &j->req->cid, off, n, l->served,
 			      &got);
-	} while (r == -EAGAIN && (r = rest(j, r)) == 0);
+	} while (r == -EAGAIN && (r = pdp_rest(j, r)) == 0);
 	if (r == -ENOENT || r == -EPROTO || r == -ERANGE)
 		return err_set(&j->req->err, r == -ENOENT ? r : -EBADMSG,
 			       "%s: %s", j->d->name, j->op.err.text);
@@ -259,7 +262,7 @@ int pdp_verify(struct pdp_job *j)
 		return r;
 	do {
 		r = curio_stat(j->curio, &j->op, &req->cid, &size);
-	} while (r == -EAGAIN && (r = rest(j, r)) == 0);
+	} while (r == -EAGAIN && (r = pdp_rest(j, r)) == 0);
 	if (r == -ENOENT)
 		return err_set(&req->err, r, "%s: %s does not serve the piece",
 			       j->d->name, s.name);

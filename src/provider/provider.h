@@ -86,8 +86,10 @@ enum provider_verb {
 	PROVIDER_PUT, /* cid, src, src_name, size: store the piece, durably (or
 			 park it) */
 	PROVIDER_COMMIT, /* cids, n_cids: keep what is parked; where nothing is
-			    parked there is nothing to do.  -ENOENT: one of
-			    them is not parked there any more */
+			    parked there is nothing to do.  What another store
+			    of the network has is fetched from there.
+			    -ENOENT: one of them is not parked there (any more),
+			    and could not be fetched: it has to be put */
 	PROVIDER_VERIFY, /* cid: read all of it back and recompute the CID.  A
 			    store on a chain may be content with samples: see
 			    pdp.h; it compares them with src, src_name, size

@@ -68,8 +68,8 @@ export class Provider {
 		this.proving = new Map();
 		this.ipfs = new IpfsIndex();
 		this.outbox = Promise.resolve();
-		this.stats = { uploads: 0, bytesIn: 0, bytesOut: 0, proofs: 0,
-			missed: 0 };
+		this.stats = { uploads: 0, bytesIn: 0, bytesOut: 0, pulled: 0,
+			bytesPulled: 0, proofs: 0, missed: 0 };
 	}
 
 	static noKnobs() {

@@ -114,6 +114,8 @@ export class Puller {
 					p.cid.rawSize);
 				if (stored.v1 === p.cid.v1) {
 					await this.provider.park(stored, 0);
+					this.provider.stats.pulled++;
+					this.provider.stats.bytesPulled += p.cid.rawSize;
 					p.status = 'complete';
 					return;
 				}

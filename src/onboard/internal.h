@@ -99,24 +99,6 @@ must_check int ship_place(struct shipper *s, uint64_t piece,
 /* Do others take its place? */
 bool ship_is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock);
 
-/* park.c: does this store claim heads of its network?  True without one. */
-bool park_claims(struct shipper *s);
-
-/* A piece was put at a store that parks. */
-must_check int park_piece(struct shipper *s, uint64_t ordinal);
-
-/*
- * Commit what is parked here, if it is time; `more`: there is still something to
- * put.  1: it did something; 0: nothing to do now.
- */
-must_check int park_commit(struct shipper *s, bool more, struct err *e);
-
-/* Copies of a head piece that a claim will keep: 0 or 1 a network. */
-must_check int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret);
-
-/* The claim of a head has kept its piece here, or found that it is not there. */
-must_check int park_claimed(struct shipper *s, uint64_t piece, bool kept);
-
 /* Who has a piece: filled by spread_add(), a callback of ledger_placements(). */
 struct spread {
 	enum ledger_placement_state state[ONBOARD_STORES_MAX]; /* 0: none */
@@ -124,6 +106,40 @@ struct spread {
 };
 int spread_add(void *ctx, const struct ledger_placement *p);
 bool spread_counts(enum ledger_placement_state s); /* is it there? */
+
+/* It is to be put there, though it could be fetched from elsewhere. */
+must_check int ship_put_after_all(struct shipper *s, uint64_t piece);
+
+/* Should store `me` hold the piece? */
+bool ship_is_mine(struct onboard *o, const struct ledger_piece *p,
+		  const struct spread *s, size_t me);
+
+/* park.c: does this store claim heads of its network?  True without one. */
+bool park_claims(struct shipper *s);
+
+/* How a piece that is not at this store gets there. */
+enum park_way {
+	PARK_PUT,
+	PARK_WAIT, /* another store of the network gets it first */
+	PARK_PULL, /* the COMMIT fetches it from another one of the network */
+};
+must_check int park_way(struct shipper *s, const struct ledger_piece *p,
+			const struct spread *sp, enum park_way *ret);
+
+/* A piece was put at a store that parks, or will be fetched. */
+must_check int park_piece(struct shipper *s, uint64_t ordinal);
+
+/*
+ * Commit what is parked here, if it is time; `more`: there is still something to
+ * put; `waits`: something will be.  1: it did something; 0: nothing to do now.
+ */
+must_check int park_commit(struct shipper *s, bool more, bool waits, struct err *e);
+
+/* Copies of a head piece that a claim will keep: 0 or 1 a network. */
+must_check int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret);
+
+/* The claim of a head has kept its piece here, or found that it is not there. */
+must_check int park_claimed(struct shipper *s, uint64_t piece, bool kept);
 
 /*
  * pull.c: the file of `p` in the outbox, whole and checked; `p` is read again.

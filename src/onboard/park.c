@@ -12,6 +12,11 @@
  * held, the head piece's other copies included, and then the claim keeps it: one
  * fee a commit and store.  Which store that is decides only who pays a fee too
  * many when stores come and go; the register itself lets no two claims pass.
+ *
+ * A piece leaves this machine once a network: the first of its stores that is to
+ * have it gets it, the others wait for that, call it PARKED, and their COMMIT has it
+ * fetched from the first (provider.h).  If the first one is away, or the fetch fails,
+ * it is put.
  */
 #include "onboard/internal.h"
 
@@ -64,6 +69,39 @@ int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret)
 	return r;
 }
 
+int park_way(struct shipper *s, const struct ledger_piece *p,
+	     const struct spread *sp, enum park_way *ret)
+{
+	struct onboard *o = s->o;
+	uint64_t network = s->store.provider->network;
+	bool head, away, has = false, first = false;
+	int r;
+
+	*ret = PARK_PUT;
+	if (!network || !s->store.provider->parks)
+		return 0;
+	r = ledger_is_head(o->p.ledger, p->ordinal, &head);
+	/* What waits for its claim is shown to nobody before. */
+	if (r < 0 || waits_for_claim(s, head))
+		return r;
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		enum ledger_placement_state at = sp->state[i];
+
+		if (i == s->index || o->shippers[i].store.provider->network != network)
+			continue;
+		lock_take(&o->lock);
+		away = ship_is_away(o, i);
+		lock_drop(&o->lock);
+		if (away)
+			continue;
+		has |= spread_counts(at) || at == LEDGER_PARKED;
+		first |= i < s->index && (!at || at == LEDGER_PLANNED) &&
+			 ship_is_mine(o, p, sp, i);
+	}
+	*ret = has ? PARK_PULL : first ? PARK_WAIT : PARK_PUT;
+	return 0;
+}
+
 int park_piece(struct shipper *s, uint64_t ordinal)
 {
 	int r = ship_place(s, ordinal, LEDGER_PARKED);
@@ -92,8 +130,8 @@ static int on_parked(void *ctx, uint64_t piece, const struct piece_cid *cid, boo
 	return b->n == PROVIDER_COMMIT_MAX;
 }
 
-/* More of this commit is about to come: it shares the fee. */
-static bool is_early(struct shipper *s)
+/* More is about to come: it shares the fee. */
+static bool is_early(struct shipper *s, bool waits)
 {
 	struct onboard *o = s->o;
 	bool packing;
@@ -101,21 +139,21 @@ static bool is_early(struct shipper *s)
 	lock_take(&o->lock);
 	packing = o->stats.phase == ONBOARD_PACKING;
 	lock_drop(&o->lock);
-	return packing && s->n_parked < PROVIDER_COMMIT_MAX &&
+	return (packing || waits) && s->n_parked < PROVIDER_COMMIT_MAX &&
 	       monotonic_ms() - s->parked_ms < PARKED_MAX_MS;
 }
 
-static int mark(struct shipper *s, const struct batch *b,
-		enum ledger_placement_state state)
+static int mark(struct shipper *s, const struct batch *b, bool kept)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < b->n && r == 0; i++)
-		r = ship_place(s, b->pieces[i], state);
+		r = kept ? ship_place(s, b->pieces[i], LEDGER_STORED) :
+			   ship_put_after_all(s, b->pieces[i]);
 	return r;
 }
 
-int park_commit(struct shipper *s, bool more, struct err *e)
+int park_commit(struct shipper *s, bool more, bool waits, struct err *e)
 {
 	struct provider_req req = { .verb = PROVIDER_COMMIT };
 	_cleanup_free_ struct batch *b = NULL;
@@ -123,7 +161,7 @@ int park_commit(struct shipper *s, bool more, struct err *e)
 
 	if (!s->store.provider->parks)
 		return 0;
-	if (more ? s->n_parked < PROVIDER_COMMIT_MAX : is_early(s))
+	if (more ? s->n_parked < PROVIDER_COMMIT_MAX : is_early(s, waits))
 		return 0;
 	b = calloc(1, sizeof(*b));
 	if (!b)
@@ -137,19 +175,19 @@ int park_commit(struct shipper *s, bool more, struct err *e)
 	req.n_cids = b->n;
 	r = ship_call(s, &req);
 	if (r == -ENOENT) {
-		/* They were parked for too long: all of them are put again, which
-		 * is soon done for those that are still there. */
-		log_warn("%s does not have all that was parked there any more",
+		/* They were parked for too long, or could not be fetched: all of
+		 * them are put, which is soon done for those that are there. */
+		log_warn("%s does not have all that it is to keep: it is uploaded",
 			 provider_name(s->store.provider));
 		s->n_parked = 0;
-		r = mark(s, b, LEDGER_PLANNED);
+		r = mark(s, b, false);
 		return r < 0 ? r : 1;
 	}
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	s->n_parked = 0;
 	s->rescan = true; /* what is HELD already is read back, too */
-	r = mark(s, b, LEDGER_STORED);
+	r = mark(s, b, true);
 	return r < 0 ? r : 1;
 }
 

@@ -89,8 +89,8 @@ bool ship_is_away(const struct onboard *o, size_t i)
  * Should store `me` hold the piece?  Stores that have it count first, then
  * those that answer by rank, then those that are away.
  */
-static bool is_mine(struct onboard *o, const struct ledger_piece *p,
-		    const struct spread *s, size_t me)
+bool ship_is_mine(struct onboard *o, const struct ledger_piece *p,
+		  const struct spread *s, size_t me)
 {
 	unsigned want = outbox_copies(o, p), before = 0;
 	bool my_away, its_away;
@@ -121,6 +121,8 @@ struct next {
 	enum ledger_placement_state state; /* 0: no row yet */
 	uint32_t attempts;
 	bool found;
+	enum park_way way;
+	bool waits;    /* there is one that another store is to have first */
 	bool pulled;   /* its file in the outbox is there for this step only */
 	bool deferred; /* there is one that is left alone for now */
 };
@@ -162,6 +164,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	struct onboard *o = n->s->o;
 	struct spread sp = { .o = o };
 	struct ledger_placement pl = { 0 };
+	enum park_way way;
 	int r;
 
 	r = ledger_placements(o->p.ledger, p->ordinal, spread_add, &sp);
@@ -170,7 +173,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	if (sp.state[n->s->index] == LEDGER_VERIFIED ||
 	    sp.state[n->s->index] == LEDGER_REMOVING ||
 	    sp.state[n->s->index] == LEDGER_PARKED ||
-	    !is_mine(o, p, &sp, n->s->index))
+	    !ship_is_mine(o, p, &sp, n->s->index))
 		return 0;
 	r = ledger_placement_get(o->p.ledger, p->ordinal, n->s->store.id, &pl);
 	if (r < 0 && r != -ENOENT)
@@ -180,6 +183,18 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 		n->deferred = true;
 		return 0;
 	}
+	way = PARK_PUT;
+	if ((r != 0 || pl.state == LEDGER_PLANNED) && pl.attempts == 0) {
+		int q = park_way(n->s, p, &sp, &way);
+
+		if (q < 0)
+			return q;
+	}
+	if (way == PARK_WAIT) {
+		n->waits = true;
+		return 0;
+	}
+	n->way = way;
 	n->piece = *p;
 	n->state = r == 0 ? pl.state : 0;
 	n->attempts = pl.attempts;
@@ -214,6 +229,11 @@ static int place(struct shipper *s, uint64_t piece,
 int ship_place(struct shipper *s, uint64_t piece, enum ledger_placement_state state)
 {
 	return place(s, piece, state, 0, "");
+}
+
+int ship_put_after_all(struct shipper *s, uint64_t piece)
+{
+	return place(s, piece, LEDGER_PLANNED, 1, "");
 }
 
 /*
@@ -272,6 +292,8 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r = 0;
 
+	if (n->way == PARK_PULL)
+		return park_piece(s, n->piece.ordinal);
 	ledger_outbox_name(n->piece.ordinal, name);
 	req.src_name = name;
 	if (!n->piece.outbox)
@@ -523,10 +545,10 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 		r = next_piece(s, LEDGER_READY, &n);
 	if (r == 0 && !n.found && s->rescan) {
 		r = next_piece(s, LEDGER_HELD, &n);
-		s->rescan = n.found || n.deferred || r < 0;
+		s->rescan = n.found || n.deferred || n.waits || r < 0;
 	}
 	if (r == 0)
-		r = park_commit(s, n.found, e);
+		r = park_commit(s, n.found, n.waits, e);
 	*ret_busy = r == 1 || (r == 0 && n.found);
 	return r == 0 && n.found ? step(s, &n, e) : MIN(r, 0);
 }

@@ -3,7 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "net/loop.h"
@@ -86,6 +89,44 @@ static bool here(const struct parks_store *s, const struct piece_cid *cid)
 	return has(s->parked, s->n_parked, cid) || has(s->kept, s->n_kept, cid);
 }
 
+static void park(struct parks_store *s, const struct piece_cid *cid)
+{
+	if (has(s->parked, s->n_parked, cid))
+		return;
+	assert(s->n_parked < PARKS_MAX);
+	s->parked[s->n_parked++] = *cid;
+}
+
+static void path_of(const struct parks_store *s, const struct piece_cid *cid,
+		    char ret[static PATH_MAX])
+{
+	char text[PIECE_CID_TEXT_MAX];
+
+	piece_cid_text(cid, text);
+	(void)snprintf(ret, PATH_MAX, "%s/%s.car", s->p->url + strlen("dir://"),
+		       text); /* fits */
+}
+
+/* It is here, or another store has it and gives it. */
+static bool takes(struct parks_store *s, const struct piece_cid *cid)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	for (size_t i = 0; i < PARKS_STORES && !here(s, cid); i++) {
+		struct parks_store *o = &all->store[i];
+
+		if (o == s || !o->p || o->gone || s->no_fetch || !here(o, cid))
+			continue;
+		path_of(o, cid, from);
+		path_of(s, cid, to);
+		if (link(from, to) != 0 && errno != EEXIST)
+			continue;
+		park(s, cid);
+		s->n_fetched++;
+	}
+	return here(s, cid);
+}
+
 static int commit(struct parks_store *s, const struct provider_req *req)
 {
 	bool paid = false;
@@ -97,7 +138,7 @@ static int commit(struct parks_store *s, const struct provider_req *req)
 	if (s->refuse)
 		return -EREMOTEIO;
 	for (size_t i = 0; i < req->n_cids; i++)
-		if (!here(s, &req->cids[i]))
+		if (!takes(s, &req->cids[i]))
 			return -ENOENT;
 	for (size_t i = 0; i < req->n_cids; i++) {
 		paid |= !has(s->kept, s->n_kept, &req->cids[i]);
@@ -121,7 +162,7 @@ static int claim(struct parks_store *s, const struct provider_req *req)
 		return -EREMOTEIO;
 	if (find_head(req->head_name) >= 0)
 		return -EEXIST;
-	if (!here(s, &req->cid))
+	if (!takes(s, &req->cid))
 		return -ENOENT;
 	assert(all->n_heads < PARKS_MAX);
 	memcpy(all->head[all->n_heads].name, req->head_name, KEYS_HEAD_NAME_SIZE);
@@ -202,10 +243,8 @@ static int ask(struct parks_store *s, struct provider_req *req)
 		return -EREMOTEIO;
 	switch (req->verb) {
 	case PROVIDER_PUT:
-		if (!has(s->parked, s->n_parked, &req->cid)) {
-			assert(s->n_parked < PARKS_MAX);
-			s->parked[s->n_parked++] = req->cid;
-		}
+		park(s, &req->cid);
+		s->n_puts++;
 		return 1;
 	case PROVIDER_COMMIT: return commit(s, req);
 	case PROVIDER_CLAIM: return claim(s, req);

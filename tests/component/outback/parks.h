@@ -2,7 +2,8 @@
  * parks.h - folders that behave as storage providers of a chain do
  *
  * What is put is parked, and served only once a COMMIT or a claim has kept it;
- * all stores of one network share a head register; every transaction counts.  A
+ * all stores of one network share a head register, and a COMMIT or claim fetches from
+ * the others what was not put; every transaction counts.  A
  * store has a holder, number 100 + i at first, whose proofs can be asked for and who
  * can be replaced, by number 200 + i, ….
  */
@@ -23,6 +24,8 @@ struct parks_store {
 	struct piece_cid parked[PARKS_MAX], kept[PARKS_MAX];
 	size_t n_parked, n_kept;
 	unsigned n_commits, n_claims; /* transactions that were paid for */
+	unsigned n_puts, n_fetched;   /* pieces that came that way */
+	bool no_fetch;                /* it fetches nothing from others */
 	bool refuse;                  /* COMMIT and claim fail: away */
 	bool forget; /* once: what is parked is gone at the next COMMIT */
 

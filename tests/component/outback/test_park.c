@@ -103,6 +103,82 @@ static void pieces_of_a_large_commit_share_fees(void **state)
 	comes_back(&a, r, 2, 2);
 }
 
+struct seen {
+	size_t n_kept;
+	unsigned n_puts, n_fetched;
+};
+
+static struct seen seen(struct rig *r, size_t i)
+{
+	const struct parks_store *s = &r->parks->store[i];
+	struct seen n;
+
+	lock_take(&r->parks->lock);
+	n = (struct seen){ s->n_kept, s->n_puts, s->n_fetched };
+	lock_drop(&r->parks->lock);
+	return n;
+}
+
+static void change(struct device *a, unsigned n)
+{
+	for (unsigned i = 1; i <= n; i++) {
+		f_fill(a, "file", 0, 5 * MIB + i, i);
+		ok(device_sync(a));
+	}
+	until_outbox_empty(a);
+}
+
+static void a_piece_leaves_this_machine_once_for_two_copies(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	device_init(&a, r, "a", 2, 2);
+	a.piece_target = MIB;
+	device_close(&a);
+	device_open(&a);
+	device_start(&a);
+	change(&a, 3);
+	assert_true(seen(r, 0).n_puts == seen(r, 0).n_kept);
+	assert_true(seen(r, 1).n_puts == 0);
+	assert_true(seen(r, 1).n_fetched == seen(r, 1).n_kept);
+	assert_true(seen(r, 1).n_kept == seen(r, 0).n_kept);
+	/* The fees are as few as if it had been put. */
+	assert_in_range(paid(r, 1), 3, 6);
+	comes_back(&a, r, 2, 2);
+}
+
+static void what_cannot_be_fetched_is_put(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	device_init(&a, r, "a", 2, 2);
+	r->parks->store[1].no_fetch = true;
+	device_start(&a);
+	change(&a, 2);
+	assert_true(seen(r, 1).n_fetched == 0);
+	assert_true(seen(r, 1).n_puts == seen(r, 1).n_kept);
+	comes_back(&a, r, 2, 2);
+}
+
+static void what_the_first_store_cannot_take_the_second_does_not_wait_for(void **state)
+{
+	struct rig *r = *state;
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+	struct device a;
+
+	device_init(&a, r, "a", 2, 1);
+	r->parks->store[0].gone = true;
+	device_start(&a);
+	f_fill(&a, "file", 0, 2 * MIB, 1);
+	ok(device_sync(&a));
+	while (seen(r, 1).n_kept == 0)
+		assert_true(monotonic_ms() < end);
+	assert_true(seen(r, 1).n_puts > 0);
+	comes_back(&a, r, 2, 1);
+}
+
 static void what_a_store_forgot_is_put_again(void **state)
 {
 	struct rig *r = *state;
@@ -205,6 +281,9 @@ int main(void)
 		T(a_small_commit_costs_one_fee_a_store),
 		T(one_store_alone_claims_what_it_parked),
 		T(pieces_of_a_large_commit_share_fees),
+		T(a_piece_leaves_this_machine_once_for_two_copies),
+		T(what_cannot_be_fetched_is_put),
+		T(what_the_first_store_cannot_take_the_second_does_not_wait_for),
 		T(what_a_store_forgot_is_put_again),
 		T(nothing_is_published_or_dropped_before_both_keep_it),
 		T(a_restart_with_parked_pieces_pays_nothing_twice),

@@ -40,10 +40,15 @@ _fildrive() {
 		compopt -o nospace
 		return
 	fi
+	if [[ $prev == : && ${COMP_WORDS[COMP_CWORD - 2]} == filecoin ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "//mainnet //calibration" -- "$cur")
+		compopt -o nospace
+		return
+	fi
 	case $verb$prev in
 	init--store | init-s | recover--store | recover-s)
 		mapfile -t COMPREPLY < <(compgen -W \
-			"dir:/// filecoin://calibration" -- "$cur")
+			"dir:/// filecoin://mainnet filecoin://calibration" -- "$cur")
 		compopt -o nospace
 		return
 		;;

@@ -46,6 +46,8 @@ LINES = (
     ('publish -o wo', 'publish -o words '),
     ('config --drive here cop', 'config --drive here copies '),
     ('init --store fi', 'init --store filecoin://'),
+    ('init --store filecoin://m', 'init --store filecoin://mainnet'),
+    ('recover -s filecoin://c', 'recover -s filecoin://calibration'),
     ('wallet wi', 'wallet withdraw '),
     ('frobnicate --x', 'frobnicate --x'),
 )

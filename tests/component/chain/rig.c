@@ -57,7 +57,7 @@ struct rpc *rig_rpc(struct rig *g, const char *const *paths, unsigned n)
 				.urls = urls,
 				.n_urls = n,
 				.backoff = &backoff,
-				.request_ms = 600 };
+				.request_ms = g->request_ms };
 	struct rpc *rpc = NULL;
 	struct err e = { 0 };
 	int r;

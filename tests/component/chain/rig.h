@@ -19,6 +19,7 @@ struct rig {
 	struct work *work;
 	struct http *http;
 	struct server server;
+	uint64_t request_ms; /* of rig_rpc(); 0: as in real life */
 };
 
 /* A server as helper/server.h has them. */

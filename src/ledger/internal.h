@@ -54,6 +54,9 @@ void ledger_done(struct ledger *l) RELEASES(&l->lock);
 /* A number of table state, 0 if it is not there.  The lock is held. */
 must_check int ledger_number(struct ledger *l, enum ledger_key k, uint64_t *ret);
 
+/* A row of PIECE_COLS. */
+void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret);
+
 /* Step once for a row that need not be there: 1, 0 or -errno. */
 must_check int ledger_row(struct db_stmt *s);
 

@@ -18,7 +18,8 @@
  *   READY      whole and durable in outbox/; its blocks can be linked and read
  *   HELD       `copies` stores hold it and gave it back verified (I2): the
  *              outbox file may go
- *   CONDEMNED  no commit to come may link into it
+ *   CONDEMNED  nothing needs it (onboard/mark.h), and no commit to come may link
+ *              into it; it goes from the stores once such a commit is published
  *   REMOVED    gone from every store; kept so that its ordinal stays taken
  *   LOST       neither the outbox nor any store has it whole.  No block of it is
  *              linked again; what is still here in the clear is sealed anew
@@ -30,6 +31,8 @@
  *      └──── LOST ◄──────┤      │  missing or damaged: placed again
  *                     LISTED ───┘
  *
+ *   REMOVING   of a piece that is condemned: the store has been asked to remove it,
+ *              or is about to be
  *   PARKED     a store that parks has taken it, and has yet to be told to keep it
  *              (provider.h); between PLANNED and STORED
  *   STORED     put by this device, not read back yet: that is done at once
@@ -48,6 +51,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -125,6 +129,7 @@ enum ledger_key {
 	LEDGER_MIN_WRITER = 12, /* format that a writer has to know (commit.h);
 				  set by recover, else there is none above ours */
 	LEDGER_RENEW = 13, /* 1: a commit is due, even if nothing has changed */
+	LEDGER_CONDEMNED_AT = 14, /* newest commit when a piece was last condemned */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,
@@ -316,6 +321,43 @@ must_check int ledger_lost(struct ledger *l, uint64_t *ret);
 /* Pieces and bytes verified at one store. */
 must_check int ledger_store_sums(struct ledger *l, uint64_t store,
 				 uint64_t *ret_pieces, uint64_t *ret_bytes);
+
+/* ---- pieces that nobody needs ---- */
+
+/*
+ * HELD → CONDEMNED, those that are not in the outbox and that a commit lists; the
+ * others stay.  *ret_n: how many it were.  Packer thread: a commit that is being
+ * built links where it may still link.
+ */
+must_check int ledger_condemn(struct ledger *l, const uint64_t *ordinals,
+			      size_t n, size_t *ret_n);
+
+/* CONDEMNED → HELD: somebody needs it after all.  What was being removed counts as
+ * LISTED. */
+must_check int ledger_spare(struct ledger *l, uint64_t ordinal);
+
+/* Is a commit published that was built after the last condemnation? */
+must_check int ledger_may_remove(struct ledger *l, bool *ret);
+
+/*
+ * CONDEMNED and REMOVED pieces that still have a placement at `store`, by ordinal.
+ * The lock is not held in `cb`, which may call here.
+ */
+must_check int ledger_removals(struct ledger *l, uint64_t store,
+			       int (*cb)(void *ctx, const struct ledger_piece *p),
+			       void *ctx);
+
+/* The store has it no more; with the last one CONDEMNED → REMOVED. */
+must_check int ledger_removed(struct ledger *l, uint64_t piece, uint64_t store);
+
+/* Pieces and bytes that are condemned and not gone, at one store; 0: at any of the
+ * configuration. */
+must_check int ledger_condemned(struct ledger *l, uint64_t store,
+				uint64_t *ret_pieces, uint64_t *ret_bytes);
+
+/* Forget the blocks of REMOVED pieces, in short transactions; `stop` (may be NULL)
+ * ends it early, which is 0. */
+must_check int ledger_blocks_sweep(struct ledger *l, const atomic_bool *stop);
 
 /* ---- losses ---- */
 

@@ -189,7 +189,7 @@ int ledger_piece_drop(struct ledger *l, uint64_t ordinal)
 	return ledger_end(l, db_run(l->st[STMT_piece_drop]));
 }
 
-static void piece_row(struct db_stmt *s, struct ledger_piece *ret)
+void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret)
 {
 	struct slice cid = db_col_blob(s, 1);
 
@@ -219,7 +219,7 @@ int ledger_piece_get(struct ledger *l, uint64_t ordinal, struct ledger_piece *re
 	db_bind_u64(s, 1, ordinal);
 	r = ledger_row(s);
 	if (r == 1)
-		piece_row(s, ret);
+		ledger_piece_row(s, ret);
 	db_reset(s);
 	ledger_done(l);
 	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
@@ -267,7 +267,7 @@ int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 			db_bind_u64(s, 2, state);
 		r = ledger_next(s, p.ordinal);
 		if (r == 1)
-			piece_row(s, &p);
+			ledger_piece_row(s, &p);
 		db_reset(s);
 		ledger_done(l);
 		if (r <= 0)

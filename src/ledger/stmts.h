@@ -8,6 +8,7 @@
 #define PIECE_SAFE "(p.outbox = 1 OR EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = p.ordinal AND x.state = 3 AND s.retired = 0))"
 /* At a store that is said to have it, read back or not. */
 #define PIECE_SOMEWHERE "EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = p.ordinal AND x.state IN (2, 3, 6) AND s.retired = 0)"
+#define PIECE_COLS_C "c.ordinal, c.cid, c.size, c.kind, c.state, c.outbox, c.seq, c.live, c.created, c.indexed"
 #define PLACE_COLS "p.piece, p.store, p.state, p.attempts, p.next_try, p.error"
 
 /* Before the tables are there: are they? */
@@ -91,6 +92,16 @@
  STMT(lost_dead, "UPDATE piece SET live = 0 WHERE state = 6") \
  STMT(lost_live, "UPDATE piece SET live = size WHERE ordinal = ?1 AND state = 6") \
  STMT(lost_any, "SELECT 1 FROM piece WHERE state = 6 LIMIT 1") \
+ STMT(condemn, "UPDATE piece SET state = 4, live = 0 WHERE ordinal = ?1 AND state = 3 AND outbox = 0 AND seq > 0") \
+ STMT(spare, "UPDATE piece SET state = 3, live = size WHERE ordinal = ?1 AND state = 4") \
+ STMT(spare_places, "UPDATE placement SET state = 6 WHERE piece = ?1 AND state = 5") \
+ STMT(place_dead, "SELECT " PIECE_COLS_C " FROM piece c JOIN placement p ON p.piece = c.ordinal AND p.store = ?2 WHERE c.ordinal > ?1 AND c.state IN (4, 5) ORDER BY c.ordinal LIMIT 1") \
+ STMT(piece_gone, "UPDATE piece SET state = 5 WHERE ordinal = ?1 AND state = 4 AND NOT EXISTS (SELECT 1 FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND s.retired = 0)") \
+ STMT(dead_sums, "SELECT count(*), coalesce(sum(c.size), 0) FROM piece c WHERE c.state IN (4, 5) AND EXISTS (SELECT 1 FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = c.ordinal AND s.retired = 0)") \
+ STMT(dead_at, "SELECT count(*), coalesce(sum(c.size), 0) FROM piece c JOIN placement p ON p.piece = c.ordinal AND p.store = ?1 WHERE c.state IN (4, 5)") \
+ STMT(blocks_to, "SELECT max(digest) FROM (SELECT digest FROM block WHERE digest > ?1 ORDER BY digest LIMIT 4096)") \
+ STMT(blocks_dead, "SELECT 1 FROM block WHERE digest > ?1 AND digest <= ?2 AND piece IN (SELECT ordinal FROM piece WHERE state = 5) LIMIT 1") \
+ STMT(blocks_drop, "DELETE FROM block WHERE digest > ?1 AND digest <= ?2 AND piece IN (SELECT ordinal FROM piece WHERE state = 5)") \
  STMT(store_sums, "SELECT count(*), coalesce(sum(c.size), 0) FROM placement p JOIN piece c ON c.ordinal = p.piece WHERE p.store = ?1 AND p.state = 3") \
  STMT(head_add, "INSERT OR REPLACE INTO head (seq, state, time, piece, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
  STMT(head_set, "UPDATE head SET state = ?2 WHERE seq = ?1") \

@@ -194,6 +194,7 @@ static uint64_t silence(const struct provider *p, uint64_t now) REQUIRES(&p->loc
 }
 
 static uint64_t limit_of(const struct provider *p, const struct provider_req *req)
+	REQUIRES(&p->lock)
 {
 	return req->limit_ms ? MIN(req->limit_ms, p->silence_ms) : p->silence_ms;
 }
@@ -261,7 +262,6 @@ static int call_leave(struct call *c, int why, struct provider_req *req)
 {
 	struct provider *p = c->p;
 	uint64_t now = monotonic_ms(), ms;
-	uint64_t limit = limit_of(p, req);
 
 	lock_take(&c->lock);
 	c->caller = NULL;
@@ -274,7 +274,7 @@ static int call_leave(struct call *c, int why, struct provider_req *req)
 		if (why == -EREMOTEIO) {
 			c->hung = true;
 			p->n_hung++;
-			p->silent |= now - p->heard_ms >= limit;
+			p->silent |= now - p->heard_ms >= limit_of(p, req);
 			p->probe_ms = now + PROBE_MS;
 		}
 	}

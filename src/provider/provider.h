@@ -198,7 +198,7 @@ struct provider {
 			 back soon after a recover */
 
 	/* private to call.c */
-	unsigned silence_ms; /* constant */
+	unsigned silence_ms; /* lock: lock */
 	struct lock lock;
 	struct cond cond;
 	bool stopped; /* lock: lock */

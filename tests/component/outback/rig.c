@@ -109,6 +109,7 @@ static void store_url(struct device *d, size_t i, char *ret, size_t size)
 struct hang {
 	struct provider_ops ops;
 	const struct provider_ops *real;
+	unsigned patience_ms; /* of calls to one that does not hang */
 	struct lock lock;
 	bool hangs;                          /* lock: lock */
 	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
@@ -141,8 +142,17 @@ static void hang_install(struct device *d, size_t i)
 	h->real = d->stores[i]->ops;
 	h->ops = *h->real;
 	h->ops.start = hang_start;
+	h->patience_ms = d->stores[i]->silence_ms;
 	d->stores[i]->ops = &h->ops;
 	d->hangs[i] = h;
+}
+
+/* Calls look at it under this lock, or after they had it. */
+static void set_patience(struct provider *p, unsigned ms)
+{
+	lock_take(&p->lock);
+	p->silence_ms = ms;
+	lock_drop(&p->lock);
 }
 
 void device_hang(struct device *d, size_t i)
@@ -150,12 +160,14 @@ void device_hang(struct device *d, size_t i)
 	lock_take(&d->hangs[i]->lock);
 	d->hangs[i]->hangs = true;
 	lock_drop(&d->hangs[i]->lock);
+	set_patience(d->stores[i], RIG_SILENT_MS);
 }
 
 void device_wake(struct device *d, size_t i)
 {
 	struct hang *h = d->hangs[i];
 
+	set_patience(d->stores[i], h->patience_ms);
 	lock_take(&h->lock);
 	h->hangs = false;
 	for (unsigned k = 0; k < h->n; k++)
@@ -387,15 +399,13 @@ int device_sync(struct device *d)
 	return r;
 }
 
-void device_impatient(struct device *d, struct rig *r, size_t n_stores,
-		      unsigned copies)
+void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned copies)
 {
 	device_init(d, r, "a", n_stores, copies);
 	device_start(d);
 	f_fill(d, "first", 0, 3u << 20, 1);
 	ok(device_sync(d));
 	device_close(d);
-	r->silence_ms = RIG_SILENT_MS;
 	device_open(d);
 }
 

@@ -124,17 +124,14 @@ int device_sync(struct device *d); /* commit, ship, claim; the result */
 
 /*
  * For this device store i answers nothing any more, until it is woken: then it
- * does all that it was asked.  Another device sees nothing of it.
+ * does all that it was asked.  So long it is given up after RIG_SILENT_MS; one that
+ * is only slow is not.  Another device sees nothing of it.
  */
 void device_hang(struct device *d, size_t i);
 void device_wake(struct device *d, size_t i);
 
-/*
- * A new drive "a" whose first commit is made: the file "first" of 3 MiB.  From
- * now on a store of this rig is given up after RIG_SILENT_MS without an answer.
- */
-void device_impatient(struct device *d, struct rig *r, size_t n_stores,
-		      unsigned copies);
+/* A new drive "a" whose first commit is made: the file "first" of 3 MiB. */
+void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned copies);
 
 /* The newest sequence in the register of store i, 0: none; and wait for one. */
 uint64_t device_newest_at(struct device *d, size_t i);

@@ -17,7 +17,7 @@ static void change(struct device *d, const char *name)
  */
 static void two(struct rig *r, struct device *a, struct device *b, size_t n)
 {
-	device_impatient(a, r, n, 2);
+	device_begun(a, r, n, 2);
 	a->copies = 1;
 	change(a, "by a");
 	for (size_t i = 0; i < n; i++)

@@ -5,8 +5,8 @@
  *                      keys     key slots (crypto/slot.h)
  *                      lock     locked (fcntl(2), by open file) by whoever works
  *                               on the drive; asking does not take it, and
- *                               what stands in it (pid, "mounted") is for messages,
- *                               and for how long to wait
+ *                               what stands in it (pid, "mounted", device) is
+ *                               for messages, and for how long to wait
  *                      drive.db, data/, …   the cache's
  *   <home>/.<drive>.tmp/   a drive that is being made
  *
@@ -63,8 +63,9 @@ void drive_leave(struct drive *d);
  */
 must_check int drive_lock(struct drive *d, struct err *reterr);
 
-/* The lock is held, and the drive is mounted now: for those who wait for the end. */
-must_check int drive_lock_mounted(const struct drive *d);
+/* The lock is held, and the drive is mounted there now: for those who wait for the
+ * end.  What mounts_find() says. */
+must_check int drive_lock_mounted(const struct drive *d, const char *mountpoint);
 
 /* The pid that holds the lock; 0: nobody; -1: somebody unknown. */
 long drive_lock_holder(const struct drive *d);

@@ -13,15 +13,15 @@
 #define LEAVING_MS 60000 /* one whose mount is gone: it writes what it has */
 #define STEP_MS    10
 #define SAY_MS     1000 /* a wait that a person notices is explained */
-#define TEXT_MAX   40   /* bytes of the lock file, with NUL */
+#define TEXT_MAX   64   /* bytes of the lock file, with NUL */
 
-/* Behind the pid, once that process has mounted the drive. */
-#define MOUNTED " mounted"
+/* Behind the pid, once that process has mounted the drive; then the device. */
+#define MOUNTED " mounted "
 
 /* Who has the lock, as the lock file says. */
 struct holder {
-	long pid; /* -1: unknown */
-	bool mounted;
+	long pid;                       /* -1: unknown */
+	char device[MOUNTS_DEVICE_MAX]; /* empty: not mounted, or not known as what */
 };
 
 static int open_lock(const struct drive *d, int flags)
@@ -45,14 +45,19 @@ static struct holder read_holder(int fd)
 
 	if (h.pid <= 0)
 		h.pid = -1;
-	h.mounted = h.pid > 0 && strncmp(end, MOUNTED, strlen(MOUNTED)) == 0;
+	if (h.pid > 0 && strncmp(end, MOUNTED, strlen(MOUNTED)) == 0) {
+		end += strlen(MOUNTED);
+		end[strcspn(end, "\n")] = '\0';
+		text_copy(h.device, sizeof(h.device), end);
+	}
 	return h;
 }
 
-static int write_holder(int fd, const char *state)
+static int write_holder(int fd, const char *state, const char *device)
 {
 	char text[TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%ld%s\n", (long)getpid(), state);
+	int n = snprintf(text, sizeof(text), "%ld%s%s\n", (long)getpid(), state,
+			 device);
 
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
@@ -87,11 +92,11 @@ static bool is_dying(long pid)
  * had mounted the drive, and whose mount has gone (umount(8) does not wait for the
  * daemon), is about to end.
  */
-static int worth_waiting(const struct drive *d, struct holder h)
+static int worth_waiting(struct holder h)
 {
 	if (is_dying(h.pid))
 		return DYING_MS;
-	return h.mounted && mounts_shows(h.pid, d->name) == 0 ? LEAVING_MS : 0;
+	return h.device[0] && mounts_shows(h.pid, h.device) == 0 ? LEAVING_MS : 0;
 }
 
 /* 0 or -errno of fcntl(2); waits for a holder that is ending. */
@@ -107,7 +112,7 @@ static int take_lock(const struct drive *d, int fd)
 		if (errno != EAGAIN && errno != EACCES)
 			return -errno;
 		h = read_holder(fd);
-		if (ms >= worth_waiting(d, h))
+		if (ms >= worth_waiting(h))
 			return -EAGAIN;
 		if (ms == SAY_MS)
 			(void)fprintf(stderr,
@@ -139,7 +144,7 @@ int drive_lock(struct drive *d, struct err *reterr)
 			       "drive '%.64s' is in use by process %ld; fildrive umount --drive %.64s ends it",
 			       d->name, holder, d->name);
 	}
-	r = write_holder(fd, "");
+	r = write_holder(fd, "", "");
 	if (r < 0)
 		return err_set(reterr, r, "%.160s/lock: cannot write the pid",
 			       d->dir);
@@ -148,9 +153,12 @@ int drive_lock(struct drive *d, struct err *reterr)
 	return 0;
 }
 
-int drive_lock_mounted(const struct drive *d)
+int drive_lock_mounted(const struct drive *d, const char *mountpoint)
 {
-	return write_holder(d->lock_fd, MOUNTED);
+	_cleanup_(mounts_entry_fini) struct mounts_entry at = { .drive = NULL };
+	int r = mounts_find(mountpoint, &at);
+
+	return r < 0 ? r : write_holder(d->lock_fd, MOUNTED, at.device);
 }
 
 long drive_lock_holder(const struct drive *d)

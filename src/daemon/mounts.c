@@ -40,7 +40,7 @@ static void unescape(char *s)
 }
 
 /* proc(5): ID parent dev root MOUNTPOINT opts [tags] - TYPE SOURCE opts */
-static bool parse(char *line, char **mountpoint, char **drive)
+static bool parse(char *line, char **mountpoint, char **drive, char **device)
 {
 	char *save = NULL, *type, *source = NULL;
 	char *sep = strstr(line, " - ");
@@ -55,10 +55,14 @@ static bool parse(char *line, char **mountpoint, char **drive)
 	    strncmp(source, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) != 0)
 		return false;
 	*drive = source + strlen(SOURCE_PREFIX);
+	*device = NULL;
 	*mountpoint = strtok_r(line, " ", &save);
-	for (int i = 0; i < 4 && *mountpoint; i++)
+	for (int i = 0; i < 4 && *mountpoint; i++) {
 		*mountpoint = strtok_r(NULL, " ", &save);
-	if (!*mountpoint)
+		if (i == 1)
+			*device = *mountpoint;
+	}
+	if (!*mountpoint || strlen(*device) >= MOUNTS_DEVICE_MAX)
 		return false;
 	unescape(*mountpoint);
 	unescape(*drive);
@@ -67,7 +71,7 @@ static bool parse(char *line, char **mountpoint, char **drive)
 
 int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 {
-	_cleanup_(mounts_entry_fini) struct mounts_entry found = { NULL, NULL };
+	_cleanup_(mounts_entry_fini) struct mounts_entry found = { .drive = NULL };
 	_cleanup_free_ char *line = NULL;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	size_t room = 0;
@@ -76,13 +80,14 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 	if (!f)
 		return -errno;
 	while (r == 0 && getline(&line, &room, f) > 0) {
-		char *at, *name;
+		char *at, *name, *device;
 
-		if (!parse(line, &at, &name) || strcmp(at, mountpoint) != 0)
+		if (!parse(line, &at, &name, &device) || strcmp(at, mountpoint) != 0)
 			continue;
 		mounts_entry_fini(&found); /* later lines are mounted on top */
 		found.mountpoint = strdup(at);
 		found.drive = strdup(name);
+		text_copy(found.device, sizeof(found.device), device);
 		if (!found.mountpoint || !found.drive)
 			r = -ENOMEM;
 	}
@@ -92,14 +97,14 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 	if (!found.mountpoint)
 		return -ENOENT;
 	*ret = found;
-	found = (struct mounts_entry){ NULL, NULL };
+	found = (struct mounts_entry){ .mountpoint = NULL };
 	return 0;
 }
 
-int mounts_shows(long pid, const char *drive)
+int mounts_shows(long pid, const char *device)
 {
 	_cleanup_free_ char *line = NULL;
-	char path[40], *at, *name;
+	char path[40], *at, *name, *dev;
 	size_t room = 0;
 	int found = 0;
 	FILE *f;
@@ -109,7 +114,7 @@ int mounts_shows(long pid, const char *drive)
 	if (!f)
 		return -errno;
 	while (!found && getline(&line, &room, f) > 0)
-		found = parse(line, &at, &name) && strcmp(name, drive) == 0;
+		found = parse(line, &at, &name, &dev) && strcmp(dev, device) == 0;
 	if (ferror(f))
 		found = -EIO;
 	(void)fclose(f); /* only read */

@@ -12,9 +12,13 @@
 
 struct err;
 
+#define MOUNTS_DEVICE_MAX 24 /* bytes, with NUL */
+
 struct mounts_entry {
 	char *mountpoint;
 	char *drive;
+	char device[MOUNTS_DEVICE_MAX]; /* "major:minor": as long as a mount of it
+					   stands, no other has it */
 };
 
 void mounts_entry_fini(struct mounts_entry *e);
@@ -26,10 +30,10 @@ void mounts_entry_fini(struct mounts_entry *e);
 must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
 
 /*
- * 1: in the mount namespace of process `pid` a drive of this name is mounted; 0: none
- * is; -errno: that cannot be told.
+ * 1: in the mount namespace of process `pid` this device of a drive is mounted; 0: it
+ * is not; -errno: that cannot be told.
  */
-must_check int mounts_shows(long pid, const char *drive);
+must_check int mounts_shows(long pid, const char *device);
 
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);

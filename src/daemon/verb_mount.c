@@ -103,7 +103,7 @@ static int on_ready(void *ctx)
 
 	/* What cannot be noted is not waited for. */
 	if (m->locked)
-		best_effort(drive_lock_mounted(m->locked));
+		best_effort(drive_lock_mounted(m->locked, m->mountpoint));
 	notify_systemd("READY=1");
 	if (fd < 0)
 		return 0;
@@ -239,7 +239,7 @@ static int in_background(struct mounting *m)
 /* Absolute, and fit to mount on; the reason is said. */
 static int check_mountpoint(const char *path, char **ret)
 {
-	_cleanup_(mounts_entry_fini) struct mounts_entry there = { NULL, NULL };
+	_cleanup_(mounts_entry_fini) struct mounts_entry there = { .drive = NULL };
 	struct stat st;
 	int r = mounts_absolute(path, ret);
 

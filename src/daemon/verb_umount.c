@@ -146,7 +146,7 @@ static void wait_for_unlock(const char *name, long pid)
 
 static int run(const struct cli *cli)
 {
-	_cleanup_(mounts_entry_fini) struct mounts_entry m = { NULL, NULL };
+	_cleanup_(mounts_entry_fini) struct mounts_entry m = { .drive = NULL };
 	_cleanup_client_ struct client_conn *c = NULL;
 	bool lazy = cli_flag(cli, "lazy");
 	long pid = 0;

@@ -486,7 +486,9 @@ def test_sync_local_makes_durable(drives):
 
 def test_mount_waits_for_the_daemon_of_the_mount_before(drives):
     # umount(8) returns when the mount has gone; the daemon ends a little later.
+    other = drives().init().mount()
     d = drives().init().mount()
+    assert d.name == other.name, 'whose mount of this name does not count'
     write(os.path.join(d.mnt, 'f'), b'written')
     [pid] = d.pids()
     os.kill(pid, signal.SIGSTOP)

@@ -2,28 +2,10 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
-# include <cpuid.h>
-# include <immintrin.h>
-#endif
+#include "crypto/shani.h"
 
-/* FIPS 180-4, 4.2.2. */
 /* clang-format off */
-static const uint32_t k[64] __attribute__((aligned(16))) = {
-	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
-	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
-	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
-	0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
-	0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
-	0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
-	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
-	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
-
-/* k plus the message schedule of the padding block of a 64-byte message. */
+/* sha256_k plus the message schedule of the padding block of a 64-byte message. */
 static const uint32_t k_padding[64] __attribute__((aligned(16))) = {
 	0xc28a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
 	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
@@ -98,7 +80,7 @@ static void hash_one(uint8_t *dst, const uint8_t *src)
 		       (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
 		       (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
 	for (size_t i = 0; i < 64; i++)
-		w[i] += k[i];
+		w[i] += sha256_k[i];
 	memcpy(state, initial, sizeof(state));
 	rounds(state, w);
 	rounds(state, k_padding);
@@ -115,99 +97,25 @@ void pairhash_portable(uint8_t *dst, const uint8_t *src, size_t n)
 
 #if defined(__x86_64__)
 
-# define SHANI __attribute__((target("sha,sse4.1,ssse3")))
-
-# define INLINE static inline __attribute__((always_inline))
-
-/* A state as the instructions want it: A B E F and C D G H, A on top. */
-struct lane {
-	__m128i abef, cdgh;
-};
-
-SHANI INLINE __m128i swap_bytes(__m128i v)
-{
-	return _mm_shuffle_epi8(v, _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4,
-						5, 6, 7, 0, 1, 2, 3));
-}
-
-SHANI INLINE struct lane start(void)
-{
-	return (struct lane){
-		_mm_set_epi32(0x6a09e667, (int)0xbb67ae85, 0x510e527f,
-			      (int)0x9b05688c),
-		_mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19),
-	};
-}
-
-/* Four rounds of one lane. */
-SHANI INLINE void four_rounds(struct lane *l, __m128i wk)
-{
-	l->cdgh = _mm_sha256rnds2_epu32(l->cdgh, l->abef, wk);
-	l->abef = _mm_sha256rnds2_epu32(l->abef, l->cdgh,
-					_mm_shuffle_epi32(wk, 0x0e));
-}
-
-/* Words 4g+4 to 4g+7 of the schedule, over words 4g-12 to 4g-9. */
-SHANI INLINE void extend(__m128i w[static 4], int g)
-{
-	__m128i t = _mm_sha256msg1_epu32(w[(g + 1) & 3], w[(g + 2) & 3]);
-
-	t = _mm_add_epi32(t, _mm_alignr_epi8(w[g & 3], w[(g + 3) & 3], 4));
-	w[(g + 1) & 3] = _mm_sha256msg2_epu32(t, w[g & 3]);
-}
-
-/* The first blocks of two messages, in turns: more do not fit the registers. */
-SHANI INLINE void first_blocks(struct lane *a, struct lane *b, const uint8_t *src)
-{
-	const __m128i *in = (const __m128i *)(const void *)src;
-	const __m128i *kw = (const __m128i *)(const void *)k;
-	const struct lane s = start();
-	__m128i wa[4], wb[4];
-
-	for (int j = 0; j < 4; j++) {
-		wa[j] = swap_bytes(_mm_loadu_si128(in + j));
-		wb[j] = swap_bytes(_mm_loadu_si128(in + 4 + j));
-	}
-	*a = *b = s;
-# pragma GCC unroll 16
-	for (int g = 0; g < 16; g++) {
-		four_rounds(a, _mm_add_epi32(wa[g & 3], kw[g]));
-		four_rounds(b, _mm_add_epi32(wb[g & 3], kw[g]));
-		if (g < 3 || g == 15)
-			continue;
-		extend(wa, g);
-		extend(wb, g);
-	}
-	a->abef = _mm_add_epi32(a->abef, s.abef);
-	a->cdgh = _mm_add_epi32(a->cdgh, s.cdgh);
-	b->abef = _mm_add_epi32(b->abef, s.abef);
-	b->cdgh = _mm_add_epi32(b->cdgh, s.cdgh);
-}
-
 /* The state behind the padding block, `l` the one before it, as a node. */
-SHANI INLINE void store_node(uint8_t *dst, struct lane first, struct lane l)
+SHANI_INLINE void store_node(uint8_t *dst, struct shani first, struct shani l)
 {
-	__m128i *out = (__m128i *)(void *)dst;
-	__m128i feba, dchg;
-
-	feba = _mm_shuffle_epi32(_mm_add_epi32(l.abef, first.abef), 0x1b);
-	dchg = _mm_shuffle_epi32(_mm_add_epi32(l.cdgh, first.cdgh), 0xb1);
-	_mm_storeu_si128(out, swap_bytes(_mm_blend_epi16(feba, dchg, 0xf0)));
-	_mm_storeu_si128(out + 1, swap_bytes(_mm_alignr_epi8(dchg, feba, 8)));
+	shani_store(dst, shani_add(first, l));
 	dst[PAIRHASH_NODE - 1] &= 0x3f;
 }
 
 /*
- * The padding blocks of four messages: all take the same schedule, so the
+ * The first blocks of four messages, and their padding blocks: all take the same schedule, so the
  * registers hold only the states.
  */
-SHANI INLINE void hash_4(uint8_t *dst, const uint8_t *src)
+SHANI_INLINE void hash_4(uint8_t *dst, const uint8_t *src)
 {
 	const __m128i *pw = (const __m128i *)(const void *)k_padding;
-	struct lane f0, f1, f2, f3, a, b, c, d;
+	struct shani f0, f1, f2, f3, a, b, c, d;
 
-	first_blocks(&f0, &f1, src);
-	first_blocks(&f2, &f3, src + 4 * PAIRHASH_NODE);
+	f0 = f1 = f2 = f3 = shani_start();
+	shani_two(&f0, &f1, src, src + 2 * PAIRHASH_NODE);
+	shani_two(&f2, &f3, src + 4 * PAIRHASH_NODE, src + 6 * PAIRHASH_NODE);
 	a = f0;
 	b = f1;
 	c = f2;
@@ -252,14 +160,7 @@ SHANI static void shani(uint8_t *dst, const uint8_t *src, size_t n)
 
 pairhash_fn pairhash_shani(void)
 {
-	const unsigned need = 1u << 19 | 1u << 9; /* SSE4.1, SSSE3 */
-	unsigned a, b, c, d;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need)
-		return NULL;
-	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & 1u << 29))
-		return NULL;
-	return shani;
+	return shani_here() ? shani : NULL;
 }
 
 #else

@@ -7,12 +7,14 @@
 
 #include "base/buf.h"
 #include "crypto/hash.h"
+#include "crypto/hash_many.h"
 #include "crypto/kept.h"
 #include "crypto/secret.h"
 
 #define SEAL_VERSION    1
 #define SEAL_FLAG_ZSTD  0x01
 #define SEAL_ZSTD_LEVEL 3
+#define SEAL_GROUP      ((size_t)8) /* hashed beside each other */
 
 _Static_assert(SEAL_HEAD_SIZE + SEAL_BODY_MAX <= KEPT_SCRATCH_SIZE,
 	       "an opened payload fits the thread's scratch");
@@ -85,40 +87,43 @@ static bool looks_random(struct slice body)
 }
 
 /*
- * Compress into `dst`, which has body.n bytes.  Returns the length if the block
- * becomes smaller for it, else 0.
+ * Compress the n bytes at `p`, in place.  Returns the length if the block becomes
+ * smaller for it, else 0, and they are as they were.
  */
-static size_t try_zstd(enum seal_mode mode, struct slice body, uint8_t *dst)
+static size_t try_zstd(enum seal_mode mode, uint8_t *p, size_t n)
 {
-	size_t padded = seal_padded_size(mode, body.n);
+	size_t padded = seal_padded_size(mode, n), short_n;
 	ZSTD_CCtx *ctx;
-	size_t n;
+	uint8_t *to;
 
-	if (mode == SEAL_STORED || padded <= SEAL_BODY_MIN || looks_random(body))
+	if (mode == SEAL_STORED || padded <= SEAL_BODY_MIN ||
+	    looks_random(slice(p, n)))
 		return 0;
 	ctx = kept_zstd_c();
-	if (!ctx)
+	to = kept_scratch();
+	if (!ctx || !to)
 		return 0; /* stored is always right */
-	n = ZSTD_compressCCtx(ctx, dst, body.n, body.p, body.n, SEAL_ZSTD_LEVEL);
-	if (ZSTD_isError(n) || seal_padded_size(mode, n) >= padded)
+	short_n = ZSTD_compressCCtx(ctx, to, n, p, n, SEAL_ZSTD_LEVEL);
+	if (ZSTD_isError(short_n) || seal_padded_size(mode, short_n) >= padded)
 		return 0;
-	return n;
+	memcpy(p, to, short_n);
+	return short_n;
 }
 
-/* Fill the payload at `p`, which has room for the stored form; its size. */
-static size_t build_payload(enum seal_mode mode, struct slice body, uint8_t *p)
+/*
+ * Make a payload of the `n` bytes behind the head's place at `p`, where there is
+ * room for the stored form; its size.
+ */
+static size_t build_payload(enum seal_mode mode, uint8_t *p, size_t n)
 {
-	size_t n = try_zstd(mode, body, p + SEAL_HEAD_SIZE);
+	size_t short_n = try_zstd(mode, p + SEAL_HEAD_SIZE, n);
 	size_t padded;
 
 	p[0] = SEAL_VERSION;
-	p[1] = n ? SEAL_FLAG_ZSTD : 0;
+	p[1] = short_n ? SEAL_FLAG_ZSTD : 0;
 	p[2] = p[3] = 0;
-	if (!n) {
-		n = body.n;
-		if (n)
-			memcpy(p + SEAL_HEAD_SIZE, body.p, n);
-	}
+	if (short_n)
+		n = short_n;
 	put_le32(p + 4, (uint32_t)n);
 	padded = seal_padded_size(mode, n);
 	memset(p + SEAL_HEAD_SIZE + n, 0, padded - n);
@@ -169,41 +174,78 @@ static int decrypt_payload(const uint8_t key[static SEAL_KEY_SIZE],
 	return r;
 }
 
+static size_t body_max(enum seal_mode mode)
+{
+	return mode == SEAL_LEAF_ZSTD ? SEAL_LEAF_MAX : SEAL_BODY_MAX;
+}
+
+/* n is at most SEAL_GROUP. */
+static int seal_group(const struct secret *convergence, enum seal_mode mode,
+		      struct seal_item *v, size_t n)
+{
+	uint8_t hashes[SEAL_GROUP][HASH_SIZE];
+	struct slice s[SEAL_GROUP];
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = slice(v[i].p, build_payload(mode, v[i].p, v[i].n));
+	r = hash_keyed_many(convergence, s, n, hashes);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		memcpy(v[i].key, hashes[i], SEAL_KEY_SIZE);
+		r = encrypt_payload(v[i].key, v[i].p, s[i].n);
+		s[i].n += SEAL_TAG_SIZE;
+	}
+	if (r == 0)
+		sha256_many(s, n, hashes);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		memcpy(v[i].digest, hashes[i], SEAL_DIGEST_SIZE);
+		v[i].n = s[i].n;
+	}
+	sodium_memzero(hashes, sizeof(hashes));
+	return r;
+}
+
+int seal_many(const struct secret *convergence, enum seal_mode mode,
+	      struct seal_item *v, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].n > body_max(mode))
+			return -EMSGSIZE;
+	for (size_t i = 0; i < n && r == 0; i += SEAL_GROUP)
+		r = seal_group(convergence, mode, v + i, MIN(SEAL_GROUP, n - i));
+	return r;
+}
+
 int seal_block(const struct secret *convergence, enum seal_mode mode,
 	       struct slice body, struct buf *ret_block,
 	       uint8_t ret_key[static SEAL_KEY_SIZE],
 	       uint8_t ret_digest[static SEAL_DIGEST_SIZE])
 {
-	size_t max = mode == SEAL_LEAF_ZSTD ? SEAL_LEAF_MAX : SEAL_BODY_MAX;
-	size_t start = ret_block->n, room, n;
-	uint8_t key[SEAL_KEY_SIZE];
-	struct slice payload;
-	uint8_t *p;
+	struct seal_item item = { .n = body.n };
+	size_t start = ret_block->n, room;
 	int r;
 
-	if (body.n > max)
+	if (body.n > body_max(mode))
 		return -EMSGSIZE;
 	room = seal_block_size(mode, body.n);
-	r = buf_grow(ret_block, room, &p);
+	r = buf_grow(ret_block, room, &item.p);
 	if (r < 0)
 		return r;
-
-	n = build_payload(mode, body, p);
-	payload = slice(p, n);
-	r = hash_keyed(convergence, &payload, 1, key);
-	if (r == 0)
-		r = encrypt_payload(key, p, n);
+	if (body.n)
+		memcpy(item.p + SEAL_HEAD_SIZE, body.p, body.n);
+	r = seal_many(convergence, mode, &item, 1);
 	if (r < 0) {
-		sodium_memzero(p, room);
+		sodium_memzero(item.p, room);
 		ret_block->n = start;
-		sodium_memzero(key, sizeof(key));
-		return r;
+	} else {
+		ret_block->n = start + item.n;
+		memcpy(ret_key, item.key, SEAL_KEY_SIZE);
+		memcpy(ret_digest, item.digest, SEAL_DIGEST_SIZE);
 	}
-	ret_block->n = start + n + SEAL_TAG_SIZE;
-	sha256_once(slice(p, n + SEAL_TAG_SIZE), ret_digest);
-	memcpy(ret_key, key, SEAL_KEY_SIZE);
-	sodium_memzero(key, sizeof(key));
-	return 0;
+	sodium_memzero(&item, sizeof(item));
+	return r;
 }
 
 int seal_verify(struct slice block, const uint8_t digest[static SEAL_DIGEST_SIZE])

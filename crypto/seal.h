@@ -72,6 +72,25 @@ must_check int seal_block(const struct secret *convergence, enum seal_mode mode,
 			  uint8_t ret_key[static SEAL_KEY_SIZE],
 			  uint8_t ret_digest[static SEAL_DIGEST_SIZE]);
 
+/* One of several bodies to be sealed where they stand. */
+struct seal_item {
+	uint8_t *p; /* seal_block_size() bytes; the body is at SEAL_HEAD_SIZE */
+	size_t n;   /* bytes of the body; afterwards of the block */
+	uint8_t key[SEAL_KEY_SIZE];
+	uint8_t digest[SEAL_DIGEST_SIZE];
+};
+
+/*
+ * The same blocks as seal_block() makes of each body, sooner when there are some:
+ * they are hashed beside each other (hash_many.h).  Four of like lengths or more
+ * gain most.
+ *
+ * -EMSGSIZE  a body is over the mode's maximum; nothing was touched
+ * -ENOMEM    what stands in the items is undefined
+ */
+must_check int seal_many(const struct secret *convergence, enum seal_mode mode,
+			 struct seal_item *v, size_t n);
+
 /*
  * Verify, open and unpack `block`, and append the body to `ret_body`.
  * `max_body` bounds the opened (and decompressed) body before anything of that

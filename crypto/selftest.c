@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "crypto/aead.h"
 #include "crypto/commp.h"
-#include "crypto/hash.h"
+#include "crypto/hash_many.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 
@@ -37,17 +37,22 @@ static int secret_of(uint8_t byte, struct secret **ret)
 	return secret_new(bytes, ret);
 }
 
+/* One alone, and several beside each other. */
 static int test_sha256(void)
 {
-	uint8_t d[HASH_SIZE];
+	const struct slice v[] = { slice_str("abc"), slice_str("abc"),
+				   slice_str("abc") };
+	uint8_t d[1 + ARRAY_LEN(v)][HASH_SIZE];
 
-	sha256_once(slice_str("abc"), d);
-	return is(d, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") ?
-		       0 :
-		       -EIO;
+	sha256_once(v[0], d[0]);
+	sha256_many(v, ARRAY_LEN(v), d + 1);
+	for (size_t i = 0; i < ARRAY_LEN(d); i++)
+		if (!is(d[i], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"))
+			return -EIO;
+	return 0;
 }
 
-/* A short message and a long one: two libraries. */
+/* A short message and a long one: two libraries; and both beside each other. */
 static int test_blake2b(void)
 {
 	static const struct {
@@ -58,23 +63,27 @@ static int test_blake2b(void)
 		{ 5000, "8fbb8975f4d9f014119265816ad065fe86740ac86f9d630345a2cabb18531816" },
 	};
 	_cleanup_secret_ struct secret *key = NULL;
-	uint8_t p[5000], d[HASH_SIZE];
+	uint8_t p[5000], d[HASH_SIZE], both[2][HASH_SIZE];
+	struct slice parts[ARRAY_LEN(v)];
 	int r;
 
+	_Static_assert(ARRAY_LEN(both) == ARRAY_LEN(v), "one for each");
 	r = secret_of(0x5e, &key);
 	if (r < 0)
 		return r;
 	fill(p, sizeof(p));
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
-		const struct slice part = slice(p, v[i].n);
-
-		r = hash_keyed(key, &part, 1, d);
+		parts[i] = slice(p, v[i].n);
+		r = hash_keyed(key, &parts[i], 1, d);
 		if (r < 0)
 			return r;
 		if (!is(d, v[i].want))
 			return -EIO;
 	}
-	return 0;
+	r = hash_keyed_many(key, parts, ARRAY_LEN(v), both);
+	for (size_t i = 0; i < ARRAY_LEN(v) && r == 0; i++)
+		r = is(both[i], v[i].want) ? 0 : -EIO;
+	return r;
 }
 
 static int test_seal(void)

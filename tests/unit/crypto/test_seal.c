@@ -100,6 +100,81 @@ static void stored_blocks_equal_the_golden_vectors(void **state)
 	(void)fclose(f);
 }
 
+static void many_bodies_seal_as_each_alone(void **state)
+{
+	static const size_t sizes[] = { 0,    1,     255,   256,    257,   5000,
+					9000, 70000, 70000, 100000, 300000 };
+	static const enum seal_mode modes[] = { SEAL_STORED, SEAL_ZSTD,
+						SEAL_LEAF_ZSTD };
+	struct seal_item v[ARRAY_LEN(sizes)];
+	struct secret *c = secret_of(11);
+	struct sealed one;
+
+	(void)state;
+	for (size_t k = 0; k < 2 * ARRAY_LEN(modes); k++) {
+		enum seal_mode mode = modes[k / 2];
+
+		for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+			v[i].n = sizes[i];
+			v[i].p = malloc(seal_block_size(mode, sizes[i]));
+			assert_non_null(v[i].p);
+			if (k % 2)
+				randombytes_buf(v[i].p + SEAL_HEAD_SIZE, sizes[i]);
+			else
+				memset(v[i].p + SEAL_HEAD_SIZE, 'x', sizes[i]);
+		}
+		for (size_t n = 0; n < ARRAY_LEN(sizes); n++) {
+			size_t from = n * (n - 1) / 2; /* 0, 1, 3: groups of each size */
+			struct buf body[ARRAY_LEN(sizes)];
+
+			if (n == 0 || from + n > ARRAY_LEN(sizes))
+				continue;
+			for (size_t i = from; i < from + n; i++) {
+				buf_init(&body[i], 4u << 20);
+				assert_int_equal(buf_append(&body[i],
+							    slice(v[i].p + SEAL_HEAD_SIZE,
+								  v[i].n)),
+						 0);
+			}
+			assert_int_equal(seal_many(c, mode, v + from, n), 0);
+			for (size_t i = from; i < from + n; i++) {
+				seal(&one, c, mode, buf_slice(&body[i]));
+				assert_true(slice_eq(buf_slice(&one.block),
+						     slice(v[i].p, v[i].n)));
+				assert_memory_equal(one.key, v[i].key,
+						    SEAL_KEY_SIZE);
+				assert_memory_equal(one.digest, v[i].digest,
+						    SEAL_DIGEST_SIZE);
+				buf_fini(&one.block);
+				buf_fini(&body[i]);
+			}
+		}
+		for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+			free(v[i].p);
+	}
+	secret_free(c);
+}
+
+static void one_body_too_large_among_many_leaves_all_alone(void **state)
+{
+	uint8_t *p = malloc(SEAL_BLOCK_MAX), body[64] = { 1, 2, 3 };
+	struct secret *c = secret_of(12);
+	struct seal_item v[2] = {
+		{ .p = body, .n = 8 },
+		{ .p = p, .n = SEAL_BODY_MAX + 1 },
+	};
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(seal_many(c, SEAL_STORED, v, 2), -EMSGSIZE);
+	assert_int_equal(v[0].n, 8);
+	assert_int_equal(body[1], 2);
+	v[1].n = SEAL_LEAF_MAX + 1;
+	assert_int_equal(seal_many(c, SEAL_LEAF_ZSTD, v, 2), -EMSGSIZE);
+	free(p);
+	secret_free(c);
+}
+
 static void the_ladder_is_padme_from_256_on(void **state)
 {
 	static const size_t v[][2] = {
@@ -533,6 +608,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stored_blocks_equal_the_golden_vectors),
+		cmocka_unit_test(many_bodies_seal_as_each_alone),
+		cmocka_unit_test(one_body_too_large_among_many_leaves_all_alone),
 		cmocka_unit_test(the_ladder_is_padme_from_256_on),
 		cmocka_unit_test(all_modes_open_to_what_was_sealed),
 		cmocka_unit_test(equal_bodies_meet_only_under_one_convergence_secret),

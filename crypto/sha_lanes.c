@@ -1,0 +1,148 @@
+#include "crypto/sha_lanes.h"
+
+#include <stdbool.h>
+
+#include "crypto/shani.h"
+
+/* FIPS 180-4, 4.2.2. */
+/* clang-format off */
+const uint32_t sha256_k[64] __attribute__((aligned(64))) = {
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+	0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+	0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+	0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+/* clang-format on */
+
+#if defined(__x86_64__)
+
+# include <cpuid.h>
+
+# define BLOCK ((size_t)64)
+
+/* One message under way: its whole blocks, then the one or two of its end. */
+struct lane {
+	struct shani state;
+	const uint8_t *p;
+	size_t n_blocks;
+	size_t n_end; /* blocks at `end` that come behind these */
+	size_t message;
+	bool busy;
+	uint8_t end[2 * BLOCK];
+};
+
+SHANI static void lane_begin(struct lane *l, size_t message, struct slice s)
+{
+	size_t rest = s.n % BLOCK;
+	uint64_t bits = (uint64_t)s.n * 8;
+
+	l->state = shani_start();
+	l->message = message;
+	l->busy = true;
+	l->p = s.p;
+	l->n_blocks = s.n / BLOCK;
+	l->n_end = rest < BLOCK - 8 ? 1 : 2;
+	memset(l->end, 0, sizeof(l->end));
+	if (rest)
+		memcpy(l->end, s.p + s.n - rest, rest);
+	l->end[rest] = 0x80;
+	for (size_t i = 0; i < 8; i++)
+		l->end[l->n_end * BLOCK - 1 - i] = (uint8_t)(bits >> 8 * i);
+}
+
+/* The next blocks of a busy lane; false: there are none, it is over. */
+static bool lane_has_blocks(struct lane *l)
+{
+	if (!l->n_blocks) {
+		l->p = l->end;
+		l->n_blocks = l->n_end;
+		l->n_end = 0;
+	}
+	return l->n_blocks > 0;
+}
+
+/* n blocks of each. */
+SHANI static void run(struct lane lanes[static SHANI_LANES], size_t n)
+{
+	struct shani a = lanes[0].state, b = lanes[1].state;
+	const uint8_t *pa = lanes[0].p, *pb = lanes[1].p;
+
+	for (size_t i = 0; i < n; i++)
+		shani_two(&a, &b, pa + BLOCK * i, pb + BLOCK * i);
+	lanes[0].state = a;
+	lanes[1].state = b;
+	for (size_t j = 0; j < SHANI_LANES; j++) {
+		lanes[j].p += BLOCK * n;
+		lanes[j].n_blocks -= n;
+	}
+}
+
+SHANI static void shani(const struct slice *v, size_t n,
+			uint8_t (*ret)[SHA_LANES_DIGEST])
+{
+	struct lane lanes[SHANI_LANES];
+	size_t next = 0;
+
+	for (size_t j = 0; j < SHANI_LANES; j++)
+		lanes[j].busy = false;
+	for (;;) {
+		struct lane *busy = NULL;
+		size_t n_blocks = SIZE_MAX;
+
+		for (size_t j = 0; j < SHANI_LANES; j++) {
+			struct lane *l = &lanes[j];
+
+			if (l->busy && !lane_has_blocks(l)) {
+				shani_store(ret[l->message], l->state);
+				l->busy = false;
+			}
+			if (!l->busy && next < n) {
+				lane_begin(l, next, v[next]);
+				next++;
+				(void)lane_has_blocks(l); /* it has an end */
+			}
+			if (!l->busy)
+				continue;
+			n_blocks = MIN(n_blocks, l->n_blocks);
+			busy = l;
+		}
+		if (!busy)
+			return;
+		/* Lanes without a message do what another does; both say the same. */
+		for (size_t j = 0; j < SHANI_LANES; j++)
+			if (!lanes[j].busy)
+				lanes[j] = *busy;
+		run(lanes, n_blocks);
+	}
+}
+
+bool shani_here(void)
+{
+	const unsigned need = 1u << 19 | 1u << 9; /* SSE4.1, SSSE3 */
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && (c & need) == need &&
+	       __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
+}
+
+sha_lanes_fn sha_lanes_shani(void)
+{
+	return shani_here() ? shani : NULL;
+}
+
+#else
+
+sha_lanes_fn sha_lanes_shani(void)
+{
+	return NULL;
+}
+
+#endif

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "ledger/head_info.h"
@@ -423,8 +424,10 @@ void device_until_newest(struct device *d, size_t i, uint64_t want)
 {
 	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
 
-	while (device_newest_at(d, i) < want)
+	while (device_newest_at(d, i) < want) {
 		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0); /* others are at work */
+	}
 }
 
 /* ---- recover ---- */

@@ -37,7 +37,7 @@
 #include "far.h"
 
 #define RIG_STORES_MAX 4
-#define RIG_WAIT_MS    60000
+#define RIG_WAIT_MS    120000 /* who needs as long hangs */
 #define RIG_GIVE_UP_MS 1500
 #define RIG_SILENT_MS  1500
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -166,9 +167,10 @@ static void a_failed_run_is_told_to_its_own_ticket_only(void **state)
 	device_start(&a);
 	f_write(&a, "f", 0, "1", 1);
 	first = onboard_request(a.onboard);
-	do
+	do {
+		assert_int_equal(usleep(10000), 0);
 		onboard_stats(a.onboard, &os);
-	while (os.built < 2);
+	} while (os.built < 2);
 
 	/* The next run cannot write. */
 	rig_path(r, "a/outbox", outbox, sizeof(outbox));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "parks.h"
@@ -29,6 +30,7 @@ static void until_outbox_empty(struct device *d)
 	do {
 		ok(ledger_sums(d->ledger, &sums));
 		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
 	} while (sums.outbox_pieces);
 }
 

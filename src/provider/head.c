@@ -7,11 +7,14 @@
 #include "crypto/commp.h"
 #include "crypto/keys.h"
 #include "crypto/record.h"
+#include "dag/piece_reader.h"
+#include "dag/trailer.h"
 #include "net/fan.h"
 #include "provider/provider.h"
 
 #define HEAD_SEQUENCE_MAX (1ull << 48)
 #define PROBES            16 /* at once */
+#define LAST_PIECES       16 /* that are asked for a head */
 
 static const struct record_kind head_kind = { "head", 1 };
 
@@ -185,6 +188,85 @@ static int newest_from(struct provider *p, const struct keys *k, uint64_t known,
 	return 0;
 }
 
+/* ---- a register that does not begin at 1 ---- */
+
+/* The pieces that were added last. */
+struct last {
+	struct piece_cid cid[LAST_PIECES];
+	uint64_t size[LAST_PIECES];
+	size_t n; /* of all */
+};
+
+static int on_piece(struct provider_req *req, const struct piece_cid *cid,
+		    uint64_t size)
+{
+	struct last *l = req->ctx;
+
+	l->cid[l->n % LAST_PIECES] = *cid;
+	l->size[l->n++ % LAST_PIECES] = size;
+	return 0;
+}
+
+/* The newest head that the writer of this piece knew, its own included; 0: none. */
+static int head_in(struct provider *p, const struct keys *k,
+		   const struct piece_cid *cid, uint64_t size, uint64_t *ret)
+{
+	uint8_t tail[TRAILER_SECTION_SIZE];
+	struct provider_req req = {
+		.verb = PROVIDER_GET, .cid = *cid, .n = sizeof(tail), .dst = tail
+	};
+	struct trailer t;
+	int r;
+
+	*ret = 0;
+	if (size < sizeof(tail))
+		return 0;
+	req.off = size - sizeof(tail);
+	r = provider_call(p, &req);
+	if (r == -ECANCELED || r == -ENOMEM)
+		return r;
+	if (r == 0 && req.ret_n == sizeof(tail) &&
+	    piece_tail_parse(slice(tail, sizeof(tail)), size, k, &t) == 0)
+		*ret = t.sequence ? t.sequence : t.previous.sequence;
+	return 0;
+}
+
+/*
+ * Heads from before a network was a store of the drive are not claimed there.  What
+ * was added last says how far the drive was then.  -ENOENT: it says nothing.
+ */
+static int find_begin(struct provider *p, const struct keys *k, uint64_t *ret_h,
+		      struct piece_cid *ret, struct err *reterr)
+{
+	_cleanup_free_ struct last *l = calloc(1, sizeof(*l));
+	struct provider_req req = { .verb = PROVIDER_LIST,
+				    .found = on_piece,
+				    .ctx = l };
+	uint64_t h, tried = 0;
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	r = provider_call(p, &req);
+	if (r < 0)
+		return err_set(reterr, r, "%s", req.err.text);
+	r = -ENOENT;
+	for (size_t i = 0; i < MIN(l->n, LAST_PIECES) && r == -ENOENT; i++) {
+		size_t at = (l->n - 1 - i) % LAST_PIECES;
+
+		r = head_in(p, k, &l->cid[at], l->size[at], &h);
+		if (r < 0)
+			break;
+		r = -ENOENT;
+		if (h == 0 || h == tried)
+			continue;
+		tried = h;
+		/* That one itself may be from before. */
+		r = newest_from(p, k, h, ret_h, ret, reterr);
+	}
+	return r;
+}
+
 int head_newest(struct provider *p, const struct keys *k, uint64_t known,
 		uint64_t *ret_h, struct piece_cid *ret, struct err *reterr)
 {
@@ -194,6 +276,10 @@ int head_newest(struct provider *p, const struct keys *k, uint64_t known,
 	if (r == -ENOENT && known) { /* a store that fell behind, or is new */
 		e.text[0] = '\0';
 		r = newest_from(p, k, 0, ret_h, ret, &e);
+	}
+	if (r == -ENOENT && !known && p->network) {
+		e.text[0] = '\0';
+		r = find_begin(p, k, ret_h, ret, &e);
 	}
 	return r < 0 ? err_set(reterr, r, "%s", e.text) : r;
 }

@@ -39,7 +39,9 @@ must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
  * nothing is newer than `known`, else 2 + log16(h) of them.
  * A store that has not got `known` is searched from its first.
  * -ENOENT if no head at all; -ENODATA: *ret_h is claimed, its piece is known no
- * more.  Sequences have no gaps.
+ * more.  Sequences have no gaps.  On a network they may begin later than at 1, if it
+ * was not the drive's first store: then, with `known` 0, trailers of the pieces that
+ * were added last say where to look.
  */
 must_check int head_newest(struct provider *p, const struct keys *k,
 			   uint64_t known, uint64_t *ret_h,

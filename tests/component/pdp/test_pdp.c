@@ -263,6 +263,39 @@ static void a_slot_is_found_again_without_any_notes(void **state)
 	assert_int_equal(world_count(w, "create"), 2);
 }
 
+/* The network became a store of the drive when that had 40 commits. */
+static void a_register_that_begins_late_is_found_by_what_was_added_last(void **state)
+{
+	struct world *w = *state;
+	struct piece_cid cids[4], there = { 0 };
+	struct err e = { 0 };
+	char names[4][32];
+	uint64_t h = 0;
+
+	world_new_drive(w);
+	assert_int_equal(head_newest(w->p[0], w->keys, 0, &h, &there, &e), -ENOENT);
+	for (unsigned i = 0; i < 4; i++) {
+		cids[i] = world_head_piece(w, 39 + i, names[i]);
+		assert_int_equal(world_put(w, 0, names[i], &cids[i], &e), 0);
+	}
+	/* The older heads' pieces are there as pieces only. */
+	if (world_commit(w, 0, cids, 2, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(head_newest(w->p[0], w->keys, 0, &h, &there, &e), -ENOENT);
+	for (unsigned i = 2; i < 4; i++) {
+		if (head_claim(w->p[0], w->keys, 39 + i, &cids[i], &e) != 0)
+			fail_msg("%s", e.text);
+		if (head_newest(w->p[0], w->keys, 0, &h, &there, &e) != 0)
+			fail_msg("%s", e.text);
+		assert_true(h == 39 + i && piece_cid_eq(&there, &cids[i]));
+	}
+	/* Pieces that say nothing do not hide it. */
+	for (unsigned i = 0; i < 3; i++)
+		(void)world_store(w, 0, PIECE);
+	assert_int_equal(head_newest(w->p[0], w->keys, 0, &h, &there, &e), 0);
+	assert_true(h == 42);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -278,6 +311,8 @@ int main(void)
 			pieces_of_a_refused_add_can_be_wanted_without_the_others),
 		cmocka_unit_test(a_budget_is_not_passed),
 		cmocka_unit_test(a_slot_is_found_again_without_any_notes),
+		cmocka_unit_test(
+			a_register_that_begins_late_is_found_by_what_was_added_last),
 	};
 
 	return cmocka_run_group_tests_name("pdp", tests, world_open, world_close);

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "crypto/secret.h"
 #include "provider/head.h"
 
 #define PIECE   70000
@@ -169,23 +168,6 @@ static void uploads_survive_cuts_late_parking_and_busy_providers(void **state)
 	}
 }
 
-/* Another drive: its data set is not there. */
-static void new_drive(struct world *w)
-{
-	struct secret *s = NULL;
-	struct err e = { 0 };
-
-	world_halt(w);
-	world_forget(w, 0);
-	keys_free(w->keys);
-	assert_int_equal(secret_new_random(&s), 0);
-	assert_int_equal(keys_from_entropy(s, &w->keys), 0);
-	secret_free(s);
-	world_start(w, 0);
-	if (world_attach(w, 0, &e) != 0)
-		fail_msg("%s", e.text);
-}
-
 static void lose_and_add_again(struct world *w)
 {
 	struct piece_cid cid;
@@ -240,7 +222,7 @@ static void a_reorganised_chain_gets_the_same_data_set_again(void **state)
 	struct world *w = *state;
 
 	world_admin(w, "advance", "{\"epochs\":12}");
-	new_drive(w);
+	world_new_drive(w);
 	lose_and_add_again(w);
 	world_halt(w);
 	world_forget(w, 0);
@@ -285,7 +267,7 @@ static void sweep(struct world *w, bool claim, bool fresh)
 		assert_true(n < CHANGES);
 		for (int after = 0; after < 2; after++) {
 			if (fresh)
-				new_drive(w);
+				world_new_drive(w);
 			cid = put_one(w, name);
 			h++;
 			killed = killed_at(w, n, after, name, &cid, claim, h);

@@ -15,6 +15,7 @@
 #include "chain/token.h"
 #include "crypto/commp.h"
 #include "crypto/secret.h"
+#include "dag/piece_writer.h"
 #include "net/waiter.h"
 
 /* ---- notes ---- */
@@ -469,6 +470,23 @@ uint64_t world_provider(struct world *w, unsigned slot)
 	return s.provider;
 }
 
+void world_new_drive(struct world *w)
+{
+	struct secret *s = NULL;
+	struct err e = { 0 };
+
+	world_halt(w);
+	for (unsigned i = 0; i < WORLD_SLOTS; i++)
+		world_forget(w, i);
+	keys_free(w->keys);
+	assert_int_equal(secret_new_random(&s), 0);
+	assert_int_equal(keys_from_entropy(s, &w->keys), 0);
+	secret_free(s);
+	world_start(w, 0);
+	if (world_attach(w, 0, &e) != 0)
+		fail_msg("%s", e.text);
+}
+
 /* ---- verbs ---- */
 
 int world_attach(struct world *w, unsigned slot, struct err *e)
@@ -545,6 +563,35 @@ struct piece_cid world_piece(struct world *w, size_t n, char ret_name[static 32]
 	commp_final(c, &sum);
 	piece_cid_v2(&sum, &cid);
 	return cid;
+}
+
+struct piece_cid world_head_piece(struct world *w, uint64_t seq,
+				  char ret_name[static 32])
+{
+	struct piece_spec spec = { .piece = 100 + seq,
+				   .kind = PIECE_META,
+				   .commit_max = 512,
+				   .size_min = 127,
+				   .keys = w->keys };
+	uint8_t record[300] = { 0 }, digest[PIECE_DIGEST_SIZE] = { 1 };
+	_cleanup_piece_writer_ struct piece_writer *pw = NULL;
+	const struct trailer_head previous = { .sequence = 0 };
+	struct secret *convergence = NULL;
+	struct piece_result res;
+	struct io_file *f = NULL;
+
+	assert_int_equal(secret_new_random(&convergence), 0);
+	spec.convergence = convergence;
+	(void)snprintf(ret_name, 32, "piece-%u", w->n_pieces++);
+	assert_int_equal(io_open(w->io, ret_name, O_RDWR | O_CREAT, &f), 0);
+	assert_int_equal(piece_writer_new(f, &spec, &pw), 0);
+	assert_int_equal(piece_writer_commit(pw, slice(record, sizeof(record)),
+					     digest, seq),
+			 0);
+	assert_int_equal(piece_writer_finish(pw, 1, &previous, &res), 0);
+	io_close(f);
+	secret_free(convergence);
+	return res.cid;
 }
 
 struct piece_cid world_store(struct world *w, unsigned slot, size_t n)

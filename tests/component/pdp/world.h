@@ -88,6 +88,9 @@ void world_forget(struct world *w, unsigned slot); /* the notes go */
 /* A file with new bytes, and its CID. */
 struct piece_cid world_piece(struct world *w, size_t n, char ret_name[static 32]);
 
+/* Another drive of the wallet, with slot 0; the old one's slots and notes are gone. */
+void world_new_drive(struct world *w);
+
 int world_attach(struct world *w, unsigned slot, struct err *e);
 int world_put(struct world *w, unsigned slot, const char *name,
 	      const struct piece_cid *cid, struct err *e);
@@ -95,6 +98,10 @@ int world_commit(struct world *w, unsigned slot, const struct piece_cid *cids,
 		 size_t n, struct err *e);
 int world_verify(struct world *w, unsigned slot, const char *name,
 		 const struct piece_cid *cid, struct err *e);
+
+/* The like, with the trailer of a commit of the drive. */
+struct piece_cid world_head_piece(struct world *w, uint64_t seq,
+				  char ret_name[static 32]);
 
 /* Put and committed; asserts. */
 struct piece_cid world_store(struct world *w, unsigned slot, size_t n);

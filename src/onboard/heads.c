@@ -45,6 +45,33 @@ static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
 	return r;
 }
 
+/*
+ * A network that has become a store of this drive knows none of its heads.  Each of
+ * them would cost a fee there; it is enough that the next one is claimed, and that
+ * there is a next one soon, even if nothing changes.
+ */
+static int begin_network(struct shipper *s, uint64_t want, struct err *e)
+{
+	struct onboard *o = s->o;
+	struct piece_cid cid;
+	bool comes;
+	int r;
+
+	lock_take(&o->lock);
+	comes = o->stats.built > want;
+	lock_drop(&o->lock);
+	if (!want || comes || !park_claims(s))
+		return 0;
+	r = head_read(s->store.provider, o->p.keys, want, &cid, e);
+	if (r != -ENOENT)
+		return r == -ENODATA ? 0 : r;
+	e->text[0] = '\0';
+	r = ledger_set_u64(o->p.ledger, LEDGER_RENEW, 1);
+	if (r == 0)
+		(void)onboard_request(o); /* nobody waits for it */
+	return r;
+}
+
 /* A store that was away, or is new, gets the heads that it has missed. */
 int heads_give(struct shipper *s, uint64_t want, struct err *e)
 {
@@ -59,9 +86,11 @@ int heads_give(struct shipper *s, uint64_t want, struct err *e)
 	lock_drop(&o->lock);
 	if (have >= want)
 		return 0;
-	/* A register that stores share has what any of them got; and on a network
-	 * the heads of older times, from other stores, would each cost a fee. */
+	/* A register that stores share has what any of them got. */
 	if (s->store.provider->network) {
+		r = begin_network(s, want, e);
+		if (r < 0)
+			return r;
 		lock_take(&o->lock);
 		s->heads_given = MAX(s->heads_given, want);
 		lock_drop(&o->lock);

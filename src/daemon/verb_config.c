@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
+#include "daemon/paystore.h"
 #include "daemon/stores.h"
 #include "daemon/verbs.h"
 
@@ -97,6 +98,8 @@ static int set(struct drive *d, const struct cli *cli)
 	r = drive_replace_config(d, c);
 	if (r < 0)
 		return exits_err(r, NULL, "writing the config");
+	if (paystore_copies(c) && address_is_none(c->payer))
+		exits_out("Storing there costs money: fildrive quote says how much, fildrive wallet what pays.\n");
 	if (drive_lock_holder(d))
 		exits_out("From the next mount on; the drive is in use now.\n");
 	return EXITS_OK;

@@ -64,6 +64,26 @@ int wallet_amount(const char *text, const char *unit, struct u256 *ret)
 
 /* ---- life ---- */
 
+/* A drive whose first stores cost nothing: the words' key pays. */
+static int first_payer(struct wallet *w)
+{
+	_cleanup_owner_ struct owner o = { .key = NULL };
+	struct drive *d = w->drive;
+	char who[ADDRESS_TEXT_MAX];
+	int r;
+
+	r = owner_open(w->cli, d, &o, &w->err);
+	if (r < 0)
+		return exits_err(r, &w->err, "the wallet's key");
+	d->config.payer = o.address;
+	r = drive_replace_config(d, &d->config);
+	if (r < 0)
+		return exits_err(r, NULL, "writing the config");
+	address_text(o.address, who);
+	(void)fprintf(stderr, "This drive's wallet is %s, of its words.\n", who);
+	return EXITS_OK;
+}
+
 int wallet_open(const struct cli *cli, struct wallet *w)
 {
 	struct chainlink_params p = { .url = &w->url };
@@ -83,11 +103,12 @@ int wallet_open(const struct cli *cli, struct wallet *w)
 	r = paystore_find(&w->drive->config, &w->url, &w->err);
 	if (r < 0)
 		return exits_say(EXITS_CONFIG, "%s", w->err.text);
+	if (address_is_none(w->drive->config.payer)) {
+		r = first_payer(w);
+		if (r)
+			return r;
+	}
 	p.payer = w->drive->config.payer;
-	if (address_is_none(p.payer))
-		return exits_say(EXITS_CONFIG,
-				 "the config of drive '%s' names no payer: fildrive config payer 0x…, or wallet import",
-				 w->drive->name);
 	r = chainlink_open(&p, &w->link, &w->err);
 	if (r < 0)
 		return exits_err(r, &w->err, "the network");

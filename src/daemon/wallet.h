@@ -75,7 +75,8 @@ struct wallet {
 	struct err err;
 };
 
-/* The payer is that of the config. */
+/* The payer is that of the config; if there is none yet, the words', for which the
+ * passphrase is asked. */
 must_check int wallet_open(const struct cli *cli, struct wallet *w);
 
 /* Contracts, prices and the purse, from the chain. */

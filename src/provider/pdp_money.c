@@ -144,7 +144,8 @@ int pdp_afford(struct pdp_job *j, const struct cost_plan *plan, uint64_t age_ms,
 
 	if (address_is_none(j->d->payer))
 		return err_set(&j->req->err, -EREMOTEIO,
-			       "%s: the drive has no wallet", j->d->name);
+			       "%s: the drive's wallet is not known yet: fildrive wallet",
+			       j->d->name);
 	r = foc_prices(j->foc, &prices, &e);
 	if (r == 0)
 		r = pdp_group_purse(j->d->p.group, j->foc, age_ms, &purse, &e);

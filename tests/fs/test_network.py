@@ -35,6 +35,7 @@ class NetDrive(Drive):
 
     def paying(self):
         """It may store, and does so when it is told to."""
+        self.wallet()  # a drive of folders has had none
         self.net.fund(self.address())
         until(lambda: json.loads(self.wallet('--json').stdout)['usdfc'] != '0',
               what='the funds are seen')
@@ -96,4 +97,28 @@ def test_for_two_copies_bytes_leave_this_machine_once(net, drives):
     pulled = grown(net, before, 'bytesPulled')
     assert pulled >= 12 * MIB
     assert 12 * MIB <= sent < 13 * MIB
+    d.umount()
+
+
+def adds(net, address):
+    return [e for e in net.ledger()['entries']
+            if e['kind'] == 'add' and e.get('payer') == address]
+
+
+def test_a_network_that_becomes_a_store_gets_all_and_the_newest_head(net, drives):
+    d = drives(stores=1).init().mount()
+    for n in range(5):
+        d.write(f'file{n}', MIB)
+        d.sync()
+    d.umount()
+    d.set(store=net.url(2), copies=3, onboard_idle='10m', onboard_age='10m')
+    d.paying().mount()
+    # Nothing changes; a commit is made all the same, and claimed there.
+    until(lambda: d.status()['last_commit']['sequence'] == 6, what='one more commit')
+    until(d.shipped, what='all is there, too')
+    n = len(adds(net, d.address()))
+    d.remount()
+    until(d.shipped, what='it is known again')
+    assert d.status()['last_commit']['sequence'] == 6
+    assert len(adds(net, d.address())) == n
     d.umount()

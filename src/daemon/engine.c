@@ -182,6 +182,17 @@ static int on_newest(void *ctx, const struct ledger_head *h)
 	return r;
 }
 
+/* What a reader has seen of a store, to who judges stores. */
+static void on_doubted(void *ctx, uint64_t store, uint64_t piece)
+{
+	struct engine *e = ctx;
+
+	lock_take(&e->lock);
+	if (e->onboard)
+		onboard_doubted(e->onboard, store, piece);
+	lock_drop(&e->lock);
+}
+
 static int open_retrieve(struct engine *e)
 {
 	struct retrieve_store stores[CONFIG_STORES_MAX];
@@ -197,6 +208,8 @@ static int open_retrieve(struct engine *e)
 		.stores = stores,
 		.n_stores = e->n_stores,
 		.gateway = gateways_provider(e->gateways),
+		.doubted = on_doubted,
+		.ctx = e,
 		.give_up_ms = (unsigned)e->drive->config.fetch_timeout,
 	};
 

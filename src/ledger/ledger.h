@@ -35,7 +35,8 @@
  *              or is about to be
  *   PARKED     a store that parks has taken it, and has yet to be told to keep it
  *              (provider.h); between PLANNED and STORED
- *   STORED     put by this device, not read back yet: that is done at once
+ *   STORED     put by this device, not read back yet: that is done at once; or in
+ *              doubt since a reader was served it wrong, then with that reason
  *   VERIFIED   read back whole by this device; only this counts as a copy (I2)
  *   LISTED     a store says that it has it, with the right size; this device has
  *              not read it back: after a recover, or when a store is configured
@@ -54,6 +55,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/slice.h"
 #include "base/util.h"
@@ -282,6 +284,21 @@ must_check int ledger_placement_set(struct ledger *l,
 				    const struct ledger_placement *p);
 must_check int ledger_placement_get(struct ledger *l, uint64_t piece,
 				    uint64_t store, struct ledger_placement *ret);
+
+/*
+ * A reader was given bytes of it that are wrong, or none: VERIFIED or LISTED →
+ * STORED with the reason, and it is read back again.  1; 0: it was neither.
+ */
+must_check int ledger_placement_doubt(struct ledger *l, uint64_t piece,
+				      uint64_t store, const char *why);
+
+/* An `error` that begins so: it came back wrong, and is to be read back whole. */
+#define LEDGER_DOUBT "wrong: "
+static inline bool ledger_is_doubted(const struct ledger_placement *p)
+{
+	return strncmp(p->error, LEDGER_DOUBT, sizeof(LEDGER_DOUBT) - 1) == 0;
+}
+
 must_check int ledger_placement_drop(struct ledger *l, uint64_t piece,
 				     uint64_t store);
 

@@ -2,6 +2,7 @@
 #include "ledger/ledger.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "ledger/internal.h"
 
@@ -20,6 +21,28 @@ int ledger_placement_set(struct ledger *l, const struct ledger_placement *p)
 	db_bind_u64(s, 5, p->next_try);
 	db_bind_blob(s, 6, slice_str(p->error));
 	return ledger_end(l, db_run(s));
+}
+
+int ledger_placement_doubt(struct ledger *l, uint64_t piece, uint64_t store,
+			   const char *why)
+{
+	struct db_stmt *s = l->st[STMT_place_doubt];
+	char text[LEDGER_ERROR_MAX];
+	bool changed = false;
+	int r;
+
+	(void)snprintf(text, sizeof(text), LEDGER_DOUBT "%s", why); /* cut is fine */
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(s, 1, piece);
+	db_bind_u64(s, 2, store);
+	db_bind_blob(s, 3, slice_str(text));
+	r = db_run(s);
+	if (r == 0)
+		changed = db_changes(l->db) > 0;
+	r = ledger_end(l, r);
+	return r < 0 ? r : changed;
 }
 
 static void placement_row(struct db_stmt *s, struct ledger_placement *ret)

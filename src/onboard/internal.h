@@ -37,10 +37,10 @@ struct shipper {
 	uint64_t pulling; /* lock: o->lock; into the outbox; 0: none */
 	unsigned generation;  /* lock: o->lock; counts up when it is replaced */
 	atomic_bool answered; /* since the last look at its proofs */
-	atomic_uint wrong;    /* pieces given back wrong, not in `watch` yet */
+	atomic_uint wrong;    /* pieces came back wrong, not in `watch` yet */
 	struct watch watch;   /* its own, as are those below */
 	bool watch_loaded, gave_up; /* there is one that it gave up */
-	uint64_t watch_due_ms, watched_ms, away_ms;
+	uint64_t watch_due_ms, watch_asked_ms, watched_ms, away_ms;
 	unsigned n_parked;  /* its own: put since the last COMMIT */
 	uint64_t parked_ms; /* its own: the first of them */
 };
@@ -96,6 +96,9 @@ must_check int ship_call(struct shipper *s, struct provider_req *req);
 /* The placement of a piece at this store, without an error. */
 must_check int ship_place(struct shipper *s, uint64_t piece,
 			  enum ledger_placement_state state);
+/* The same, and how often it has failed here stays known. */
+must_check int ship_move(struct shipper *s, uint64_t piece,
+			 enum ledger_placement_state state);
 /* Do others take its place? */
 bool ship_is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock);
 

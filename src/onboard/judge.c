@@ -45,6 +45,17 @@ static enum judge_verdict of_proofs(const struct judge_facts *f, char *why)
 		   p->name, p->set);
 }
 
+static enum judge_verdict of_wrong(const struct judge_facts *f,
+				   enum judge_verdict v, char *why)
+{
+	if (f->wrong == 1)
+		return say(v, why, "%s gave a piece back wrong, or not at all",
+			   f->proof.name);
+	return say(v, why,
+		   "%s gave pieces back wrong, or not at all, %" PRIu32 " times",
+		   f->proof.name, f->wrong);
+}
+
 enum judge_verdict judge_store(const struct judge_facts *f,
 			       const struct judge_rules *r,
 			       char why[static JUDGE_TEXT_MAX])
@@ -63,17 +74,11 @@ enum judge_verdict judge_store(const struct judge_facts *f,
 			   "the service of data set %" PRIu64 " at %s has ended",
 			   p->set, p->name);
 	if (f->wrong > r->wrong)
-		return say(JUDGE_REPLACE, why,
-			   "%s gave %" PRIu32 " pieces back wrong, or not at all",
-			   p->name, f->wrong);
+		return of_wrong(f, JUDGE_REPLACE, why);
 	if (f->away_s >= r->away_s && !p->unpaid)
 		return say(JUDGE_REPLACE, why,
 			   "%s has not been reachable for %" PRIu64 " h",
 			   p->name, f->away_s / HOUR_S);
 	v = of_proofs(f, why);
-	if (v != JUDGE_FINE || !f->wrong)
-		return v;
-	return say(JUDGE_WARN, why,
-		   "%s gave %" PRIu32 " pieces back wrong, or not at all",
-		   p->name, f->wrong);
+	return v != JUDGE_FINE || !f->wrong ? v : of_wrong(f, JUDGE_WARN, why);
 }

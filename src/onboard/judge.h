@@ -8,7 +8,7 @@
  *   the data set is gone, or its service ends            replace
  *   more than one proof missing, for over a period       replace
  *   not reachable for `away_s` of asking                 replace
- *   served wrong bytes, or lost a piece, over `wrong`    replace
+ *   a piece came back wrong, or not at all, over `wrong` times   replace
  *   any of these a little, or not paid by us             warn
  *
  * Who was not paid is not replaced for not proving or not answering: the next one
@@ -29,7 +29,7 @@ struct judge_facts {
 	struct provider_proof proof; /* the last answer to PROOF */
 	uint64_t now_s;              /* seconds since 1970 */
 	uint64_t away_s; /* for which it was asked again and again, in vain */
-	uint32_t wrong;  /* pieces that it gave back wrong, or not at all */
+	uint32_t wrong;  /* times that a piece came back wrong, or not at all */
 };
 
 struct judge_rules {

@@ -185,6 +185,22 @@ void onboard_dirtied(struct onboard *o)
 	lock_drop(&o->lock);
 }
 
+void onboard_doubted(struct onboard *o, uint64_t store, uint64_t piece)
+{
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		struct shipper *s = &o->shippers[i];
+
+		if (s->store.id != store)
+			continue;
+		log_warn("%s served piece %016" PRIx64
+			 " wrong, or not at all: it is read back",
+			 provider_name(s->store.provider), piece);
+		watch_wrong(s);
+		atomic_store(&s->rescan, true);
+		onboard_kick(o);
+	}
+}
+
 void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms)
 {
 	lock_take(&o->lock);

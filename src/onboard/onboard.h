@@ -81,7 +81,7 @@ struct onboard_params {
 	/* Storage providers that do not prove, or do not answer (watch.h). */
 	unsigned watch_ms;     /* between two looks; 0: 30 min */
 	uint64_t watch_away_s; /* without an answer; 0: 24 h */
-	uint32_t watch_wrong;  /* pieces given back wrong; 0: 3 */
+	uint32_t watch_wrong;  /* times that pieces came back wrong; 0: 3 */
 	uint64_t readback_day; /* bytes a day that are read back of a store that
 				  is metered, of pieces that it is only said to
 				  have; 0: 256 MiB */
@@ -101,6 +101,13 @@ void onboard_free(struct onboard *o);
 
 /* Tell the packer that something changed, so that it looks at its clock. */
 void onboard_dirtied(struct onboard *o);
+
+/*
+ * A reader was served a piece by this store wrong, or not at all, and the ledger has
+ * that copy in doubt: it is read back whole, and counts against the store (watch.h).
+ * Any thread but the loop's.
+ */
+void onboard_doubted(struct onboard *o, uint64_t store, uint64_t piece);
 
 /* Change idle_ms and max_age_ms of the parameters; 0 as there. */
 void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms);

@@ -104,7 +104,7 @@ int park_way(struct shipper *s, const struct ledger_piece *p,
 
 int park_piece(struct shipper *s, uint64_t ordinal)
 {
-	int r = ship_place(s, ordinal, LEDGER_PARKED);
+	int r = ship_move(s, ordinal, LEDGER_PARKED);
 
 	if (s->n_parked++ == 0)
 		s->parked_ms = monotonic_ms();
@@ -148,7 +148,7 @@ static int mark(struct shipper *s, const struct batch *b, bool kept)
 	int r = 0;
 
 	for (size_t i = 0; i < b->n && r == 0; i++)
-		r = kept ? ship_place(s, b->pieces[i], LEDGER_STORED) :
+		r = kept ? ship_move(s, b->pieces[i], LEDGER_STORED) :
 			   ship_put_after_all(s, b->pieces[i]);
 	return r;
 }

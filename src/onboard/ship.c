@@ -120,6 +120,7 @@ struct next {
 	struct ledger_piece piece;
 	enum ledger_placement_state state; /* 0: no row yet */
 	uint32_t attempts;
+	bool doubted; /* it came back wrong from there once */
 	bool found;
 	enum park_way way;
 	bool waits;    /* there is one that another store is to have first */
@@ -198,6 +199,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	n->piece = *p;
 	n->state = r == 0 ? pl.state : 0;
 	n->attempts = pl.attempts;
+	n->doubted = r == 0 && (pl.state == LEDGER_LOST || ledger_is_doubted(&pl));
 	n->found = true;
 	return 1; /* the oldest first */
 }
@@ -231,9 +233,28 @@ int ship_place(struct shipper *s, uint64_t piece, enum ledger_placement_state st
 	return place(s, piece, state, 0, "");
 }
 
+/* `floor`: attempts, at least. */
+static int move(struct shipper *s, uint64_t piece,
+		enum ledger_placement_state state, uint32_t floor)
+{
+	struct ledger_placement p = { 0 };
+	int r;
+
+	r = ledger_placement_get(s->o->p.ledger, piece, s->store.id, &p);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return place(s, piece, state, MAX(p.attempts, floor),
+		     ledger_is_doubted(&p) ? p.error : "");
+}
+
 int ship_put_after_all(struct shipper *s, uint64_t piece)
 {
-	return place(s, piece, LEDGER_PLANNED, 1, "");
+	return move(s, piece, LEDGER_PLANNED, 1);
+}
+
+int ship_move(struct shipper *s, uint64_t piece, enum ledger_placement_state state)
+{
+	return move(s, piece, state, 0);
 }
 
 /*
@@ -312,7 +333,8 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 		return defer(s, n, n->state ? n->state : LEDGER_PLANNED, e);
 	}
 	if (r == 0 && n->state != LEDGER_PLANNED)
-		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts, "");
+		r = place(s, n->piece.ordinal, LEDGER_PLANNED, n->attempts,
+			  n->doubted ? LEDGER_DOUBT "put again" : "");
 	if (r == 0)
 		r = ship_call(s, &req);
 	if (r < 0 && r != -EREMOTEIO && r != -ECANCELED && n->piece.outbox &&
@@ -323,12 +345,15 @@ static int step_put(struct shipper *s, struct next *n, struct err *e)
 		return err_set(e, r, "%s", req.err.text);
 	if (s->store.provider->parks)
 		return park_piece(s, n->piece.ordinal);
-	return place(s, n->piece.ordinal, LEDGER_STORED, n->attempts, "");
+	return place(s, n->piece.ordinal, LEDGER_STORED, n->attempts,
+		     n->doubted ? LEDGER_DOUBT "put again" : "");
 }
 
 static int step_verify(struct shipper *s, struct next *n, struct err *e)
 {
-	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = n->piece.cid };
+	struct provider_req req = { .verb = PROVIDER_VERIFY,
+				    .cid = n->piece.cid,
+				    .n = n->doubted ? PROVIDER_FULL : 0 };
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r;
 
@@ -346,7 +371,7 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 			provider_name(s->store.provider), n->piece.ordinal);
 		watch_wrong(s);
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
-			  "read back wrong");
+			  LEDGER_DOUBT "read back");
 		if (r == 0)
 			r = reseal_outbox(s->o, n->piece.ordinal);
 		if (r == 0 && n->attempts >= WRONG_AFTER)

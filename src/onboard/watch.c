@@ -323,6 +323,14 @@ void watch_wrong(struct shipper *s)
 	atomic_fetch_add(&s->wrong, 1);
 }
 
+/* What came back wrong is news, and need not wait for the next look. */
+static bool is_due(struct shipper *s, uint64_t now)
+{
+	return now >= s->watch_due_ms ||
+	       (atomic_load(&s->wrong) &&
+		now - s->watch_asked_ms >= s->o->p.watch_ms / SOON);
+}
+
 /*
  * Only time in which it was asked, and the chain was there to say so, counts: a
  * machine that sleeps or has no network accuses nobody.
@@ -374,6 +382,7 @@ static int ask(struct shipper *s, uint64_t now)
 	struct onboard *o = s->o;
 	int r;
 
+	s->watch_asked_ms = now;
 	s->watch_due_ms = now + o->p.watch_ms / SOON; /* the chain may be away */
 	r = ship_call(s, &req);
 	if (r == -EOPNOTSUPP)
@@ -420,7 +429,7 @@ int watch_turn(struct shipper *s)
 		r = load(s);
 	if (r < 0)
 		return r;
-	if (now < s->watch_due_ms)
+	if (s->watch.replacing ? now < s->watch_due_ms : !is_due(s, now))
 		return s->watch.replacing ? -EINPROGRESS : 0;
 	return s->watch.replacing ? replace(s) : ask(s, now);
 }

@@ -42,7 +42,7 @@ struct watch {
 	char refused[JUDGE_TEXT_MAX]; /* it is to be replaced, and why that cannot be;
 				       "": nothing stands in the way */
 	uint64_t away_s;              /* for which it has been asked in vain */
-	uint32_t wrong; /* pieces that it gave back wrong, or not at all */
+	uint32_t wrong; /* times that a piece came back wrong, or not at all */
 	bool replacing; /* REPLACE is under way */
 };
 
@@ -83,7 +83,10 @@ unsigned watch_generation(struct shipper *s);
 must_check int watch_place(struct shipper *s, unsigned generation,
 			   const struct ledger_placement *p);
 
-/* It gave a piece back wrong, or did not have it.  Any thread. */
+/*
+ * It gave a piece back wrong, or did not have it: to us, who read it back, or to a
+ * reader.  It is judged soon.  Any thread.
+ */
 void watch_wrong(struct shipper *s);
 
 #endif

@@ -152,17 +152,12 @@ static unsigned limit_of(struct retrieve *r, const struct fetch *f)
 static void doubt(struct retrieve *r, size_t i, const struct ledger_piece *p,
 		  const char *why)
 {
-	struct ledger_placement at;
+	uint64_t store = r->stores[i].store.id;
 
-	if (ledger_placement_get(r->p.ledger, p->ordinal, r->stores[i].store.id,
-				 &at) < 0 ||
-	    (at.state != LEDGER_VERIFIED && at.state != LEDGER_LISTED))
-		return;
-	at.state = LEDGER_STORED;
-	at.next_try = 0;
-	text_copy(at.error, sizeof(at.error), why);
-	best_effort(ledger_placement_set(r->p.ledger, &at)); /* it is said again
-								when it is read again */
+	/* If the ledger fails, it is said again when it is read again. */
+	if (ledger_placement_doubt(r->p.ledger, p->ordinal, store, why) == 1 &&
+	    r->p.doubted)
+		r->p.doubted(r->p.ctx, store, p->ordinal);
 }
 
 static void note_wrong(const struct run *u, size_t from, const struct fetch *f,

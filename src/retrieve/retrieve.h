@@ -48,8 +48,13 @@ struct retrieve_params {
 	size_t n_stores;
 	struct provider *gateway; /* single blocks that no store gives; NULL: none
 				     (provider/gateway.h) */
-	unsigned n_threads;       /* 0: 16 */
-	unsigned give_up_ms;      /* 0: 60000 */
+	/* Store `store` gave a reader of `piece`, which it was said to have, wrong
+	 * bytes or none: that copy counts no more until it was read back.  On
+	 * threads of this room, without a lock.  NULL: nobody wants to know. */
+	void (*doubted)(void *ctx, uint64_t store, uint64_t piece);
+	void *ctx;
+	unsigned n_threads;  /* 0: 16 */
+	unsigned give_up_ms; /* 0: 60000 */
 };
 
 must_check int retrieve_new(const struct retrieve_params *p, struct retrieve **ret);

@@ -210,7 +210,7 @@ static int replace(struct parks_store *s)
 		s->n_given = s->n_kept;
 		s->n_kept = s->n_parked = 0;
 		s->n_replaced++;
-		s->gone = s->lies = s->refuse = false;
+		s->gone = s->lies = s->refuse = s->shifts = s->rotten = false;
 		s->proof = (struct provider_proof){ 0 };
 	}
 	s->unchosen = true;
@@ -226,13 +226,23 @@ static int attach(struct parks_store *s)
 }
 
 /* GET: from the one that was given up, too. */
-static int get(const struct parks_store *s, const struct provider_req *req)
+static int get(const struct parks_store *s, struct provider_req *req)
 {
-	if (!s->gone && has(s->kept, s->n_kept, &req->cid))
+	if (!s->gone && has(s->kept, s->n_kept, &req->cid)) {
+		req->off += s->shifts;
 		return 1;
+	}
 	if (!s->given_gone && has(s->given, s->n_given, &req->cid))
 		return 1;
 	return s->gone || (s->given_gone && s->n_given) ? -EREMOTEIO : -ENOENT;
+}
+
+static int verify(struct parks_store *s, const struct provider_req *req)
+{
+	if (!has(s->kept, s->n_kept, &req->cid))
+		return -ENOENT;
+	s->n_full += req->n == PROVIDER_FULL;
+	return s->lies || (s->rotten && req->n == PROVIDER_FULL) ? -EBADMSG : 1;
 }
 
 /* 1: the folder answers. */
@@ -252,10 +262,7 @@ static int ask(struct parks_store *s, struct provider_req *req)
 	case PROVIDER_GET: return get(s, req);
 	case PROVIDER_STAT:
 		return has(s->kept, s->n_kept, &req->cid) ? 1 : -ENOENT;
-	case PROVIDER_VERIFY:
-		return !has(s->kept, s->n_kept, &req->cid) ? -ENOENT :
-		       s->lies                             ? -EBADMSG :
-							     1;
+	case PROVIDER_VERIFY: return verify(s, req);
 	case PROVIDER_PROOF: return proof(s, req);
 	case PROVIDER_REPLACE: return replace(s);
 	case PROVIDER_ATTACH: return attach(s);

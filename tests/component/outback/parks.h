@@ -33,8 +33,11 @@ struct parks_store {
 	struct provider_proof proof; /* state 0: PROOF says that it is good */
 	unsigned n_looks;            /* at its proofs */
 	bool gone;                   /* nothing of it answers; the chain does */
-	bool lies;           /* what it serves is not what it was given */
-	int no_replace;      /* REPLACE is answered with this; 0: it is done */
+	bool lies;   /* what it serves is not what it was given */
+	bool shifts; /* it lies to readers alone; who reads back gets it right */
+	bool rotten;     /* so does who reads back all of it, not who samples */
+	unsigned n_full; /* pieces that were read back whole, as asked for */
+	int no_replace;  /* REPLACE is answered with this; 0: it is done */
 	bool late_replace;   /* once: done, and its answer is lost */
 	bool unchosen;       /* it was replaced, and not attached since */
 	unsigned n_replaced; /* it is the n-th one after the first */

@@ -265,6 +265,25 @@ static int on_newest(void *ctx, const struct ledger_head *h)
 	return 0;
 }
 
+static struct lock doubting = { PTHREAD_MUTEX_INITIALIZER }; /* d->onboard */
+
+static void on_doubted(void *ctx, uint64_t store, uint64_t piece)
+{
+	struct device *d = ctx;
+
+	lock_take(&doubting);
+	if (d->onboard)
+		onboard_doubted(d->onboard, store, piece);
+	lock_drop(&doubting);
+}
+
+static void set_onboard(struct device *d, struct onboard *o)
+{
+	lock_take(&doubting);
+	d->onboard = o;
+	lock_drop(&doubting);
+}
+
 static void open_rest(struct device *d)
 {
 	struct retrieve_store rs[RIG_STORES_MAX];
@@ -272,6 +291,8 @@ static void open_rest(struct device *d)
 				      .io = d->io,
 				      .stores = rs,
 				      .n_stores = d->n_stores,
+				      .doubted = on_doubted,
+				      .ctx = d,
 				      .n_threads = d->far[0] ? 0 : 4,
 				      .give_up_ms = RIG_GIVE_UP_MS };
 	struct link table = { .kind = LINK_NONE };
@@ -350,23 +371,27 @@ void device_start(struct device *d)
 				    .watch_ms = d->watch_ms,
 				    .watch_away_s = d->watch_away_s,
 				    .piece_target = d->piece_target };
+	struct onboard *o = NULL;
 	struct err e = { "" };
 
 	for (size_t i = 0; i < d->n_stores; i++)
 		v[i] = (struct onboard_store){ d->ids[i], d->stores[i] };
-	if (onboard_new(&p, &d->onboard, &e) < 0)
+	if (onboard_new(&p, &o, &e) < 0)
 		fail_msg("%s", e.text);
+	set_onboard(d, o);
 	ok(onboard_start(d->onboard));
 }
 
 void device_close(struct device *d)
 {
 	uint64_t began = monotonic_ms();
+	struct onboard *o = d->onboard;
 
 	for (size_t i = 0; i < d->n_stores; i++)
 		if (d->stores[i])
 			provider_stop(d->stores[i]);
-	onboard_free(d->onboard);
+	set_onboard(d, NULL);
+	onboard_free(o);
 	if (d->retrieve)
 		retrieve_stop(d->retrieve);
 	if (d->cache)
@@ -380,7 +405,6 @@ void device_close(struct device *d)
 	loop_stop(d->loop);
 	loop_free(d->loop);
 	io_free(d->io);
-	d->onboard = NULL;
 	d->retrieve = NULL;
 	d->cache = NULL;
 	d->work = NULL;

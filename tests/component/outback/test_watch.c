@@ -334,6 +334,103 @@ static void who_serves_wrong_bytes_is_replaced(void **state)
 	comes_back(&a, r, 2, 2);
 }
 
+/* Pieces of `a` are read by who has nothing but the words. */
+static void begin_reader(struct device *a, struct device *b, struct rig *r)
+{
+	device_close(a);
+	device_recover(b, r, "back", 2, 2, 0);
+	b->watch_ms = LOOK_MS;
+	b->watch_away_s = 3600;
+	device_start(b);
+	until(has_all(b, 0) && has_all(b, 1)); /* what was LISTED is read back */
+}
+
+static void set_shifts(struct rig *r, size_t i, bool rotten)
+{
+	lock_take(&r->parks->lock);
+	r->parks->store[i].shifts = true;
+	r->parks->store[i].rotten = rotten;
+	lock_drop(&r->parks->lock);
+}
+
+static void who_lies_to_readers_alone_is_named_and_then_replaced(void **state)
+{
+	struct rig *r = *state;
+	uint8_t byte[1];
+	char name[32], *want, *got;
+	struct device a, b;
+	size_t n;
+
+	start(&a, r, 2, 2);
+	a.piece_target = MIB;
+	device_close(&a);
+	device_open(&a);
+	device_start(&a);
+	for (unsigned i = 0; i < 12; i++) {
+		(void)snprintf(name, sizeof(name), "file%u", i);
+		f_fill(&a, name, 0, MIB, i);
+	}
+	ok(device_sync(&a));
+	until(has_all(&a, 0) && has_all(&a, 1));
+	want = tree_text(&a);
+	begin_reader(&a, &b, r);
+	(void)f_lookup(&b, "file0", NULL); /* the directory is here */
+	vanish(r, 0);
+	set_shifts(r, 1, false);
+	/* Nobody else has it now: an error, and never a wrong byte. */
+	assert_true(f_read(&b, "file0", 0, byte, 1, &n) < 0);
+	until(watched(&b, 1).wrong);
+	assert_non_null(strstr(watched(&b, 1).why, "holder 1.0 gave"));
+	for (unsigned i = 1; i < 12 && n_replaced(r, 1) == 0; i++) {
+		(void)snprintf(name, sizeof(name), "file%u", i);
+		(void)f_read(&b, name, 0, byte, 1, &n); /* wrong, or from the next */
+		until(n_replaced(r, 1) || has_all(&b, 1));
+	}
+	until(n_replaced(r, 1) == 1);
+	lock_take(&r->parks->lock);
+	/* but for the last, each was read back whole */
+	assert_true(r->parks->store[1].n_full >= 3);
+	r->parks->store[0].gone = false;
+	lock_drop(&r->parks->lock);
+	until_repaired(&b, r, 1, 1);
+	for (unsigned i = 0; i < 12; i++) { /* failures are remembered for a while */
+		(void)snprintf(name, sizeof(name), "file%u", i);
+		until(f_read(&b, name, 0, byte, 1, &n) == 0);
+	}
+	got = tree_text(&b);
+	tree_same(want, got);
+	free(want);
+	free(got);
+	device_close(&b);
+}
+
+static void what_a_reader_found_rotten_is_not_sampled_away(void **state)
+{
+	struct rig *r = *state;
+	char *want, *got;
+	struct device a, b;
+
+	start(&a, r, 2, 2);
+	a.piece_target = MIB;
+	device_close(&a);
+	device_open(&a);
+	device_start(&a);
+	f_fill(&a, "file", 0, 12ul * MIB, 1);
+	ok(device_sync(&a));
+	until(has_all(&a, 0) && has_all(&a, 1));
+	want = tree_text(&a);
+	begin_reader(&a, &b, r);
+	give_up(r, 1);
+	set_shifts(r, 1, true);
+	got = tree_text(&b); /* the other one has it right */
+	tree_same(want, got);
+	until_repaired(&b, r, 1, 1);
+	assert_non_null(strstr(given(&b, 1).why, "back wrong"));
+	free(want);
+	free(got);
+	device_close(&b);
+}
+
 static void what_the_budget_forbids_is_said_and_nothing_changes(void **state)
 {
 	struct rig *r = *state;
@@ -461,6 +558,8 @@ int main(void)
 		T(who_cannot_be_reached_is_replaced_in_the_end),
 		T(who_vanishes_half_way_is_replaced_and_the_commit_goes_on),
 		T(who_serves_wrong_bytes_is_replaced),
+		T(who_lies_to_readers_alone_is_named_and_then_replaced),
+		T(what_a_reader_found_rotten_is_not_sampled_away),
 		T(what_the_budget_forbids_is_said_and_nothing_changes),
 		T(an_answer_that_is_lost_replaces_once),
 		T(the_only_copy_is_fetched_from_the_one_that_was_given_up),

@@ -57,6 +57,35 @@ static void placements_survive_and_count_at_configured_stores(void **state)
 	assert_int_equal(copies, 1);
 }
 
+static void what_a_reader_doubts_was_a_copy_and_is_one_no_more(void **state)
+{
+	static const char *const url = "dir:///a";
+	struct fixture *f = *state;
+	struct ledger_placement p = { .attempts = 2, .next_try = 9 }, q;
+	unsigned copies = 9;
+
+	assert_int_equal(ledger_stores_set(f->l, &url, 1, &p.store), 0);
+	p.piece = add_ready(f->l, 1, 1);
+	assert_int_equal(ledger_placement_doubt(f->l, p.piece, p.store, "?"), 0);
+	for (int s = 1; s < LEDGER_PLACEMENT_NX; s++) {
+		bool counts = s == LEDGER_VERIFIED || s == LEDGER_LISTED;
+
+		p.state = (enum ledger_placement_state)s;
+		assert_int_equal(ledger_placement_set(f->l, &p), 0);
+		assert_int_equal(ledger_placement_doubt(f->l, p.piece, p.store,
+							"it lied"),
+				 counts);
+		assert_int_equal(ledger_placement_get(f->l, p.piece, p.store, &q),
+				 0);
+		assert_int_equal(q.state, counts ? LEDGER_STORED : p.state);
+		assert_string_equal(q.error, counts ? LEDGER_DOUBT "it lied" : "");
+		assert_int_equal(ledger_is_doubted(&q), counts);
+		assert_true(q.attempts == 2 && q.next_try == (counts ? 0 : 9));
+	}
+	assert_int_equal(ledger_copies(f->l, p.piece, &copies), 0);
+	assert_int_equal(copies, 0);
+}
+
 static void a_store_that_is_replaced_has_nothing_and_others_keep_theirs(void **state)
 {
 	static const char *const urls[] = { "dir:///a", "dir:///b" };
@@ -133,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(placements_survive_and_count_at_configured_stores),
+		CASE(what_a_reader_doubts_was_a_copy_and_is_one_no_more),
 		CASE(a_store_that_is_replaced_has_nothing_and_others_keep_theirs),
 		CASE(sums_count_each_piece_where_it_stands),
 	};

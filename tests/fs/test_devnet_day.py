@@ -1,0 +1,149 @@
+"""A day in fast forward: what happens on a network while nobody looks
+
+Time is the chain's: epochs are let pass, and the daemon of a mounted drive sees
+deadlines go by, proofs missing, and its deposit melt.
+"""
+import os
+
+import pytest
+
+from devnet import Devnet, no_devnet
+from drive import until
+from netdrive import NetDrive, units
+from syscalls import write
+
+CAN = no_devnet()
+pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+DAY = 2880  # epochs
+PERIOD = 120
+EPOCH_MS = 20
+
+
+@pytest.fixture(name='net')
+def _net(request):
+    net = Devnet(epoch_ms=EPOCH_MS, **getattr(request, 'param', {}))
+    yield net
+    net.close()
+
+
+@pytest.fixture(name='d')
+def _d(net):
+    with NetDrive(net) as d:
+        yield d
+
+
+def fill(d, n=5):
+    kept = {f'{i}': os.urandom(40_000 + i) for i in range(n)}
+    for name, data in kept.items():
+        write(os.path.join(d.mnt, name), data)
+    return kept
+
+
+def proven(d):
+    return all(s.get('proof', {}).get('state') == 'proven'
+               for s in d.status()['stores'])
+
+
+def provided(net, provider):
+    return net.admin(f'provider/{provider}')['stats']
+
+
+def test_who_misses_proofs_is_replaced_and_the_books_add_up(net, d):
+    d.paying().set(proof_watch='1s').mount()
+    fill(d)
+    d.sync()
+    until(d.shipped, what='both have all')
+    net.advance(2 * PERIOD)
+    until(lambda: proven(d), what='both have proven')
+    liar = d.provider_of(1)
+    net.pace(0)
+    net.admin(f'provider/{liar}', {'missProofs': True})
+    deadline = [int(s['provingDeadline']) for s in d.sets()
+                if s['providerId'] == str(liar)]
+    net.advance(deadline[0] - int(net.ledger()['epoch']) + PERIOD // 2)
+    until(lambda: 'is late with the proof' in str(
+        d.status()['stores'][1]['proof']['warning']), what='it is said')
+    assert d.provider_of(1) == liar  # one proof is borne
+    net.pace(EPOCH_MS)
+
+    net.advance(DAY // 4)
+    until(lambda: d.provider_of(1) not in (0, liar), what='another has its place')
+    until(d.shipped, what='copies are full again')
+    s = d.status()
+    assert s['stores'][0]['state'] == s['stores'][1]['state'] == 'ok'
+    given = s['stores'][1]['given_up']
+    assert [g['provider'] for g in given] == [liar]
+    assert 'has not proven' in given[0]['why']
+    assert {s['proof']['provider'] for s in s['stores']} == {1, 2, 3} - {liar}
+
+    # The rest of the day, and everybody takes what is due.
+    net.advance(DAY // 2)
+    until(lambda: proven(d), what='the new one has proven')
+    net.advance(PERIOD, settle=True)
+    lines = d.books()
+    creates = {e['providerId']: e['railId'] for e in lines
+               if e['kind'] == 'create'}
+    rates = d.rates()
+    paid = {int(p): rates.get(rail, 0) for p, rail in creates.items()}
+    assert len(paid) == 3 and all(paid.values())
+    honest = d.provider_of(0)
+    # What was not proven was not paid.
+    assert paid[liar] * 3 < paid[honest]
+    assert len([e for e in lines if e['kind'] == 'create']) == 3
+    d.assert_adds_up()
+
+    # Nobody but its owner ends what is still paid for: all three of them.
+    d.umount()
+    d.run('destroy', '--drive', d.name, '--passfile', d.passfile, '--yes')
+    ended = {e['dataSetId'] for e in net.ledger()['entries']
+             if e['kind'] == 'terminate'}
+    assert len(ended) == 3
+    assert net.ledger()['balanced']
+
+
+@pytest.mark.parametrize('net', [{'period': DAY, 'window': 60}], indirect=True)
+def test_a_deposit_that_melts_is_said_in_time_and_can_be_filled_up(net, d):
+    d.paying(deposit='0.4').mount_logged()
+    kept = fill(d)
+    d.sync()
+    until(d.shipped, what='both have all')
+    days = d.shown()['runway_days']
+    assert days > 60
+    said = []
+
+    def warned():
+        return [w for w in d.status()['warnings'] if 'the deposit lasts' in w]
+
+    assert not warned()
+    for level in (30, 7, 3):
+        net.advance((d.shown()['runway_days'] - level + 1) * DAY)
+        until(lambda: d.status()['wallet']['runway_days'] < level,
+              what='the daemon sees how long it lasts')
+        said.append(d.status()['wallet']['runway_days'])
+        assert warned() and 'wallet fund' in warned()[0]
+        until(lambda: d.logged().count('the deposit that pays') == len(said),
+              what='the log says so, once')
+    assert 29 >= said[0] > said[1] > said[2] >= 0
+
+    # Nothing is left: what is stored is not added to, and everything works here.
+    net.advance(6 * DAY)
+    until(lambda: d.status()['wallet']['runway_days'] == 0, what='it is empty')
+    write(os.path.join(d.mnt, 'more'), b'm' * 50_000)
+    kept['more'] = b'm' * 50_000
+    n_adds = len([e for e in d.books() if e['kind'] == 'add'])
+    sync = d.start_sync()
+    until(lambda: any('USDFC' in e for e in d.status()['errors']),
+          what='it says what is missing')
+    assert len([e for e in d.books() if e['kind'] == 'add']) == n_adds
+    net.fund(d.address(), usdfc='5')
+    d.wallet('fund', '2', '--yes')
+    assert sync.wait() == 0
+    sync.stderr.close()
+    until(d.shipped, what='it goes on')
+    until(lambda: not warned(), what='there is nothing to warn of')
+    for name, data in kept.items():
+        with open(os.path.join(d.mnt, name), 'rb') as f:
+            assert f.read() == data
+    d.assert_paid_once()
+    assert units(d.shown()['deposit']) == d.deposit()
+    d.umount()

@@ -23,6 +23,7 @@ struct shipper {
 	uint64_t budget_ms; /* its own; when `budget` was counted last; 0: never */
 	uint64_t budget;    /* its own; bytes that may be read back now */
 	atomic_bool rescan;     /* look through what is held, too */
+	atomic_bool removing;   /* look for what is to be removed */
 	uint64_t not_before_ms; /* lock: o->lock */
 	unsigned failures;      /* lock: o->lock; in a row */
 	uint64_t said_ms; /* its own; when the ledger last heard that it answers */
@@ -53,6 +54,14 @@ struct pack_run {
 };
 #define PACK_RUNS 16
 
+/* What has to be done between two commits. */
+struct pack_job {
+	int (*run)(struct pack_job *j);
+	struct onboard *o;
+	bool running, over; /* lock: o->lock */
+	int status;         /* lock: o->lock until it is over */
+};
+
 struct onboard {
 	struct onboard_params p;
 	struct lock outbox;  /* above the ledger's: a piece's copies are counted
@@ -68,13 +77,15 @@ struct onboard {
 	uint64_t packed_seq;             /* lock: lock; that commit */
 	struct pack_run runs[PACK_RUNS]; /* lock: lock; the last ones, a ring */
 	uint64_t n_runs;                 /* lock: lock; since the start */
-	bool pack_waits;     /* lock: lock; for bytes that only a store has */
-	uint64_t claimed;    /* lock: lock; newest sequence that is claimed */
-	bool superseded;     /* lock: lock */
-	bool split_why;      /* lock: lock; stats.why is about the claims */
-	uint64_t dirtied_ms; /* lock: lock; last change */
+	struct pack_job *job; /* lock: lock; for the packer thread; NULL: none */
+	bool pack_waits;      /* lock: lock; for bytes that only a store has */
+	uint64_t claimed;     /* lock: lock; newest sequence that is claimed */
+	bool superseded;      /* lock: lock */
+	bool split_why;       /* lock: lock; stats.why is about the claims */
+	uint64_t dirtied_ms;  /* lock: lock; last change */
 	struct onboard_stats stats; /* lock: lock */
 	atomic_bool stop;           /* the same as stopping, for loops */
+	atomic_bool sweep;          /* pieces are gone: forget their blocks */
 	pthread_t packer;
 	bool packer_started;
 	struct memos *memos; /* packer thread */
@@ -150,6 +161,17 @@ must_check int park_claimed(struct shipper *s, uint64_t piece, bool kept);
  * -EBADMSG: no other store can give it now.
  */
 must_check int pull_piece(struct shipper *s, struct ledger_piece *p);
+
+/* remove.c: what is condemned goes from this store, a few pieces a turn.  1: it did
+ * something; 0: there is nothing to do now. */
+must_check int remove_turn(struct shipper *s, struct err *e);
+
+/* onboard.c: run `j` on the packer thread, between two commits; waits.  -ECANCELED,
+ * also when `progress` says so before it has begun. */
+must_check int onboard_job(struct onboard *o, struct pack_job *j,
+			   int (*progress)(void *ctx, const char *stage,
+					   uint64_t done, uint64_t total),
+			   void *ctx);
 
 /* learn.c: the blocks of a piece of another device, which this store has just
  * given back whole, become known. */

@@ -122,6 +122,70 @@ static void pack_wait(struct onboard *o, uint64_t ms, const struct err *e)
 	lock_drop(&o->lock);
 }
 
+/* Between two commits: true if there was something.  Lock: not held. */
+static bool pack_other(struct onboard *o)
+{
+	struct pack_job *j;
+	int status;
+
+	lock_take(&o->lock);
+	j = o->job;
+	if (j && o->stopping) {
+		j->status = -ECANCELED;
+		j->over = true;
+		o->job = j = NULL;
+		cond_wake_all(&o->cond);
+	}
+	if (j)
+		j->running = true;
+	lock_drop(&o->lock);
+	if (!j) {
+		if (atomic_exchange(&o->sweep, false))
+			best_effort(ledger_blocks_sweep(o->p.ledger, &o->stop)); /* rows
+				that nobody reads; the next time */
+		return false;
+	}
+	status = j->run(j);
+	lock_take(&o->lock);
+	j->status = status;
+	j->over = true;
+	o->job = NULL;
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+	return true;
+}
+
+int onboard_job(struct onboard *o, struct pack_job *j,
+		int (*progress)(void *ctx, const char *stage, uint64_t done,
+				uint64_t total),
+		void *ctx)
+{
+	bool off = false;
+
+	j->o = o;
+	lock_take(&o->lock);
+	if (o->job || o->stopping) {
+		lock_drop(&o->lock);
+		return o->job ? -EBUSY : -ECANCELED;
+	}
+	o->job = j;
+	cond_wake_all(&o->cond);
+	while (!j->over && !off) {
+		(void)cond_wait_until_ms(&o->cond, &o->lock,
+					 monotonic_ms() + TICK_MS);
+		if (j->over || j->running)
+			continue;
+		lock_drop(&o->lock);
+		off = progress(ctx, "waiting for a commit under way", 0, 0);
+		lock_take(&o->lock);
+		off &= !j->over && !j->running;
+	}
+	if (off)
+		o->job = NULL;
+	lock_drop(&o->lock);
+	return off ? -ECANCELED : j->status;
+}
+
 static void *pack_thread(void *arg)
 {
 	struct onboard *o = arg;
@@ -134,9 +198,11 @@ static void *pack_thread(void *arg)
 		struct err e = { 0 };
 		uint64_t now = monotonic_ms();
 
+		if (pack_other(o))
+			continue;
 		lock_take(&o->lock);
 		asked = o->requested > o->packed;
-		if (!asked && !o->stopping)
+		if (!asked && !o->stopping && !o->job)
 			(void)cond_wait_until_ms(&o->cond, &o->lock, now + TICK_MS);
 		asked = o->requested > o->packed;
 		ticket = o->requested;
@@ -383,6 +449,7 @@ static int load(struct onboard *o)
 		s->index = i;
 		s->store = o->p.stores[i];
 		s->rescan = true;
+		s->removing = true;
 		r = ledger_store_get(o->p.ledger, s->store.id, &store);
 		if (r < 0)
 			return r;

@@ -38,6 +38,7 @@ struct keys;
 struct ledger;
 struct link;
 struct onboard;
+struct piece_cid;
 struct provider;
 struct work;
 
@@ -173,5 +174,59 @@ must_check int onboard_verify(struct onboard *o, unsigned percent,
 			      int (*progress)(void *ctx, uint64_t done,
 					      uint64_t total),
 			      void *ctx, struct err *reterr);
+
+/* ---- pieces that nobody needs ---- */
+
+struct onboard_gc_sum {
+	uint64_t pieces, bytes;
+};
+
+struct onboard_gc {
+	bool remove;      /* condemn what is dead; else nothing is changed */
+	unsigned network; /* of pieces that a store of a network holds condemn so
+			     many, the largest, with those that wait; their owner
+			     has to ask for the removal (provider.h) */
+	uint64_t forget_before; /* snapshots of commits before this one are given
+				   up, but for the newest commit; 0: none */
+
+	uint64_t forgotten;         /* snapshots that go with `forget_before` */
+	uint64_t commits, nodes;    /* that were looked through */
+	struct onboard_gc_sum dead; /* not needed by anybody */
+	struct onboard_gc_sum paid; /* of those, at a store of a network */
+	struct onboard_gc_sum batch; /* of those, what `network` chooses */
+	struct onboard_gc_sum old; /* needed by snapshots, and by nothing else */
+	struct onboard_gc_sum sparse; /* the newest commit needs less than half;
+					 as long as it needs any, all stays */
+	struct onboard_gc_sum condemned;                /* this time */
+	struct onboard_gc_sum at[ONBOARD_STORES_MAX];   /* dead, by store */
+	struct onboard_gc_sum left[ONBOARD_STORES_MAX]; /* condemned, now or
+							   before, and not gone */
+};
+
+/*
+ * Look which pieces nobody needs (mark.h), and with `remove` condemn them, make a
+ * commit without them, publish it, and have folders remove them: what crashes in
+ * between is gone on with at the next start.  Where a store is away, or its owner
+ * has to ask, they wait (`left`).  `progress` ends it by anything but 0:
+ * -ECANCELED, and what was condemned stays so.  Blocks.
+ *
+ * -EBUSY  lost pieces are being mended
+ * -ESTALE another device has taken over
+ * and those of mark_run()
+ */
+must_check int onboard_gc(struct onboard *o, struct onboard_gc *g,
+			  int (*progress)(void *ctx, const char *stage,
+					  uint64_t done, uint64_t total),
+			  void *ctx, struct err *reterr);
+
+/* Have every store look again whether what is condemned is gone there. */
+void onboard_gc_look(struct onboard *o);
+
+/* What is condemned, and may be removed from store `id` now, in the order of
+ * ordinals. */
+must_check int onboard_gc_left(struct onboard *o, uint64_t id,
+			       int (*cb)(void *ctx, const struct piece_cid *cid,
+					 uint64_t size),
+			       void *ctx);
 
 #endif

@@ -52,7 +52,7 @@ static int drop(struct onboard *o, const struct ledger_piece *p)
 
 	ledger_outbox_name(p->ordinal, name);
 	/* The row first: a file without a row is swept at the next start. */
-	r = ledger_piece_set(o->p.ledger, p->ordinal, LEDGER_HELD, false);
+	r = ledger_piece_set(o->p.ledger, p->ordinal, p->state, false);
 	if (r == 0)
 		r = io_unlink(o->p.io, name);
 	outbox_account(o);
@@ -66,7 +66,7 @@ int outbox_unpull(struct onboard *o, uint64_t ordinal)
 
 	lock_take(&o->outbox);
 	r = ledger_piece_get(o->p.ledger, ordinal, &p);
-	if (r == 0 && p.state == LEDGER_HELD && p.outbox)
+	if (r == 0 && p.state != LEDGER_READY && p.outbox)
 		r = drop(o, &p);
 	lock_drop(&o->outbox);
 	return r;

@@ -83,6 +83,8 @@ static int mark_claimed(struct onboard *o, const struct ledger_head *h)
 	}
 	cond_wake_all(&o->cond);
 	lock_drop(&o->lock);
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		atomic_store(&o->shippers[i].removing, true);
 	log_info("commit %" PRIu64 " is published", h->seq);
 	return 0;
 }

@@ -574,6 +574,8 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	}
 	if (r == 0)
 		r = park_commit(s, n.found, n.waits, e);
+	if (r == 0 && !n.found)
+		r = remove_turn(s, e);
 	*ret_busy = r == 1 || (r == 0 && n.found);
 	return r == 0 && n.found ? step(s, &n, e) : MIN(r, 0);
 }

@@ -40,6 +40,7 @@
  *   -EREMOTEIO     the store is away (folder not there, no network, no answer in
  *                  time): try later
  *   -ENOENT        it is here, and does not have this piece or head
+ *   -EACCES        REMOVE: its owner has not asked for it yet
  *   -EEXIST        a head is claimed already
  *   -EBADMSG       what it holds is not what the CID says
  *   -ENOSPC        the store is full
@@ -98,10 +99,11 @@ enum provider_verb {
 	PROVIDER_GET,    /* cid, off, n, dst → ret_n: bytes of the piece */
 	PROVIDER_STAT,   /* cid → ret_size */
 	PROVIDER_LIST,   /* found(): every piece here */
-	PROVIDER_REMOVE, /* cid */
-	PROVIDER_CLAIM,  /* head_name, head: succeeds once for a name, for ever;
+	PROVIDER_REMOVE, /* cid; on a network only its owner can have it removed: 0 if
+			    that has happened, else -EACCES */
+	PROVIDER_CLAIM, /* head_name, head: succeeds once for a name, for ever;
 			   on a network: head_name, cid (which is parked) */
-	PROVIDER_HEAD,   /* head_name → ret_head (appended); on a network the
+	PROVIDER_HEAD,  /* head_name → ret_head (appended); on a network the
 			   bytes of the piece's CID.  -ENODATA: it is claimed,
 			   and what it named has been removed */
 	PROVIDER_BLOCK, /* block, n, dst → ret_n: one block by its digest, which

@@ -245,6 +245,22 @@ static int verify(struct parks_store *s, const struct provider_req *req)
 	return s->lies || (s->rotten && req->n == PROVIDER_FULL) ? -EBADMSG : 1;
 }
 
+/* A head that was added here is known no more with its piece. */
+static int removed(struct parks_store *s, const struct provider_req *req)
+{
+	if (!s->removes)
+		return -EACCES;
+	for (size_t i = 0; i < s->n_kept; i++)
+		if (piece_cid_eq(&s->kept[i], &req->cid))
+			s->kept[i] = s->kept[--s->n_kept];
+	for (size_t i = 0; i < s->n_parked; i++)
+		if (piece_cid_eq(&s->parked[i], &req->cid))
+			s->parked[i] = s->parked[--s->n_parked];
+	for (size_t i = 0; i < all->n_heads; i++)
+		all->head[i].lost |= piece_cid_eq(&all->head[i].cid, &req->cid);
+	return 0;
+}
+
 /* 1: the folder answers. */
 static int ask(struct parks_store *s, struct provider_req *req)
 {
@@ -266,8 +282,8 @@ static int ask(struct parks_store *s, struct provider_req *req)
 	case PROVIDER_PROOF: return proof(s, req);
 	case PROVIDER_REPLACE: return replace(s);
 	case PROVIDER_ATTACH: return attach(s);
+	case PROVIDER_REMOVE: return removed(s, req);
 	case PROVIDER_LIST:
-	case PROVIDER_REMOVE:
 	case PROVIDER_BLOCK:
 	case PROVIDER_NX:
 	default: return 1;
@@ -308,4 +324,22 @@ void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *l
 	p->ops = &ops[i];
 	p->network = PARKS_NETWORK;
 	p->parks = true;
+}
+
+void parks_let_remove(struct parks *n, size_t i)
+{
+	lock_take(&n->lock);
+	n->store[i].removes = true;
+	lock_drop(&n->lock);
+}
+
+size_t parks_lost_heads(struct parks *n)
+{
+	size_t lost = 0;
+
+	lock_take(&n->lock);
+	for (size_t i = 0; i < n->n_heads; i++)
+		lost += n->head[i].lost;
+	lock_drop(&n->lock);
+	return lost;
 }

@@ -33,6 +33,7 @@ struct parks_store {
 	struct provider_proof proof; /* state 0: PROOF says that it is good */
 	unsigned n_looks;            /* at its proofs */
 	bool gone;                   /* nothing of it answers; the chain does */
+	bool removes;                /* the owner has signed for it */
 	bool lies;   /* what it serves is not what it was given */
 	bool shifts; /* it lies to readers alone; who reads back gets it right */
 	bool rotten;     /* so does who reads back all of it, not who samples */
@@ -63,5 +64,11 @@ void parks_free(struct parks *n);
 
 /* Provider `i`, a folder, becomes one of these; before it is asked anything. */
 void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *loop);
+
+/* From now on store `i` removes what it is asked to: its owner has signed for it. */
+void parks_let_remove(struct parks *n, size_t i);
+
+/* Heads of which it is no longer known which piece they were. */
+size_t parks_lost_heads(struct parks *n);
 
 #endif

@@ -61,6 +61,10 @@ void daemon_verb_snapshots(void *ctx, struct control_call *call,
 void daemon_verb_history(void *ctx, struct control_call *call,
 			 const json_t *request);
 void daemon_verb_verify(void *ctx, struct control_call *call, const json_t *request);
+/* daemon_gc.c; likewise */
+void daemon_verb_gc(void *ctx, struct control_call *call, const json_t *request);
+void daemon_verb_gc_removed(void *ctx, struct control_call *call,
+			    const json_t *request);
 
 /* Loop thread: tell the waiting umounts and syncs how it ended, and forget. */
 void daemon_verbs_progress(struct daemon *d, const char *stage);

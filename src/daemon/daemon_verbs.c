@@ -247,5 +247,7 @@ const struct control_verb daemon_verbs[] = {
 	{ "sync", verb_sync_start },
 	{ "umount", verb_umount_start },
 	{ "verify", daemon_verb_verify },
+	{ "gc", daemon_verb_gc },
+	{ "gc-removed", daemon_verb_gc_removed },
 	{ NULL, NULL },
 };

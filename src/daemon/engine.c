@@ -20,6 +20,7 @@
 #include "crypto/keys.h"
 #include "daemon/cadence.h"
 #include "daemon/drive.h"
+#include "daemon/engine_gc.h"
 #include "daemon/engine_proof.h"
 #include "daemon/gateways.h"
 #include "daemon/netstores.h"
@@ -645,6 +646,46 @@ static int engine_verify(struct engine *e, unsigned percent,
 	return onboard_verify(o, percent, found, progress, ctx, reterr);
 }
 
+static int engine_gc(struct engine *e, struct engine_gc *g,
+		     int (*progress)(void *ctx, const char *stage,
+				     uint64_t done, uint64_t total),
+		     void *ctx, struct err *reterr)
+{
+	struct onboard *o = onboard_of(e);
+	struct link table = { .kind = LINK_NONE };
+	const struct engine_gc_of of = { .onboard = o,
+					 .ledger = e->ledger,
+					 .providers = e->providers,
+					 .ids = e->ids,
+					 .urls = e->urls,
+					 .n = e->n_stores,
+					 .copies = (unsigned)e->drive->config.copies };
+	uint64_t seq = 0;
+	int r;
+
+	if (!o)
+		return err_set(reterr, -EROFS, "the drive is mounted read only");
+	/* What hard links are looked up in was the newest table at the mount, and
+	 * may be of a commit that is given up now. */
+	r = ledger_newest_claimed(e->ledger, &seq);
+	if (r == 0 && seq)
+		r = ledger_head_get(e->ledger, seq, on_newest, &table);
+	if (r < 0)
+		return err_set(reterr, r, "ledger.db: %s", err_str(r));
+	retrieve_set_inode_table(e->retrieve, &table);
+	return engine_gc_run(&of, g, progress, ctx, reterr);
+}
+
+static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid)
+{
+	struct onboard *o = onboard_of(e);
+	int r = paid ? ledger_spend_add(e->ledger, paid) : 0;
+
+	if (o)
+		onboard_gc_look(o);
+	return r;
+}
+
 /* ---- stop ---- */
 
 static void flush_syncs(struct loop_task *t)
@@ -724,6 +765,8 @@ static const struct engine_ops engine_stores = {
 	.sync_cancel = engine_sync_cancel,
 	.snapshots = engine_snapshots,
 	.verify = engine_verify,
+	.gc = engine_gc,
+	.gc_removed = engine_gc_removed,
 	.halt = engine_halt,
 	.stop = engine_stop,
 	.close = engine_close,

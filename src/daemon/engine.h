@@ -14,10 +14,10 @@
  *   start(cache)                main thread, cache open, loop running
  *   dirtied                     any thread
  *   kick, sync, …               loop thread
- *   status, verify              any thread but the loop (they wait for the
+ *   status, verify, gc          any thread but the loop (they wait for the
  *                               disk); over before stop
  *   halt                        main thread: nobody waits for a store any more,
- *                               verify ends soon; before stop
+ *                               verify and gc end soon; before stop
  *   stop                        main thread: end what is under way (it resumes
  *                               at the next mount); may wait for the loop;
  *                               afterwards no thread of it touches the cache
@@ -102,6 +102,42 @@ struct engine_status {
 	char errors[ENGINE_ERRORS_MAX][ENGINE_TEXT_MAX]; /* newest first */
 };
 
+struct engine_sum {
+	uint64_t pieces, bytes;
+};
+
+#define ENGINE_GC_NETWORK 35 /* pieces of one removal at a provider */
+
+/* Of a piece that is to be removed by its owner. */
+struct engine_gc_piece {
+	char cid[80]; /* its CID, as text */
+	uint64_t size;
+};
+
+struct engine_gc_store {
+	char url[CONFIG_URL_MAX];
+	bool network;
+	uint64_t set;           /* data set; 0: none, or no network */
+	struct engine_sum dead; /* that it holds */
+	struct engine_sum left; /* condemned, and not gone there */
+	struct engine_gc_piece removals[ENGINE_GC_NETWORK]; /* of those, what its
+					owner may have removed now */
+	size_t n_removals;
+};
+
+/* What nobody needs (onboard/onboard.h, struct onboard_gc). */
+struct engine_gc {
+	bool remove;
+	unsigned network;
+	uint64_t forget_before;
+
+	uint64_t commits, forgotten;
+	struct engine_sum dead, paid, batch, old, sparse, condemned;
+	uint64_t short_of; /* pieces that have not got their copies */
+	size_t n_stores;
+	struct engine_gc_store stores[CONFIG_STORES_MAX];
+};
+
 /* Caller-owned until `done`: callback law of cache/source.h, on the loop. */
 struct engine_sync {
 	/* stage: "sealing", "uploading", "publishing"; total 0: unknown */
@@ -151,6 +187,19 @@ struct engine_ops {
 		      void (*found)(void *ctx, const char *sentence),
 		      int (*progress)(void *ctx, uint64_t done, uint64_t total),
 		      void *ctx, struct err *reterr);
+
+	/*
+	 * Look for pieces that nobody needs, and have them removed.  Blocks, as
+	 * verify; errors of onboard_gc().
+	 */
+	int (*gc)(struct engine *e, struct engine_gc *g,
+		  int (*progress)(void *ctx, const char *stage, uint64_t done,
+				  uint64_t total),
+		  void *ctx, struct err *reterr);
+
+	/* The owner has had something removed (and paid, if `paid` is not NULL):
+	 * look whether it is gone.  Any thread that may wait. */
+	int (*gc_removed)(struct engine *e, const struct ledger_spend *paid);
 	void (*halt)(struct engine *e);
 	bool (*stop)(struct engine *e);
 	void (*close)(struct engine *e);

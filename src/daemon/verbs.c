@@ -18,9 +18,9 @@
 static const struct cli_verb *const verbs[] = {
 	&verb_init,    &verb_mount,   &verb_umount,    &verb_status,
 	&verb_sync,    &verb_recover, &verb_snapshots, &verb_verify,
-	&verb_publish, &verb_quote,   &verb_wallet,    &verb_destroy,
-	&verb_passwd,  &verb_config,  &verb_fsck,      &verb_version,
-	&verb_help,
+	&verb_gc,      &verb_publish, &verb_quote,     &verb_wallet,
+	&verb_destroy, &verb_passwd,  &verb_config,    &verb_fsck,
+	&verb_version, &verb_help,
 };
 
 const struct cli_verb *verbs_at(size_t i)

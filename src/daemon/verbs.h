@@ -16,6 +16,7 @@ struct passphrase;
 extern const struct cli_verb verb_config;
 extern const struct cli_verb verb_destroy;
 extern const struct cli_verb verb_fsck;
+extern const struct cli_verb verb_gc;
 extern const struct cli_verb verb_help;
 extern const struct cli_verb verb_init;
 extern const struct cli_verb verb_mount;

@@ -1,0 +1,204 @@
+/* verb_gc.c - fildrive gc: remove from the stores what nothing needs any more */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "daemon/client.h"
+#include "daemon/exits.h"
+#include "daemon/progress.h"
+#include "daemon/units.h"
+#include "daemon/verbs.h"
+
+static const struct cli_option options[] = {
+	CLI_DRIVE,
+	{ "dry-run", 'n', false, NULL,
+	  "say what would be removed, and remove nothing" },
+	{ "yes", 'y', false, NULL, "remove without asking" },
+	{ "forget-before", 0, false, "N",
+	  "give up the snapshots of commits before N, too" },
+	CLI_JSON,
+	{ "quiet", 'q', false, NULL, "no progress" },
+	CLI_END,
+};
+
+static uint64_t num(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+/* "12 pieces, 3.4 GiB" */
+static void say_sum(const json_t *o, const char *key, const char *fmt)
+{
+	const json_t *sum = json_object_get(o, key);
+	char size[UNITS_TEXT_MAX], what[UNITS_TEXT_MAX + 40];
+
+	if (!num(sum, "pieces"))
+		return;
+	units_say_size(num(sum, "bytes"), size);
+	(void)snprintf(what, sizeof(what), "%llu piece%s, %s",
+		       (unsigned long long)num(sum, "pieces"),
+		       num(sum, "pieces") == 1 ? "" : "s", size); /* fits */
+	exits_out("%s: %s.\n", fmt, what);
+}
+
+static void say_stores(const json_t *found, const char *key)
+{
+	const json_t *s;
+	char size[UNITS_TEXT_MAX];
+	size_t i;
+
+	json_array_foreach(json_object_get(found, "stores"), i, s)
+	{
+		const json_t *sum = json_object_get(s, key);
+
+		if (!num(sum, "pieces"))
+			continue;
+		units_say_size(num(sum, "bytes"), size);
+		exits_out("  %s: %llu piece%s, %s\n", text(s, "url"),
+			  (unsigned long long)num(sum, "pieces"),
+			  num(sum, "pieces") == 1 ? "" : "s", size);
+	}
+}
+
+static uint64_t left(const json_t *found)
+{
+	const json_t *s;
+	uint64_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(found, "stores"), i, s)
+		n += num(json_object_get(s, "left"), "pieces");
+	return n;
+}
+
+static void say_found(const json_t *found)
+{
+	exits_out("Commits kept: %llu.\n",
+		  (unsigned long long)num(found, "commits"));
+	if (num(found, "forgotten"))
+		exits_out("Snapshots given up: %llu.\n",
+			  (unsigned long long)num(found, "forgotten"));
+	say_sum(found, "dead", "Needed by nothing");
+	say_stores(found, "dead");
+	if (left(found)) {
+		exits_out("Given up before, and still to be removed:\n");
+		say_stores(found, "left");
+	}
+	say_sum(found, "only_snapshots", "Needed by snapshots alone");
+	say_sum(found, "mostly_dead", "Less than half needed, kept whole");
+}
+
+static int ask(const struct cli *cli)
+{
+	char line[16] = "";
+
+	if (cli_flag(cli, "yes"))
+		return EXITS_OK;
+	if (!isatty(STDIN_FILENO))
+		return exits_say(
+			EXITS_USAGE,
+			"nothing is removed without a yes: give --yes where nobody can be asked");
+	exits_out("Remove? It cannot be brought back. [y/N] ");
+	(void)fflush(stdout); /* found at the end */
+	if (!fgets(line, sizeof(line), stdin) || (line[0] != 'y' && line[0] != 'Y'))
+		return exits_say(EXITS_USAGE, "nothing was removed");
+	return EXITS_OK;
+}
+
+/* One look, or one removal. */
+static int call(const struct cli *cli, struct client_conn *c, bool remove,
+		uint64_t before, json_t **ret)
+{
+	struct err why = { "" };
+	struct progress bar;
+	int r;
+
+	progress_init(&bar, cli_flag(cli, "quiet") || cli_flag(cli, "json"));
+	r = client_call(c,
+			json_pack("{s:s, s:b, s:I, s:I}", "verb", "gc",
+				  "remove", remove, "network", (json_int_t)0,
+				  "forget_before", (json_int_t)before),
+			-1, progress_line, &bar, ret, &why);
+	progress_fini(&bar);
+	return r < 0 ? exits_err(r, &why, "gc") : EXITS_OK;
+}
+
+static int say_json(const json_t *found)
+{
+	char *text_of = json_dumps(found, JSON_INDENT(2));
+
+	if (!text_of)
+		return exits_err(-ENOMEM, NULL, "gc");
+	exits_out("%s\n", text_of);
+	free(text_of);
+	return EXITS_OK;
+}
+
+static int say_done(const json_t *done)
+{
+	say_sum(done, "condemned", "Given up");
+	if (!left(done)) {
+		exits_out("All of it is removed.\n");
+		return EXITS_OK;
+	}
+	exits_out("Still to be removed, when the store answers:\n");
+	say_stores(done, "left");
+	return EXITS_OK;
+}
+
+static int gc(const struct cli *cli, struct client_conn *c, uint64_t before)
+{
+	_cleanup_json_ json_t *found = NULL, *done = NULL;
+	int r = call(cli, c, false, before, &found);
+
+	if (r)
+		return r;
+	if (cli_flag(cli, "json"))
+		return say_json(found);
+	say_found(found);
+	if (cli_flag(cli, "dry-run"))
+		return EXITS_OK;
+	if (!num(json_object_get(found, "dead"), "pieces") &&
+	    !num(found, "forgotten") && !left(found)) {
+		exits_out("There is nothing to remove.\n");
+		return EXITS_OK;
+	}
+	r = ask(cli);
+	if (r == 0)
+		r = call(cli, c, true, before, &done);
+	return r ? r : say_done(done);
+}
+
+static int run(const struct cli *cli)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	const char *text_of = cli_get(cli, "forget-before");
+	uint64_t before = 0;
+
+	if (text_of && (units_number(text_of, &before) < 0 || before > INT64_MAX))
+		return exits_say(EXITS_USAGE,
+				 "gc: --forget-before wants the number of a commit");
+	if (client_connect(verbs_drive(cli), &c, NULL) < 0)
+		return exits_say(EXITS_MOUNTPOINT,
+				 "drive '%s' is not mounted; fildrive mount --drive %s MOUNTPOINT",
+				 verbs_drive(cli), verbs_drive(cli));
+	return gc(cli, c, before);
+}
+
+const struct cli_verb verb_gc = {
+	.name = "gc",
+	.args = "",
+	.summary = "remove from the stores what nothing needs any more",
+	.details = "Pieces that no commit and no snapshot needs are removed, after a look through all\n"
+		   "of them. Snapshots keep what was deleted: all commits of a day, then one a day\n"
+		   "for a month, then one in 30 days. --json looks, and removes nothing.",
+	.options = options,
+	.run = run,
+};

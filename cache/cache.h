@@ -165,6 +165,7 @@ struct cache_op {
 	uid_t uid;
 	gid_t gid;
 	struct cache_miss miss;
+	bool mode_changed; /* out: a write took suid or sgid away */
 };
 
 struct cache_attr {

@@ -316,10 +316,15 @@ static uint32_t without_suid(uint32_t mode)
 	return mode;
 }
 
-static void written(struct cache *c, struct inode *i, uint64_t end, unsigned flags)
+static void written(struct cache *c, struct cache_op *op, struct inode *i,
+		    uint64_t end, unsigned flags)
 {
-	if (flags & CACHE_WRITE_KILL_SUID)
-		i->mode = without_suid(i->mode);
+	uint32_t mode = without_suid(i->mode);
+
+	if (flags & CACHE_WRITE_KILL_SUID && mode != i->mode) {
+		i->mode = mode;
+		op->mode_changed = true;
+	}
 	i->size = MAX(i->size, end);
 	inode_data_changed(c, i, now_real());
 }
@@ -410,7 +415,7 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 	}
 	for (size_t k = 0; k < n; k++)
 		fill(&v[k], off, data);
-	written(c, i, off + data.n, flags);
+	written(c, op, i, off + data.n, flags);
 	return op_end(c, 0);
 }
 
@@ -509,7 +514,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 	buffer_drop(c, i, d->first, d->n_blocks);
 	for (size_t k = 0; k < n; k++)
 		fill(&v[k], d->off, d->data);
-	written(c, i, d->off + d->data.n, flags);
+	written(c, op, i, d->off + d->data.n, flags);
 	runs->n = 0;
 	return op_end(c, 0);
 }

@@ -50,7 +50,16 @@ int ops_kill_suid(struct op *op, uint64_t ino)
 	r = cache_getattr(op->env->cache, &op->who, ino, &a);
 	if (r < 0 || S_ISDIR(a.mode) || !(a.mode & (S_ISUID | S_ISGID)))
 		return r;
-	return cache_setattr(op->env->cache, &op->who, ino, &set, &a);
+	r = cache_setattr(op->env->cache, &op->who, ino, &set, &a);
+	if (r == 0)
+		ops_mode_changed(op, ino);
+	return r;
+}
+
+void ops_mode_changed(struct op *op, uint64_t ino)
+{
+	/* -ENOENT: it has forgotten the inode.  Else the mount is gone. */
+	(void)fuse_lowlevel_notify_inval_inode(op->env->se, ino, -1, 0);
 }
 
 /* chmod(2) of a file with an access ACL changes the ACL too. */

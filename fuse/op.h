@@ -40,6 +40,7 @@ struct op_env {
 	struct cache *cache;
 	struct retry *retry;
 	struct syncer *syncer;
+	struct fuse_session *se;
 	bool no_open;    /* the kernel takes ENOSYS for: never ask again */
 	bool no_opendir; /* likewise */
 };

@@ -41,4 +41,12 @@ must_check int ops_get_acl(struct op *op, uint64_t ino, const char *name,
  * that come without the kernel's own flag. */
 must_check int ops_kill_suid(struct op *op, uint64_t ino);
 
+/*
+ * Suid or sgid went away by a change of content.  The kernel leaves that to us
+ * (HANDLE_KILLPRIV_V2) and does not look at the mode again: who asks for nothing
+ * else, stat -c %a or execve(2), would see the old bits until the attributes time
+ * out.  Before the reply, so that who has written does not see them.
+ */
+void ops_mode_changed(struct op *op, uint64_t ino);
+
 #endif

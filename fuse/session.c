@@ -162,6 +162,7 @@ static int new_libfuse(struct session *s)
 	fuse_opt_free_args(&args);
 	if (!s->se)
 		return -ENOMEM;
+	s->env.se = s->se;
 	r = fuse_session_custom_io(s->se, &io, s->fd);
 	if (r < 0)
 		return r;

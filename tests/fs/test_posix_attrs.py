@@ -2,6 +2,7 @@
 import contextlib
 import errno
 import fcntl
+import mmap
 import multiprocessing
 import os
 import stat
@@ -10,7 +11,8 @@ import time
 
 import pytest
 
-from syscalls import outcome, read, refused, same, write
+from syscalls import (KEEP_SIZE, PUNCH_HOLE, fallocate, outcome, read,
+                      refused, same, write)
 
 NOBODY = 65534
 SECOND = 10**9
@@ -95,6 +97,39 @@ def test_a_write_by_another_drops_suid_and_sgid(native, there):
             write(f, b'y', 'r+b')
         return stat.S_IMODE(os.stat(f).st_mode)
     assert same(native, there, op) == 0o777
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('mode', [0o6644, 0o6755, 0o4711, 0o6745])
+@pytest.mark.parametrize('change', ['write', 'direct', 'punch', 'copy'])
+def test_who_asks_for_the_mode_alone_sees_no_suid_after_a_write(
+        native, there, mode, change):
+    """As execve(2) does, and stat(1): the rest of the attributes is not asked
+    for, so nothing else makes the kernel look again."""
+    def op(d):
+        f, other = os.path.join(d, 'f'), os.path.join(d, 'g')
+        os.chmod(d, 0o755)
+        write(f, bytes(8192))
+        write(other, b'z' * 4096)
+        for path in f, other:
+            os.chown(path, NOBODY, NOBODY)
+        os.chmod(f, mode)
+        show = ['stat', '-c', '%a', f]
+        assert subprocess.check_output(show, text=True).strip() == f'{mode:o}'
+        flags = os.O_RDWR | (os.O_DIRECT if change == 'direct' else 0)
+        with as_user(NOBODY):
+            fd, src = os.open(f, flags), os.open(other, os.O_RDONLY)
+            block = mmap.mmap(-1, 4096)
+            if change == 'punch':
+                fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 0, 4096)
+            elif change == 'copy':
+                os.copy_file_range(src, fd, 4096, 0, 0)
+            else:
+                os.writev(fd, [block])
+            os.close(fd)
+            os.close(src)
+        return subprocess.check_output(show, text=True).strip()
+    same(native, there, op)
 
 
 @pytest.mark.root

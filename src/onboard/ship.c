@@ -354,6 +354,10 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	struct provider_req req = { .verb = PROVIDER_VERIFY,
 				    .cid = n->piece.cid,
 				    .n = n->doubted ? PROVIDER_FULL : 0 };
+	struct ledger_placement good = { .piece = n->piece.ordinal,
+					 .store = s->store.id,
+					 .state = LEDGER_VERIFIED };
+	unsigned generation = watch_generation(s);
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r;
 
@@ -380,7 +384,10 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	}
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
-	r = place(s, n->piece.ordinal, LEDGER_VERIFIED, 0, "");
+	good.next_try = now_s();
+	r = watch_place(s, generation, n->state, &good);
+	if (r == 1) /* a verify has missed it meanwhile */
+		return 0;
 	if (r == 0)
 		best_effort(learn_blocks(s, &n->piece)); /* for dedup only */
 	return r < 0 ? r : outbox_settle(s->o, n->piece.ordinal);
@@ -396,6 +403,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	lock_drop(&s->o->lock);
 	if (n->state != LEDGER_STORED && n->state != LEDGER_LISTED) {
 		r = step_put(s, n, e);
+		n->state = LEDGER_STORED;
 		if (r == 0 && !s->store.provider->parks)
 			r = step_verify(s, n, e);
 	} else {

@@ -51,6 +51,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 {
 	struct shipper *s = shipper_of(v->o, at->store);
 	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = p->cid };
+	enum ledger_placement_state was = at->state;
 	char cid[PIECE_CID_TEXT_MAX], sentence[512];
 	unsigned generation;
 	int r;
@@ -61,13 +62,13 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	r = provider_call(s->store.provider, &req);
 	if (r == -ECANCELED)
 		return r;
-	if (r == 0 && at->state == LEDGER_VERIFIED)
+	if (r == 0 && was == LEDGER_VERIFIED)
 		return 0;
 	if (r == 0) { /* read back before the shipper did, or brought back */
 		at->state = LEDGER_VERIFIED;
 		at->error[0] = '\0';
-		r = watch_place(s, generation, at);
-		if (r == 1) /* another has its place now */
+		r = watch_place(s, generation, was, at);
+		if (r == 1) /* another has its place now, or missed it */
 			return 0;
 		if (r == 0)
 			best_effort(learn_blocks(s, p)); /* for dedup only */
@@ -90,7 +91,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	 * and all of its other blocks are sound. */
 	at->state = LEDGER_LOST;
 	text_copy(at->error, sizeof(at->error), sentence);
-	r = watch_place(s, generation, at);
+	r = watch_place(s, generation, was, at);
 	if (r == 0)
 		watch_wrong(s);
 	if (r == 0)

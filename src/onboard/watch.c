@@ -193,16 +193,31 @@ unsigned watch_generation(struct shipper *s)
 	return g;
 }
 
-int watch_place(struct shipper *s, unsigned generation,
-		const struct ledger_placement *p)
+/* Readings take a while: a good one is no news of a piece that was missed since. */
+static bool still_counts(enum ledger_placement_state was,
+			 enum ledger_placement_state now,
+			 enum ledger_placement_state next)
 {
+	return now == was || spread_counts(now) ||
+	       (now == LEDGER_LOST && next == LEDGER_LOST);
+}
+
+int watch_place(struct shipper *s, unsigned generation,
+		enum ledger_placement_state was, const struct ledger_placement *p)
+{
+	struct ledger *l = s->o->p.ledger;
+	struct ledger_placement now = { .state = 0 };
 	int r = 1;
 
 	lock_take(&s->o->outbox);
 	if (watch_generation(s) == generation)
-		r = ledger_placement_set(s->o->p.ledger, p);
+		r = ledger_placement_get(l, p->piece, p->store, &now);
+	if (r == 0)
+		r = still_counts(was, now.state, p->state) ?
+			    ledger_placement_set(l, p) :
+			    1;
 	lock_drop(&s->o->outbox);
-	return r;
+	return r == -ENOENT ? 1 : r;
 }
 
 bool watch_renews(struct onboard *o)

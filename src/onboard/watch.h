@@ -26,11 +26,10 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "ledger/ledger.h"
 #include "onboard/judge.h"
 #include "provider/provider.h"
 
-struct ledger;
-struct ledger_placement;
 struct onboard;
 struct shipper;
 
@@ -76,11 +75,13 @@ must_check int watch_turn(struct shipper *s);
 
 /*
  * A piece was read back from it in vain, or well, while it was the `generation` that
- * it is: the placement's new state.  0: kept; 1: it has been replaced meanwhile, and
- * nothing was changed.
+ * it is: the placement's new state.  It was in state `was` when the reading began.
+ * 0: kept; 1: nothing was changed, for meanwhile it has been replaced, or somebody
+ * else looked and did not find the piece, or removes it.
  */
 unsigned watch_generation(struct shipper *s);
 must_check int watch_place(struct shipper *s, unsigned generation,
+			   enum ledger_placement_state was,
 			   const struct ledger_placement *p);
 
 /*

@@ -115,16 +115,45 @@ struct hang {
 	bool hangs;                          /* lock: lock */
 	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
 	unsigned n;                          /* lock: lock */
+	/* An answer that comes late: of this request, which was given so. */
+	bool late;                  /* lock: lock; the next VERIFY is */
+	struct provider_req *asked; /* lock: lock */
+	bool answered;              /* lock: lock */
+	int status;
+	void (*done)(struct provider_req *req, int status);
+	struct cond cond;
 };
+
+static struct hang *hang_of(struct provider *p)
+{
+	/* The head of ours. */
+	return (struct hang *)(uintptr_t)p->ops; // NOLINT(performance-no-int-to-ptr)
+}
+
+static void on_late(struct provider_req *req, int status)
+{
+	struct hang *h = hang_of(req->provider);
+
+	lock_take(&h->lock);
+	h->status = status;
+	h->answered = true;
+	cond_wake_all(&h->cond);
+	lock_drop(&h->lock);
+}
 
 static int hang_start(struct provider *p, struct provider_req *req)
 {
-	/* The head of ours. */
-	struct hang *h = (struct hang *)(uintptr_t)p->ops; // NOLINT(performance-no-int-to-ptr)
+	struct hang *h = hang_of(p);
 	bool hangs;
 
 	lock_take(&h->lock);
 	hangs = h->hangs;
+	if (!hangs && h->late && req->verb == PROVIDER_VERIFY) {
+		h->late = false;
+		h->asked = req;
+		h->done = req->done;
+		req->done = on_late;
+	}
 	if (hangs) {
 		assert_in_range(h->n, 0, KEPT_MAX - 1);
 		h->kept[h->n++] = req;
@@ -140,6 +169,7 @@ static void hang_install(struct device *d, size_t i)
 
 	assert_non_null(h);
 	lock_init(&h->lock);
+	cond_init(&h->cond);
 	h->real = d->stores[i]->ops;
 	h->ops = *h->real;
 	h->ops.start = hang_start;
@@ -177,6 +207,39 @@ void device_wake(struct device *d, size_t i)
 	lock_drop(&h->lock);
 }
 
+void device_late(struct device *d, size_t i)
+{
+	lock_take(&d->hangs[i]->lock);
+	d->hangs[i]->late = true;
+	lock_drop(&d->hangs[i]->lock);
+}
+
+void device_late_cid(struct device *d, size_t i, struct piece_cid *ret)
+{
+	struct hang *h = d->hangs[i];
+
+	lock_take(&h->lock);
+	while (!h->answered)
+		cond_wait(&h->cond, &h->lock);
+	assert_int_equal(h->status, 0);
+	*ret = h->asked->cid;
+	lock_drop(&h->lock);
+}
+
+void device_let_go(struct device *d, size_t i)
+{
+	struct hang *h = d->hangs[i];
+	struct provider_req *req;
+
+	lock_take(&h->lock);
+	assert_true(h->answered);
+	req = h->asked;
+	h->answered = false;
+	lock_drop(&h->lock);
+	req->done = h->done;
+	req->done(req, h->status);
+}
+
 static void close_provider(struct device *d, size_t i)
 {
 	struct hang *h = d->hangs[i];
@@ -189,8 +252,10 @@ static void close_provider(struct device *d, size_t i)
 	far_free(d->far[i]);
 	d->far[i] = NULL;
 	assert_true(provider_free(d->stores[i]));
-	if (h)
+	if (h) {
+		cond_fini(&h->cond);
 		lock_fini(&h->lock);
+	}
 	free(h);
 	d->hangs[i] = NULL;
 	d->stores[i] = NULL;

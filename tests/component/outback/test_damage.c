@@ -443,9 +443,63 @@ static void other_words_find_nothing(void **state)
 	secret_free(other.entropy);
 }
 
+struct row {
+	struct device *d;
+	struct piece_cid cid;
+	enum ledger_placement_state state;
+};
+
+static int on_row(void *ctx, const struct ledger_placement *p)
+{
+	((struct row *)ctx)->state = p->state;
+	return 0;
+}
+
+static int on_row_piece(void *ctx, const struct ledger_piece *p)
+{
+	struct row *row = ctx;
+
+	if (!piece_cid_eq(&p->cid, &row->cid))
+		return 0;
+	return ledger_placements(row->d->ledger, p->ordinal, on_row, row);
+}
+
+/* The shipper's reading has ended well, but is not written down yet. */
+static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
+{
+	char text[PIECE_CID_TEXT_MAX], name[PIECE_CID_TEXT_MAX + 8], path[256];
+	struct rig *r = *state;
+	struct row row = { .state = 0 };
+	struct device a, b;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_late(&b, 0);
+	device_start(&b);
+	device_late_cid(&b, 0, &row.cid);
+	piece_cid_text(&row.cid, text);
+	(void)snprintf(name, sizeof(name), "%s.car", text); /* fits */
+	car_path(r, "s0", name, path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+	assert_true(verify_all(&b) > 0);
+	device_let_go(&b, 0);
+	onboard_free(b.onboard); /* when the shipper has written it down */
+	b.onboard = NULL;
+	row.d = &b;
+	ok(ledger_pieces(b.ledger, 0, on_row_piece, &row));
+	assert_int_equal(row.state, LEDGER_LOST);
+	device_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(a_reading_from_before_does_not_undo_what_verify_found),
 		T(a_damaged_block_costs_its_file_and_nothing_else),
 		T(a_lost_piece_is_named_and_the_rest_comes_back),
 		T(with_two_copies_nobody_notices_and_repair_follows),

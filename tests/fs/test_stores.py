@@ -155,7 +155,7 @@ def test_a_hole_costs_next_to_nothing(drives):
 def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
     """Two files in step: no commit shows them out of step, or a torn line."""
     d = drives().init().set(onboard_idle='1ms').mount()
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
     wrong = []
 
     def writer():
@@ -169,11 +169,14 @@ def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
                     os.rename(at(d, f'n{i}'), at(d, f'n{i + 1}')) if i else \
                         write(at(d, 'n1'))
                     i += 1
+                    begun.set()
         except OSError as e:
             wrong.append(e)
+            begun.set()
     thread = threading.Thread(target=writer)
     thread.start()
     try:
+        assert begun.wait(PATIENCE)  # else there is no n1 to be found
         for _ in range(200 if LONG else 8):
             write(at(d, 'other'), os.urandom(2 * MIB))
             d.sync()

@@ -175,7 +175,7 @@ static int run_call(struct foc *f, struct rpc_call *call)
 	return r;
 }
 
-static int run_agree(struct foc *f, struct rpc_agree *a)
+int foc_run_agree(struct foc *f, struct rpc_agree *a)
 {
 	struct foc_running run = { .agree = a };
 	int r;
@@ -216,7 +216,7 @@ int foc_agree(struct foc *f, const char *method, const char *args,
 	a->want = want;
 	a->max = max;
 	a->genesis_s = f->core->url.net.genesis_s;
-	r = run_agree(f, a);
+	r = foc_run_agree(f, a);
 	if (r < 0)
 		return failed(r, a->error, &a->err, reterr);
 	lock_take(&f->core->lock);

@@ -88,6 +88,16 @@ uint64_t foc_block(const struct foc *f);
 /* A block that the caller relies on: nothing older counts from now on. */
 void foc_seen(struct foc *f, uint64_t epoch);
 
+/*
+ * Which endpoints cannot be counted on: `tell` is called for each that is away, of
+ * another chain, behind, or ahead of the clock, and for all of them (`name` is the
+ * network's) if the newest block is FOC_OLD_S old.  0 if those that are left agree about the payer's balance.
+ */
+#define FOC_OLD_S 900
+must_check int foc_check(struct foc *f,
+			 void (*tell)(void *ctx, const char *name, const char *why),
+			 void *ctx, struct err *reterr);
+
 enum foc_receipt {
 	FOC_RECEIPT_NONE, /* not on chain, or not yet */
 	FOC_RECEIPT_GOOD,

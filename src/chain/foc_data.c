@@ -90,7 +90,7 @@ int foc_metadata(struct foc *f, uint64_t set,
 	int r;
 
 	foc_ask_init(&a, FOC_VIEW);
-	r = foc_read(f, &a, view_data_set_metadata(set, &a.data), false, &b, reterr);
+	r = foc_read(f, &a, view_data_set_metadata(set, &a.data), true, &b, reterr);
 	if (r < 0)
 		return r;
 	r = view_metadata_answer(buf_slice(&b), entries, ARRAY_LEN(entries), &n);

@@ -70,6 +70,11 @@ must_check int foc_multi(struct foc *f, const struct foc_ask *a, size_t n,
 			 int r, bool agreed, struct buf *answer,
 			 struct multicall_result *ret, struct err *reterr);
 
+struct rpc_agree;
+
+/* rpc_agree_wait() that foc_stop() ends. */
+must_check int foc_run_agree(struct foc *f, struct rpc_agree *a);
+
 /* A method with `args` before the block, of all endpoints. */
 must_check int foc_agree(struct foc *f, const char *method, const char *args,
 			 enum rpc_want want, uint32_t max, json_t **ret,

@@ -233,7 +233,8 @@ static int parse(const char *url, struct network_url *u, struct err *e)
 	} else if (url[0]) {
 		return err_set(e, -EINVAL, SCHEME "%s takes no path", name);
 	}
-	if (!u->copies)
+	u->has_copies = u->copies > 0;
+	if (!u->has_copies)
 		u->copies = NETWORK_COPIES_DEFAULT;
 	if (address_is_none(u->net.fwss))
 		return err_set(e, -EINVAL,

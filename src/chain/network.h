@@ -55,7 +55,8 @@ uint64_t network_epoch_at(const struct network *n, uint64_t time_s);
 struct network_url {
 	struct network net; /* with what the URL says otherwise */
 	unsigned copies;
-	unsigned n_rpc; /* that the URL names */
+	bool has_copies; /* the URL says so */
+	unsigned n_rpc;  /* that the URL names */
 	char *rpc[RPC_URLS_MAX];
 };
 

@@ -227,6 +227,26 @@ bool watch_renews(struct onboard *o)
 	return ledger_get_u64(o->p.ledger, LEDGER_RENEW, &renew) == 0 && renew;
 }
 
+static void given_key(const struct watch_given *g,
+		      char ret[static sizeof(WATCH_GIVEN) + 33])
+{
+	(void)snprintf(ret, sizeof(WATCH_GIVEN) + 33,
+		       WATCH_GIVEN "%016" PRIx64 "-%" PRIx64, g->time_s,
+		       g->set); /* fits */
+}
+
+int watch_give(struct ledger *l, uint64_t store, const struct watch_given *g)
+{
+	char key[sizeof(WATCH_GIVEN) + 33];
+	_cleanup_buf_ struct buf b = { 0 };
+	int r;
+
+	given_key(g, key);
+	buf_init(&b, NOTE_MAX);
+	r = given_encode(&b, g);
+	return r < 0 ? r : ledger_note_set(l, store, key, buf_slice(&b));
+}
+
 static int reset(struct shipper *s)
 {
 	const struct provider_proof *p = &s->watch.proof;
@@ -240,8 +260,7 @@ static int reset(struct shipper *s)
 
 	text_copy(g.name, sizeof(g.name), p->name);
 	text_copy(g.why, sizeof(g.why), s->watch.why);
-	(void)snprintf(key, sizeof(key), WATCH_GIVEN "%016" PRIx64 "-%" PRIx64,
-		       g.time_s, g.set); /* fits */
+	given_key(&g, key);
 	buf_init(&b, NOTE_MAX);
 	r = given_encode(&b, &g);
 	/* The newest head must be where the service goes on: what was given up is

@@ -63,6 +63,10 @@ must_check int watch_given(struct ledger *l, uint64_t store,
 			   int (*cb)(void *ctx, const struct watch_given *g),
 			   void *ctx);
 
+/* One more of them, of a store that is not open: recovery knows it from the chain. */
+must_check int watch_give(struct ledger *l, uint64_t store,
+			  const struct watch_given *g);
+
 /* Is a commit due for a store that was replaced, even if nothing has changed? */
 bool watch_renews(struct onboard *o);
 

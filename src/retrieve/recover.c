@@ -60,9 +60,23 @@ struct asking {
 	struct asked v[RECOVER_STORES_MAX];
 };
 
+/* Stores of one network have one register: the first of them is asked. */
+static size_t register_of(const struct finder *d, size_t i)
+{
+	uint64_t network = d->p->stores[i]->network;
+
+	for (size_t k = 0; network && k < i; k++)
+		if (d->p->stores[k]->network == network)
+			return k;
+	return i;
+}
+
 static int ask_head(void *ctx, size_t i)
 {
 	struct asking *a = ctx;
+
+	if (register_of(a->d, i) != i)
+		return 0;
 
 	a->v[i].status = head_newest(a->d->p->stores[i], a->d->p->keys, 0,
 				     &a->d->f->stores[i].sequence,
@@ -75,13 +89,18 @@ int finder_ask_heads(struct finder *d)
 	struct recover_found *f = d->f;
 	struct asking a = { .d = d };
 	size_t answered = 0;
+	int status = -EREMOTEIO;
 
 	best_effort(fan_out(f->n_stores, RECOVER_STORES_MAX, ask_head, &a)); /* each
 									has its status */
 	for (size_t i = 0; i < f->n_stores; i++) {
 		struct recover_store *s = &f->stores[i];
-		const struct err *e = &a.v[i].err;
-		int r = a.v[i].status;
+		size_t at = register_of(d, i);
+		const struct err *e = &a.v[at].err;
+		int r = a.v[at].status;
+
+		s->sequence = f->stores[at].sequence;
+		d->heads[i] = d->heads[at];
 
 		if (r == -ENOMEM)
 			return r;
@@ -94,13 +113,15 @@ int finder_ask_heads(struct finder *d)
 			f->newest = MAX(f->newest, s->sequence);
 		else if (r != -ENOENT)
 			err_set(d->err, r, "%s", e->text);
+		if (r == -EBADMSG) /* no word on what is there can be trusted */
+			status = r;
 	}
 	if (f->newest) {
 		d->err->text[0] = '\0';
 		return 0;
 	}
 	if (!answered)
-		return err_set(d->err, -EREMOTEIO, "no store answers");
+		return err_set(d->err, status, "no store answers");
 	d->err->text[0] = '\0';
 	return err_set(d->err, -ENOENT,
 		       "no store has a commit of this drive: are these its words, and its stores?");
@@ -118,6 +139,11 @@ static int heads_at(struct finder *d, uint64_t h, struct piece_cid *at, bool *ha
 			status = -ENODATA;
 		if (d->f->stores[i].sequence <= h)
 			continue;
+		if (register_of(d, i) != i) {
+			at[i] = at[register_of(d, i)];
+			has[i] = has[register_of(d, i)];
+			continue;
+		}
 		r = head_read(d->p->stores[i], d->p->keys, h, &at[i], d->err);
 		has[i] = r == 0;
 		status = r < 0 ? r : status;
@@ -601,7 +627,7 @@ static int learn_piece(const struct recover_found *f, struct ledger *l,
 						     .store = store_ids[i],
 						     .state = LEDGER_LISTED };
 
-		if (p->stores & 1u << i)
+		if (store_ids[i] && p->stores & 1u << i)
 			r = ledger_placement_set(l, &at);
 	}
 	return r < 0 ? r : 0;

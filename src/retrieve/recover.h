@@ -127,7 +127,8 @@ struct recover_found {
  * -ENOENT     no store has a head of this drive: other words, another store, or
  *             a drive that never published
  * -EREMOTEIO  no store answers
- * -EBADMSG    the commit, or metadata needed to mount it, is damaged at every
+ * -EBADMSG    no store can say what is there (its endpoints contradict each other);
+ *             or the commit, or metadata needed to mount it, is damaged at every
  *             store; `before = found->sequence` may find an older one
  * -ENODATA    the same, missing
  * -EOPNOTSUPP the commit needs a newer program to be read; one that needs it to
@@ -144,7 +145,8 @@ void recover_found_free(struct recover_found *f); /* NULL is fine */
  * placement in state STORED: it counts as a copy only after the shipper has read
  * it back), the retained commits and this one as CLAIMED heads (but see above),
  * LEDGER_HEAD_SEEN, LEDGER_BASE, LEDGER_MIN_WRITER.  `store_ids[i]` is the ledger's id of
- * params.stores[i].  Not one transaction: a ledger that it failed on is to be
+ * params.stores[i]; 0: it is none of the drive's stores any more, and was only read
+ * from.  Not one transaction: a ledger that it failed on is to be
  * thrown away.
  */
 must_check int recover_into(const struct recover_found *f, struct ledger *l,

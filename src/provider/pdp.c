@@ -45,6 +45,14 @@ int pdp_chain_error(struct pdp_job *j, int r, const struct err *e)
 		       e->text[0] ? e->text : err_str(r));
 }
 
+/* Where the word of the chain itself is asked for, a contradiction is said. */
+static int read_error(struct pdp_job *j, int r, const struct err *e)
+{
+	if (r == -EBADMSG)
+		return err_set(&j->req->err, r, "%s: %s", j->d->name, e->text);
+	return pdp_chain_error(j, r, e);
+}
+
 int pdp_curio_error(struct pdp_job *j, int r)
 {
 	if (r == -ECANCELED || r == -ENOMEM)
@@ -159,7 +167,7 @@ static int do_list(struct pdp_job *j)
 	if (r < 0 || !s.data_set)
 		return r;
 	r = foc_pieces(j->foc, s.data_set, on_piece, j, &e);
-	return r < 0 && e.text[0] ? pdp_chain_error(j, r, &e) : r;
+	return r < 0 && e.text[0] ? read_error(j, r, &e) : r;
 }
 
 static int do_remove(struct pdp_job *j)
@@ -180,7 +188,7 @@ static int do_head(struct pdp_job *j)
 
 	r = foc_nonce(j->foc, u256_from_be(req->head_name), &v, &e);
 	if (r < 0)
-		return pdp_chain_error(j, r, &e);
+		return read_error(j, r, &e);
 	pdp_alive(j);
 	if (!v.used)
 		return -ENOENT;
@@ -194,7 +202,7 @@ static int do_head(struct pdp_job *j)
 			       "%s: the piece of a head has been removed",
 			       j->d->name);
 	if (r < 0)
-		return pdp_chain_error(j, r, &e);
+		return read_error(j, r, &e);
 	return buf_append(req->ret_head, piece_cid_slice(&cid));
 }
 
@@ -361,8 +369,14 @@ static int remember(struct pdp *d, struct err *reterr)
 	r = d->notes.each(d->notes.ctx, PDP_NOTE_SHUN, on_shunned, d);
 	if (r == 0)
 		r = pdp_slot_load(d, &s);
-	if (r == -ENOENT)
+	if (r == -ENOENT && !d->p.set)
 		return 0;
+	if (r == -ENOENT) {
+		s = *d->p.set;
+		r = pdp_slot_save(d, &s);
+		pdp_ident(d, &s, d->ident);
+		d->ident_known = true;
+	}
 	if (r < 0)
 		return err_set(reterr, r, "%s: what it is cannot be read: %s",
 			       d->name, err_str(r));
@@ -383,7 +397,7 @@ int pdp_new(const struct provider_params *p, struct provider **ret, struct err *
 		return err_set(reterr, -EINVAL,
 			       "store %s needs a wallet's drive around it", p->url);
 	net = foc_network(pp->foc);
-	if (pp->slot >= NETWORK_COPIES_MAX)
+	if (pp->slot >= PDP_SLOTS_MAX)
 		return -EINVAL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
@@ -391,7 +405,10 @@ int pdp_new(const struct provider_params *p, struct provider **ret, struct err *
 	lock_init(&d->attaching);
 	lock_init(&d->lock);
 	cond_init(&d->cond);
-	provider_init(&d->provider, &pdp_ops, MAX(p->silence_ms, PDP_SILENCE_MS));
+	/* Only what is stored can take so long. */
+	provider_init(&d->provider, &pdp_ops,
+		      pp->session ? MAX(p->silence_ms, PDP_SILENCE_MS) :
+				    p->silence_ms);
 	d->provider.size_min = CURIO_RAW_MIN;
 	d->provider.size_max = CURIO_RAW_MAX;
 	d->provider.network = net->chain_id;
@@ -414,6 +431,7 @@ int pdp_new(const struct provider_params *p, struct provider **ret, struct err *
 		r = address_of_key(pp->session, &d->signer);
 	if (r == 0)
 		r = remember(d, reterr);
+	d->p.set = NULL; /* the caller's */
 	if (r == 0)
 		r = work_new(p->loop, PDP_THREADS, &d->work);
 	if (r < 0) {

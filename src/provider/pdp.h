@@ -45,14 +45,18 @@
 
 #include "base/util.h"
 #include "chain/address.h"
+#include "chain/foc.h"
 #include "chain/u256.h"
 #include "crypto/keys.h"
 
-struct foc;
+struct err;
 struct http;
 struct pdp_group;
 struct provider;
+struct provider_notes;
 struct secret;
+
+#define PDP_SLOTS_MAX 16 /* of one group */
 
 /*
  * What the slots of a drive on one network share: who has which provider, and
@@ -63,6 +67,54 @@ void pdp_group_free(struct pdp_group *g); /* after its slots */
 
 /* This provider is not to be chosen for a month (it failed us). */
 void pdp_group_shun(struct pdp_group *g, uint64_t provider);
+
+/* A provider, and the data set there. */
+struct pdp_slot {
+	bool chosen;
+	uint64_t provider;
+	struct address payee;
+	uint64_t data_set;  /* 0: not created yet */
+	struct u256 client; /* clientDataSetId */
+	bool client_known;
+	uint64_t min, max; /* bytes of a piece */
+	uint64_t since;    /* seconds since 1970 */
+	uint64_t seen;     /* epoch of the last landing */
+	char url[FOC_URL_MAX];
+	char name[FOC_NAME_MAX];
+	char location[FOC_NAME_MAX];
+};
+
+/* A data set of the drive, as the chain knows it. */
+struct pdp_own {
+	struct view_data_set set;
+	uint64_t leaves;
+};
+
+/*
+ * All data sets of the payer that carry the drive's id, by their metadata, which
+ * every endpoint is asked for: those that go on before those that ended, the
+ * fullest first.  `wanted` (NULL: all) leaves out what need not be looked into.
+ * *ret is the caller's to free (NULL if there is none); errors of foc.h.
+ */
+must_check int pdp_own_sets(struct foc *f,
+			    const uint8_t drive_id[static KEYS_DRIVE_ID_SIZE],
+			    bool (*wanted)(void *ctx, const struct view_data_set *s),
+			    void *ctx, struct pdp_own **ret, size_t *ret_n,
+			    struct err *reterr);
+
+/* One of them, with what the registry says of its provider. */
+struct pdp_set {
+	bool ended; /* its service ends, or has ended */
+	uint64_t leaves;
+	struct pdp_slot slot;
+	char why[128]; /* the provider cannot be reached: why; "": it can */
+};
+
+must_check int pdp_own_set(struct foc *f, const struct pdp_own *o,
+			   struct pdp_set *ret, struct err *reterr);
+
+/* To the notes of a slot: this provider was given up, and may still serve. */
+must_check int pdp_note_given(const struct provider_notes *notes, uint64_t provider);
 
 struct pdp_params {
 	struct http *http;            /* borrowed, as all below */
@@ -76,6 +128,9 @@ struct pdp_params {
 	bool local;                   /* http to private addresses: a devnet */
 	uint64_t up_rate, down_rate;  /* bytes a second; 0: no limit */
 	unsigned poll_ms;             /* between two looks; 0: 4000 */
+	/* What a slot without notes is: this data set, and no other.  NULL: it
+	 * finds or chooses one.  Read by provider_new() alone. */
+	const struct pdp_slot *set;
 };
 
 /* How a slot stands, for status. */

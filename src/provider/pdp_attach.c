@@ -7,22 +7,27 @@
 
 #define FIRST_LEAVES 32768 /* of a first MiB: what a new slot must afford */
 
-/*
- * Which store this is: network, payer, drive and the data set's own number, which
- * outlive the ledger.
- */
-static int identify(struct pdp_job *j, const struct pdp_slot *s)
+/* Network, payer, drive and the data set's own number: they outlive the ledger. */
+void pdp_ident(const struct pdp *d, const struct pdp_slot *s,
+	       uint8_t ret[static PROVIDER_ID_SIZE])
 {
-	uint8_t id[PROVIDER_ID_SIZE],
-		all[8 + ADDRESS_SIZE + KEYS_DRIVE_ID_SIZE + 32];
-	struct pdp *d = j->d;
-	bool same;
+	uint8_t all[8 + ADDRESS_SIZE + KEYS_DRIVE_ID_SIZE + 32];
 
 	put_le64(all, d->chain_id);
 	memcpy(all + 8, d->payer.b, ADDRESS_SIZE);
 	memcpy(all + 8 + ADDRESS_SIZE, d->drive_id, KEYS_DRIVE_ID_SIZE);
 	u256_to_be(s->client, all + 8 + ADDRESS_SIZE + KEYS_DRIVE_ID_SIZE);
-	blake_once(slice(all, sizeof(all)), id, sizeof(id));
+	blake_once(slice(all, sizeof(all)), ret, PROVIDER_ID_SIZE);
+}
+
+/* Is it the store that it was? */
+static int identify(struct pdp_job *j, const struct pdp_slot *s)
+{
+	uint8_t id[PROVIDER_ID_SIZE];
+	struct pdp *d = j->d;
+	bool same;
+
+	pdp_ident(d, s, id);
 	lock_take(&d->lock);
 	if (!d->ident_known)
 		memcpy(d->ident, id, sizeof(id));

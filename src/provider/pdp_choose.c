@@ -16,157 +16,46 @@
 
 #include "provider/pdp_impl.h"
 
-#define SETS_MAX      256 /* of ours that are looked into */
 #define CANDIDATE_MAX 128
 #define PINGS         6              /* that answer, and the fastest is taken */
 #define PIECE_WANTED  (320ull << 20) /* bytes: the drive's larger pieces */
 
 /* ---- the drive's own data sets ---- */
 
-struct own {
-	struct view_data_set set;
-	uint64_t leaves;
-};
-
-struct owned {
-	struct pdp_job *j;
-	struct own list[SETS_MAX];
-	size_t n;
-};
-
-static int on_set(void *ctx, const struct view_data_set *s)
+/* To read from, those that ended too; what is written needs one that goes on. */
+static bool is_wanted(void *ctx, const struct view_data_set *s)
 {
-	struct owned *o = ctx;
+	struct pdp_job *j = ctx;
+	struct pdp_group *g = j->d->p.group;
 
-	pdp_alive(o->j);
-	if (o->n < SETS_MAX && address_eq(s->payer, o->j->d->payer) &&
-	    !pdp_group_shuns(o->j->d->p.group, s->provider_id) &&
-	    !pdp_group_has_set(o->j->d->p.group, o->j->d->p.slot, s->data_set_id))
-		o->list[o->n++].set = *s;
-	return 0;
-}
-
-struct meta {
-	char drive[2 * KEYS_DRIVE_ID_SIZE + 1];
-	bool source, is_ours;
-};
-
-static void drive_text(const struct pdp *d,
-		       char ret[static 2 * KEYS_DRIVE_ID_SIZE + 1])
-{
-	for (size_t i = 0; i < KEYS_DRIVE_ID_SIZE; i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", d->drive_id[i]); /* fits */
-}
-
-static int on_meta(void *ctx, struct slice key, struct slice value)
-{
-	struct meta *m = ctx;
-
-	if (slice_eq(key, slice_str("source")))
-		m->source = slice_eq(value, slice_str(PDP_SOURCE));
-	if (slice_eq(key, slice_str("drive")))
-		m->is_ours = slice_eq(value, slice_str(m->drive));
-	return 0;
-}
-
-static int is_ours(struct pdp_job *j, uint64_t set, bool *ret, struct err *e)
-{
-	struct meta m = { 0 };
-	int r;
-
-	drive_text(j->d, m.drive);
-	r = foc_metadata(j->foc, set, on_meta, &m, e);
 	pdp_alive(j);
-	*ret = m.source && m.is_ours;
-	return r;
-}
-
-static bool is_better(const struct own *a, const struct own *b)
-{
-	bool a_ended = a->set.pdp_end_epoch, b_ended = b->set.pdp_end_epoch;
-
-	if (a_ended != b_ended)
-		return b_ended;
-	if (a->leaves != b->leaves)
-		return a->leaves > b->leaves;
-	return a->set.data_set_id < b->set.data_set_id;
-}
-
-/* Of the list, the best that is this drive's. */
-static int best_of(struct owned *o, struct own *ret, bool *ret_found, struct err *e)
-{
-	struct pdp_job *j = o->j;
-	bool ours = false;
-	int r;
-
-	*ret_found = false;
-	for (size_t i = 0; i < o->n; i++) {
-		struct own *x = &o->list[i];
-
-		/* To read from; what is written needs one that goes on. */
-		if (x->set.pdp_end_epoch && j->d->p.session)
-			continue;
-		r = is_ours(j, x->set.data_set_id, &ours, e);
-		if (r == -ENOEXEC || (r == 0 && !ours))
-			continue;
-		if (r == 0)
-			r = foc_leaves(j->foc, x->set.data_set_id, &x->leaves, e);
-		if (r == -ENOEXEC) /* deleted meanwhile */
-			continue;
-		if (r < 0)
-			return r;
-		if (!*ret_found || is_better(x, ret))
-			*ret = *x;
-		*ret_found = true;
-	}
-	return 0;
-}
-
-static void fill(struct pdp_slot *s, const struct foc_provider *p)
-{
-	s->chosen = true;
-	s->provider = p->id;
-	s->payee = p->payee;
-	s->min = p->min_piece_bytes;
-	s->max = p->max_piece_bytes;
-	s->since = pdp_now_s();
-	text_copy(s->url, sizeof(s->url), p->url);
-	text_copy(s->name, sizeof(s->name), p->name);
-	text_copy(s->location, sizeof(s->location), p->location);
+	return !(s->pdp_end_epoch && j->d->p.session) &&
+	       !pdp_group_shuns(g, s->provider_id) &&
+	       !pdp_group_has_set(g, j->d->p.slot, s->data_set_id);
 }
 
 /* 1: found. */
 static int find_own(struct pdp_job *j, struct pdp_slot *ret)
 {
-	_cleanup_free_ struct owned *o = calloc(1, sizeof(*o));
-	struct foc_provider p;
+	_cleanup_free_ struct pdp_own *list = NULL;
 	struct err e = { 0 };
-	struct own best = { 0 };
-	bool found = false;
+	struct pdp_set set = { .ended = false };
+	size_t n = 0;
 	int r;
 
-	if (!o)
-		return -ENOMEM;
-	o->j = j;
-	r = foc_data_sets(j->foc, on_set, o, &e);
-	if (r == 0)
-		r = best_of(o, &best, &found, &e);
+	r = pdp_own_sets(j->foc, j->d->drive_id, is_wanted, j, &list, &n, &e);
+	if (r == 0 && n)
+		r = pdp_own_set(j->foc, &list[0], &set, &e);
 	if (r < 0)
 		return pdp_chain_error(j, r, &e);
-	if (!found)
+	if (n == 0)
 		return 0;
-	r = foc_provider(j->foc, best.set.provider_id, &p, &e);
-	if (r < 0)
-		return pdp_chain_error(j, r, &e);
-	if (!p.url[0])
+	if (set.why[0])
 		return err_set(&j->req->err, -EREMOTEIO,
 			       "%s: the provider of data set %llu cannot be reached: %s",
 			       j->d->name,
-			       (unsigned long long)best.set.data_set_id, p.why);
-	*ret = (struct pdp_slot){ .data_set = best.set.data_set_id,
-				  .client = best.set.client_data_set_id,
-				  .client_known = true };
-	fill(ret, &p);
+			       (unsigned long long)set.slot.data_set, set.why);
+	*ret = set.slot;
 	return 1;
 }
 
@@ -317,7 +206,7 @@ static int choose_new(struct pdp_job *j, struct pdp_slot *ret)
 			return r;
 		ret->client_known = true;
 	}
-	fill(ret, &best->p);
+	pdp_slot_fill(ret, &best->p);
 	return 0;
 }
 

@@ -15,7 +15,7 @@ struct pdp_group {
 		struct address payee;
 		char location[FOC_NAME_MAX];
 		char url[FOC_URL_MAX];
-	} slots[NETWORK_COPIES_MAX];      /* lock: lock */
+	} slots[PDP_SLOTS_MAX];           /* lock: lock */
 	uint64_t shun[SHUN_MAX];          /* lock: lock */
 	size_t n_shun;                    /* lock: lock */
 	struct foc_purse purse;           /* lock: lock */
@@ -72,7 +72,7 @@ bool pdp_group_has_provider(struct pdp_group *g, unsigned but,
 	bool found = false;
 
 	lock_take(&g->lock);
-	for (unsigned i = 0; i < NETWORK_COPIES_MAX; i++)
+	for (unsigned i = 0; i < PDP_SLOTS_MAX; i++)
 		found |= i != but && g->slots[i].used &&
 			 (g->slots[i].provider == provider ||
 			  address_eq(g->slots[i].payee, payee));
@@ -85,7 +85,7 @@ bool pdp_group_has_set(struct pdp_group *g, unsigned but, uint64_t data_set)
 	bool found = false;
 
 	lock_take(&g->lock);
-	for (unsigned i = 0; i < NETWORK_COPIES_MAX; i++)
+	for (unsigned i = 0; i < PDP_SLOTS_MAX; i++)
 		found |= i != but && g->slots[i].used &&
 			 g->slots[i].data_set == data_set;
 	lock_drop(&g->lock);
@@ -99,7 +99,7 @@ bool pdp_group_has_place(struct pdp_group *g, unsigned but, const char *location
 	if (!location[0])
 		return false;
 	lock_take(&g->lock);
-	for (unsigned i = 0; i < NETWORK_COPIES_MAX; i++)
+	for (unsigned i = 0; i < PDP_SLOTS_MAX; i++)
 		found |= i != but && g->slots[i].used &&
 			 strcmp(g->slots[i].location, location) == 0;
 	lock_drop(&g->lock);
@@ -111,7 +111,7 @@ size_t pdp_group_urls(struct pdp_group *g, unsigned but, char (*ret)[FOC_URL_MAX
 	size_t n = 0;
 
 	lock_take(&g->lock);
-	for (unsigned i = 0; i < NETWORK_COPIES_MAX; i++)
+	for (unsigned i = 0; i < PDP_SLOTS_MAX; i++)
 		if (i != but && g->slots[i].used && g->slots[i].url[0])
 			text_copy(ret[n++], FOC_URL_MAX, g->slots[i].url);
 	lock_drop(&g->lock);

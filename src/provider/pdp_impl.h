@@ -28,26 +28,10 @@
 #define PDP_SHUN_S        (30 * 86400)
 #define PDP_PAUSE_FIRST_S 2 /* after a refusal, doubling */
 #define PDP_PAUSE_MAX_S   3600
-#define PDP_NOTE_SLOT     "slot"
+#define PDP_NOTE_SLOT     "slot" /* struct pdp_slot */
 #define PDP_NOTE_ADD      "add/"
 #define PDP_NOTE_SHUN     "given-up/"
 #define PDP_SOURCE        "fildrive"
-
-/* The provider of a slot and its data set; the note `slot`. */
-struct pdp_slot {
-	bool chosen;
-	uint64_t provider;
-	struct address payee;
-	uint64_t data_set;  /* 0: not created yet */
-	struct u256 client; /* clientDataSetId */
-	bool client_known;
-	uint64_t min, max; /* bytes of a piece */
-	uint64_t since;    /* seconds since 1970 */
-	uint64_t seen;     /* epoch of the last landing */
-	char url[FOC_URL_MAX];
-	char name[FOC_NAME_MAX];
-	char location[FOC_NAME_MAX];
-};
 
 #define PDP_GIVEN_MAX 4
 
@@ -172,7 +156,7 @@ bool pdp_group_has_provider(struct pdp_group *g, unsigned but,
 			    uint64_t provider, struct address payee);
 bool pdp_group_has_set(struct pdp_group *g, unsigned but, uint64_t data_set);
 bool pdp_group_has_place(struct pdp_group *g, unsigned but, const char *location);
-/* Where the other slots' pieces are served: up to NETWORK_COPIES_MAX. */
+/* Where the other slots' pieces are served: up to PDP_SLOTS_MAX. */
 size_t pdp_group_urls(struct pdp_group *g, unsigned but, char (*ret)[FOC_URL_MAX]);
 bool pdp_group_shuns(struct pdp_group *g, uint64_t provider);
 /* One slot chooses at a time. */
@@ -187,6 +171,10 @@ must_check int pdp_group_session(struct pdp_group *g, struct foc *f,
 				 uint64_t *ret_create, uint64_t *ret_add,
 				 struct err *e);
 void pdp_group_forget(struct pdp_group *g); /* the purse, the session */
+
+/* ---- pdp_own.c ---- */
+
+void pdp_slot_fill(struct pdp_slot *s, const struct foc_provider *p);
 
 /* ---- pdp_money.c ---- */
 
@@ -203,6 +191,9 @@ must_check int pdp_choose(struct pdp_job *j, struct pdp_slot *ret);
 /* Is there another than provider `but`, that answers?  -EREMOTEIO in words. */
 must_check int pdp_spare(struct pdp_job *j, uint64_t but);
 must_check int pdp_attach(struct pdp_job *j);
+/* Which store a slot with this data set is. */
+void pdp_ident(const struct pdp *d, const struct pdp_slot *s,
+	       uint8_t ret[static PROVIDER_ID_SIZE]);
 
 /* ---- pdp_add.c, pdp_drive.c, pdp_piece.c ---- */
 

@@ -27,7 +27,7 @@
 
 struct fetch {
 	struct pdp_job *j;
-	char others[NETWORK_COPIES_MAX][FOC_URL_MAX];
+	char others[PDP_SLOTS_MAX][FOC_URL_MAX];
 	size_t n_others;
 	bool missing[PROVIDER_COMMIT_MAX];
 	size_t n_missing;

@@ -150,13 +150,10 @@ static int on_add(void *ctx, struct pdp_add *a)
 
 static int give_up(struct pdp_job *j, const struct pdp_slot *s)
 {
-	char key[PROVIDER_NOTE_KEY_MAX], now[U256_TEXT_MAX];
 	struct pdp *d = j->d;
 	int r;
 
-	(void)snprintf(key, sizeof(key), PDP_NOTE_SHUN "%" PRIu64, s->provider); /* fits */
-	u256_text(u256(pdp_now_s()), now);
-	r = d->notes.set(d->notes.ctx, key, slice_str(now));
+	r = pdp_note_given(&d->notes, s->provider);
 	if (r == 0)
 		r = pdp_adds(d, on_add, d);
 	/* Last: until then it is not given up. */

@@ -42,7 +42,8 @@
  *   -ENOENT        it is here, and does not have this piece or head
  *   -EACCES        REMOVE: its owner has not asked for it yet
  *   -EEXIST        a head is claimed already
- *   -EBADMSG       what it holds is not what the CID says
+ *   -EBADMSG       what it holds is not what the CID says; HEAD, LIST: those that are
+ *                  asked for what it holds contradict each other
  *   -ENOSPC        the store is full
  *   -ENODATA       HEAD: claimed, and the piece that it named is known no more
  *   -EOPNOTSUPP    PROOF, REPLACE: nobody proves anything here; it is read back

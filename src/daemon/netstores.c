@@ -13,10 +13,12 @@
 #include "crypto/secret.h"
 #include "crypto/session.h"
 #include "daemon/drive.h"
+#include "daemon/memnotes.h"
 #include "daemon/units.h"
 #include "ledger/ledger.h"
 #include "net/http.h"
 #include "net/work.h"
+#include "onboard/watch.h"
 #include "provider/pdp.h"
 #include "provider/provider.h"
 
@@ -39,6 +41,11 @@ struct netstores {
 	struct foc *foc;
 	struct pdp_group *group;
 	struct slot_notes notes[NETWORK_COPIES_MAX];
+
+	/* Without a ledger: the data sets that were found. */
+	struct pdp_set sets[PDP_SLOTS_MAX];
+	struct memnotes *mem[PDP_SLOTS_MAX];
+	size_t n_sets;
 };
 
 /* ---- notes ---- */
@@ -237,11 +244,11 @@ int netstores_new(const struct netstores_params *p, struct netstores **ret,
 	return 0;
 }
 
-int netstores_slot(struct netstores *n, unsigned slot, uint64_t id,
-		   struct provider **ret, struct err *reterr)
+/* A slot; `p` has what is its own of notes and id. */
+static int open_slot(struct netstores *n, unsigned slot,
+		     const struct pdp_slot *set, struct provider_params p,
+		     struct provider **ret, struct err *reterr)
 {
-	_cleanup_free_ struct ledger_store *row = malloc(sizeof(*row));
-	struct slot_notes *notes = &n->notes[slot];
 	_cleanup_free_ char *url = NULL;
 	struct pdp_params pp = {
 		.http = n->http,
@@ -256,17 +263,32 @@ int netstores_slot(struct netstores *n, unsigned slot, uint64_t id,
 		.local = strcmp(n->url.net.name, "devnet") == 0,
 		.up_rate = n->p.up_rate,
 		.down_rate = n->p.down_rate,
+		.set = set,
 	};
-	struct provider_params p = { .loop = n->p.loop,
-				     .silence_ms = n->p.silence_ms,
-				     .notes = &notes->ops,
-				     .pdp = &pp };
+	int r;
+
+	if (pp.local)
+		pp.poll_ms = DEVNET_POLL_MS;
+	r = network_url_canonical(&n->url, &url);
+	if (r < 0)
+		return r;
+	p.loop = n->p.loop;
+	p.silence_ms = n->p.silence_ms;
+	p.pdp = &pp;
+	p.url = url;
+	return provider_new(&p, ret, reterr);
+}
+
+int netstores_slot(struct netstores *n, unsigned slot, uint64_t id,
+		   struct provider **ret, struct err *reterr)
+{
+	_cleanup_free_ struct ledger_store *row = malloc(sizeof(*row));
+	struct slot_notes *notes = &n->notes[slot];
+	struct provider_params p = { .notes = &notes->ops };
 	int r;
 
 	if (slot >= n->url.copies)
 		return -EINVAL;
-	if (pp.local)
-		pp.poll_ms = DEVNET_POLL_MS;
 	if (!row)
 		return -ENOMEM;
 	*notes = (struct slot_notes){ .ledger = n->p.ledger,
@@ -274,15 +296,114 @@ int netstores_slot(struct netstores *n, unsigned slot, uint64_t id,
 				      .ops = { notes_get, notes_set, notes_drop,
 					       notes_each, notes_spent, notes } };
 	r = ledger_store_get(n->p.ledger, id, row);
-	if (r == 0)
-		r = network_url_canonical(&n->url, &url);
 	if (r < 0)
 		return r;
-	p.url = url;
 	p.id = row->has_ident ? row->ident : NULL;
 	/* What reads only does not choose a provider. */
 	p.create = !row->has_ident && n->p.session;
-	return provider_new(&p, ret, reterr);
+	return open_slot(n, slot, NULL, p, ret, reterr);
+}
+
+/* ---- without a ledger ---- */
+
+static void on_endpoint(void *ctx, const char *name, const char *why)
+{
+	const struct netstores_find *p = ctx;
+
+	p->warn(p->ctx, name, why);
+}
+
+/* Those of the list that there is room for, with their providers. */
+static int take_sets(struct netstores *n, const struct pdp_own *list,
+		     size_t count, struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = pdp_own_set(n->foc, &list[i], &n->sets[i], reterr);
+		if (r == 0)
+			r = memnotes_new(&n->mem[i]);
+		n->n_sets += r == 0;
+	}
+	return r;
+}
+
+int netstores_find(struct netstores *n, struct netstores_find *p, struct err *reterr)
+{
+	_cleanup_free_ struct pdp_own *list = NULL;
+	char who[ADDRESS_TEXT_MAX];
+	struct err e = { "" };
+	size_t count = 0;
+	int r;
+
+	r = foc_check(n->foc, on_endpoint, p, &e);
+	if (r == 0)
+		r = pdp_own_sets(n->foc, n->p.drive_id, NULL, NULL, &list,
+				 &count, &e);
+	if (r == 0 && count == 0) {
+		address_text(n->p.payer, who);
+		return err_set(reterr, -ENOENT,
+			       "the wallet %s has no data set of this drive on %s: did another one pay (--payer)?",
+			       who, n->url.net.name);
+	}
+	if (r == 0)
+		r = take_sets(n, list, MIN(count, MIN(p->max, PDP_SLOTS_MAX)), &e);
+	if (r < 0)
+		return err_set(reterr, r, "%s", e.text[0] ? e.text : err_str(r));
+	p->n = n->n_sets;
+	p->n_left = count - n->n_sets;
+	return 0;
+}
+
+const struct pdp_set *netstores_set(const struct netstores *n, size_t i)
+{
+	return &n->sets[i];
+}
+
+int netstores_open(struct netstores *n, size_t i, struct provider **ret,
+		   struct err *reterr)
+{
+	struct provider_params p = { .notes = memnotes_ops(n->mem[i]) };
+
+	return open_slot(n, (unsigned)i, &n->sets[i].slot, p, ret, reterr);
+}
+
+struct copying {
+	struct ledger *ledger;
+	uint64_t store;
+};
+
+static int on_copy(void *ctx, const char *key, struct slice value)
+{
+	struct copying *c = ctx;
+
+	return ledger_note_set(c->ledger, c->store, key, value);
+}
+
+int netstores_keep(const struct netstores *n, size_t i, struct ledger *l, uint64_t id)
+{
+	const struct provider_notes *notes = memnotes_ops(n->mem[i]);
+	struct copying c = { l, id };
+
+	return notes->each(notes->ctx, "", on_copy, &c);
+}
+
+int netstores_give_up(const struct netstores *n, size_t i, struct ledger *l,
+		      uint64_t id, const char *why)
+{
+	const struct pdp_slot *s = &n->sets[i].slot;
+	struct slot_notes notes = { .ledger = l, .store = id };
+	const struct provider_notes ops = { notes_get,  notes_set,   notes_drop,
+					    notes_each, notes_spent, &notes };
+	struct watch_given g = { .time_s = (uint64_t)time(NULL),
+				 .provider = s->provider,
+				 .set = s->data_set };
+	int r;
+
+	text_copy(g.name, sizeof(g.name), s->name);
+	text_copy(g.why, sizeof(g.why), why);
+	r = watch_give(l, id, &g);
+	return r < 0 ? r : pdp_note_given(&ops, s->provider);
 }
 
 struct foc *netstores_foc(const struct netstores *n)
@@ -305,6 +426,8 @@ void netstores_free(struct netstores *n)
 	http_free(n->http);
 	pdp_group_free(n->group);
 	network_url_fini(&n->url);
+	for (size_t i = 0; i < PDP_SLOTS_MAX; i++)
+		memnotes_free(n->mem[i]);
 	secret_free(n->p.session);
 	free(n);
 }

@@ -30,7 +30,7 @@ int newdrive_config(const struct cli *cli, struct config *ret, struct err *why)
 	}
 	if (ret->n_stores == 0)
 		return err_set(why, -EINVAL,
-			       "a drive needs a store: --store dir:///path/on/another/disk, or filecoin://calibration to try Filecoin");
+			       "a drive needs a store: --store dir:///path/on/another/disk, or filecoin://mainnet");
 	if (!cli_get(cli, "copies") && paystore_copies(ret))
 		ret->copies = paystore_copies(ret); /* what the URL says */
 	return config_check(ret, why);

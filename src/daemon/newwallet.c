@@ -156,9 +156,8 @@ void newwallet_offer(const char *drive, const struct secret *entropy,
 	}
 	address_text(o.drive->config.payer, who);
 	address_fil(o.drive->config.payer, o.url.net.testnet, fil);
-	exits_out("For trying it out: this version cannot recover a drive from the chain.\n"
-		  "Its wallet on %s is %s\n           (%s).\n",
-		  o.url.net.name, who, fil);
+	exits_out("Its wallet on %s is %s\n           (%s).\n", o.url.net.name,
+		  who, fil);
 	(void)fflush(stdout); /* found at the end; the network may take its time */
 	r = sign(&o, entropy, w);
 	if (r == 0)

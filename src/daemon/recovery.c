@@ -2,75 +2,189 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-#include "base/err.h"
-#include "cache/cache.h"
 #include "crypto/keys.h"
-#include "crypto/link.h"
-#include "daemon/config.h"
+#include "daemon/recovery_impl.h"
 #include "dag/commit.h"
-#include "ledger/convergence.h"
-#include "ledger/ledger.h"
 #include "net/fan.h"
 #include "net/loop.h"
-#include "provider/provider.h"
-#include "retrieve/recover.h"
-#include "retrieve/salvage.h"
+#include "provider/pdp.h"
 
-#define SILENCE_MS 10000 /* a person waits: the other stores will do */
+#define SILENCE_MS     10000 /* a person waits: the other stores will do */
+#define NET_SILENCE_MS 60000 /* longer than an endpoint that is away takes */
 
-struct recovery {
-	const struct config *config;
-	const struct keys *keys;
-	struct loop *loop;
-	struct provider *providers[CONFIG_STORES_MAX];
-	bool attached[CONFIG_STORES_MAX];
-	size_t n;
-	struct recover_found *found; /* ours, or that of `salvage` */
-	struct salvage salvage;
-};
+void recovery_say(const struct recovery *r, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
 
-struct attaching {
-	struct recovery *r;
-	struct err err[CONFIG_STORES_MAX];
-};
+	if (!r->warn)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut is fine */
+	va_end(ap);
+	r->warn(text);
+}
+
+/* ---- the places ---- */
+
+static struct holder *holder_add(struct recovery *r, size_t store)
+{
+	struct holder *p = &r->places[r->n];
+
+	*p = (struct holder){ .store = store, .row = RECOVERY_NO_ROW };
+	return p;
+}
+
+static int open_folder(struct recovery *r, size_t i, struct err *reterr)
+{
+	struct provider_params pp = { .url = r->config->stores[i],
+				      .loop = r->loop,
+				      .silence_ms = SILENCE_MS };
+	struct holder *p = holder_add(r, i);
+	int rc;
+
+	rc = provider_new(&pp, &p->provider, reterr);
+	if (rc < 0)
+		return rc;
+	text_copy(p->name, sizeof(p->name), pp.url);
+	r->providers[r->n++] = p->provider;
+	return 0;
+}
+
+static void on_endpoint(void *ctx, const char *endpoint, const char *why)
+{
+	const struct recovery *r = ctx;
+
+	recovery_say(r, "%s cannot be counted on: %s", endpoint, why);
+}
+
+static int open_set(struct recovery *r, size_t store, size_t set, struct err *reterr)
+{
+	struct netstores *net = r->nets[store];
+	const struct pdp_set *s = netstores_set(net, set);
+	struct holder *p = holder_add(r, store);
+	int rc;
+
+	rc = netstores_open(net, set, &p->provider, reterr);
+	if (rc < 0)
+		return rc;
+	p->net = net;
+	p->set = set;
+	(void)snprintf(p->name, sizeof(p->name), "%s (data set %llu at %.160s)",
+		       provider_name(p->provider),
+		       (unsigned long long)s->slot.data_set,
+		       s->slot.name[0] ? s->slot.name :
+					 "a provider without a name"); /* fits */
+	if (s->why[0])
+		err_set(&p->err, -EREMOTEIO,
+			"its provider cannot be reached: %s", s->why);
+	r->providers[r->n++] = p->provider;
+	return 0;
+}
+
+static bool is_network(const struct recovery *r, size_t i)
+{
+	return netstores_is(r->config->stores[i]);
+}
+
+/* Data sets that one network may take of the places. */
+static size_t share_of(const struct recovery *r)
+{
+	size_t n_folders = 0, n_nets = 0;
+
+	for (size_t i = 0; i < r->config->n_stores; i++) {
+		n_nets += is_network(r, i);
+		n_folders += !is_network(r, i);
+	}
+	return n_nets && n_folders < RECOVER_STORES_MAX ?
+		       (RECOVER_STORES_MAX - n_folders) / n_nets :
+		       0;
+}
+
+static int open_network(struct recovery *r, size_t i, struct err *reterr)
+{
+	struct netstores_find f = { .max = share_of(r), .warn = on_endpoint, .ctx = r };
+	int rc;
+
+	rc = netstores_find(r->nets[i], &f, reterr);
+	for (size_t k = 0; k < f.n && rc == 0; k++)
+		rc = open_set(r, i, k, reterr);
+	if (rc == 0 && f.n_left)
+		recovery_say(r, "%s: %zu more data sets of this drive are not looked at: those are that hold least",
+			     r->config->stores[i], f.n_left);
+	return rc;
+}
+
+/*
+ * A network that cannot be asked is no reason to give up as long as there is another
+ * store; one whose endpoints contradict each other is.
+ */
+static int open_places(struct recovery *r, struct err *reterr)
+{
+	struct err first = { "" };
+	int rc, status = 0;
+
+	for (size_t i = 0; i < r->config->n_stores; i++) {
+		struct err e = { "" };
+
+		rc = is_network(r, i) ? open_network(r, i, &e) :
+					open_folder(r, i, &e);
+		if (rc < 0 && (!is_network(r, i) || rc == -EBADMSG || rc == -ENOMEM))
+			return err_set(reterr, rc, "%s", e.text);
+		if (rc < 0)
+			recovery_say(r, "%s", e.text);
+		if (rc < 0 && status == 0) {
+			first = e;
+			status = rc;
+		}
+	}
+	return r->n ? 0 : err_set(reterr, status, "%s", first.text);
+}
 
 static int attach(void *ctx, size_t i)
 {
-	struct attaching *a = ctx;
+	struct recovery *r = ctx;
 	struct provider_req req = { .verb = PROVIDER_ATTACH };
-	int rc = provider_call(a->r->providers[i], &req);
+	int rc = provider_call(r->providers[i], &req);
 
-	a->r->attached[i] = rc == 0;
-	return rc < 0 ? err_set(&a->err[i], rc, "%s", req.err.text) : 0;
+	return rc < 0 ? err_set(&r->places[i].err, rc, "%s", req.err.text) : 0;
 }
 
-static int open_stores(struct recovery *r, struct err *reterr)
+static int attach_all(struct recovery *r, struct err *reterr)
 {
-	struct attaching a = { .r = r };
-	int rc;
-
-	for (size_t i = 0; i < r->config->n_stores; i++) {
-		struct provider_params p = { .url = r->config->stores[i],
-					     .loop = r->loop,
-					     .silence_ms = SILENCE_MS };
-
-		rc = provider_new(&p, &r->providers[i], reterr);
-		if (rc < 0)
-			return rc;
-		r->n++;
-	}
-	best_effort(fan_out(r->n, CONFIG_STORES_MAX, attach, &a)); /* one will do */
+	best_effort(fan_out(r->n, RECOVER_STORES_MAX, attach, r)); /* one will do */
 	for (size_t i = 0; i < r->n; i++)
-		if (r->attached[i])
+		if (!r->places[i].err.text[0])
 			return 0;
-	return err_set(reterr, -EREMOTEIO, "%s", a.err[0].text);
+	return err_set(reterr, -EREMOTEIO, "%s", r->places[0].err.text);
+}
+
+/* The chains' clients; before the loop runs. */
+static int make_nets(struct recovery *r, struct err *reterr)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < r->config->n_stores && rc == 0; i++) {
+		const struct netstores_params p = {
+			.loop = r->loop,
+			.url = r->config->stores[i],
+			.payer = r->config->payer,
+			.drive_id = keys_drive_id(r->keys),
+			.down_rate = r->config->down_rate,
+			.silence_ms = NET_SILENCE_MS,
+		};
+
+		if (is_network(r, i))
+			rc = netstores_new(&p, &r->nets[i], reterr);
+	}
+	return rc;
 }
 
 static int begin(const struct config *c, const struct keys *k,
-		 struct recovery **ret, struct err *reterr)
+		 recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 	int rc;
@@ -80,17 +194,23 @@ static int begin(const struct config *c, const struct keys *k,
 	*ret = r;
 	r->config = c;
 	r->keys = k;
+	r->warn = warn;
 	rc = loop_new(&r->loop);
 	if (rc == 0)
+		rc = make_nets(r, reterr);
+	if (rc == 0)
 		rc = loop_start(r->loop);
-	return rc < 0 ? rc : open_stores(r, reterr);
+	r->looping = rc == 0;
+	if (rc == 0)
+		rc = open_places(r, reterr);
+	return rc < 0 ? rc : attach_all(r, reterr);
 }
 
 int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
-		  struct recovery **ret, struct err *reterr)
+		  recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recover_params p = { .keys = k, .before = before };
-	int rc = begin(c, k, ret, reterr);
+	int rc = begin(c, k, warn, ret, reterr);
 
 	if (rc < 0)
 		return rc;
@@ -100,10 +220,10 @@ int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
 }
 
 int recovery_salvage(const struct config *c, const struct keys *k,
-		     struct recovery **ret, struct err *reterr)
+		     recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recover_params p = { .keys = k };
-	int rc = begin(c, k, ret, reterr);
+	int rc = begin(c, k, warn, ret, reterr);
 
 	if (rc < 0)
 		return rc;
@@ -124,6 +244,16 @@ const struct recover_found *recovery_found(const struct recovery *r)
 	return r ? r->found : NULL;
 }
 
+const char *recovery_place(const struct recovery *r, size_t i)
+{
+	return r->places[i].name;
+}
+
+const char *recovery_place_error(const struct recovery *r, size_t i)
+{
+	return r->places[i].err.text;
+}
+
 int recovery_may_write(const struct recovery *r, struct err *reterr)
 {
 	int rc = commit_may_write(commit_info(r->found->commit));
@@ -133,45 +263,7 @@ int recovery_may_write(const struct recovery *r, struct err *reterr)
 			0;
 }
 
-static int fill_ledger(struct recovery *r, struct io *io, struct err *reterr)
-{
-	const struct commit_info *info = commit_info(r->found->commit);
-	struct ledger_params lp = { .io = io, .key = keys_secret(r->keys, KEYS_DB) };
-	const char *urls[CONFIG_STORES_MAX];
-	uint64_t ids[CONFIG_STORES_MAX];
-	struct ledger *l = NULL;
-	int rc;
-
-	memcpy(lp.drive_id, keys_drive_id(r->keys), sizeof(lp.drive_id));
-	for (size_t i = 0; i < r->n; i++)
-		urls[i] = r->config->stores[i];
-	rc = ledger_format(io, r->keys, commit_convergence(r->found->commit),
-			   info->epoch, reterr);
-	if (rc == 0)
-		rc = ledger_open(&lp, &l, reterr);
-	if (rc == 0)
-		rc = ledger_stores_set(l, urls, r->n, ids);
-	for (size_t i = 0; i < r->n && rc == 0; i++)
-		if (r->attached[i])
-			rc = ledger_store_ident(l, ids[i],
-						provider_id(r->providers[i]));
-	if (rc == 0)
-		rc = recover_into(r->found, l, ids, reterr);
-	ledger_close(l);
-	return rc;
-}
-
-int recovery_fill(struct recovery *r, const struct cache_params *p, struct err *reterr)
-{
-	int rc;
-
-	rc = fill_ledger(r, p->io, reterr);
-	if (rc == 0)
-		rc = recover_format(r->found, p, reterr);
-	if (rc == 0 && r->salvage.plan)
-		rc = salvage_mend(&r->salvage, p, reterr);
-	return rc;
-}
+/* ---- the end ---- */
 
 /* False: a thread hangs in a store. */
 static bool close_all(struct recovery *r)
@@ -185,9 +277,16 @@ static bool close_all(struct recovery *r)
 	salvage_fini(&r->salvage);
 	for (size_t i = 0; i < r->n; i++)
 		left |= !provider_free(r->providers[i]);
-	if (r->loop)
+	for (size_t i = 0; i < r->n_rows; i++)
+		free(r->rows[i].url);
+	/* A thread that comes back uses what is shared, and posts to the loop. */
+	for (size_t i = 0; i < CONFIG_STORES_MAX && !left; i++)
+		netstores_shut(r->nets[i]);
+	if (r->looping)
 		loop_stop(r->loop);
-	if (!left) /* a thread that comes back posts to it */
+	for (size_t i = 0; i < CONFIG_STORES_MAX && !left; i++)
+		netstores_free(r->nets[i]);
+	if (!left)
 		loop_free(r->loop);
 	free(r);
 	return !left;

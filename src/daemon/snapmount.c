@@ -79,12 +79,15 @@ static int fill(struct drive *s, uint64_t sequence, struct err *reterr)
 	struct cache_params p;
 	int r;
 
-	r = recovery_open(&s->config, s->keys, sequence + 1, &rec, reterr);
+	r = recovery_open(&s->config, s->keys, sequence + 1, NULL, &rec, reterr);
 	if (r == -ENOENT || (r == 0 && recovery_found(rec)->sequence != sequence))
 		return err_set(reterr, -ENOENT,
 			       "the stores have no commit %" PRIu64
 			       "; see fildrive snapshots",
 			       sequence);
+	if (r < 0)
+		return r;
+	r = recovery_settle(rec, &s->config, RECOVERY_AS_IS, reterr);
 	if (r < 0)
 		return r;
 	drive_cache_params(s, &p);

@@ -109,11 +109,6 @@ int stores_check(const struct config *c, const char *drive_dir, struct err *rete
 			_cleanup_network_url_ struct network_url u = { .copies = 0 };
 
 			r = network_url_parse(url, &u, reterr);
-			if (r == 0 && !u.net.testnet &&
-			    strcmp(u.net.name, "devnet") != 0)
-				r = err_set(reterr, -EOPNOTSUPP,
-					    "store %.128s: not yet: this version cannot recover a drive from the chain, so it keeps none there for money; filecoin://calibration is for trying it",
-					    url);
 			continue;
 		}
 		if (strncmp(url, DIR_SCHEME, strlen(DIR_SCHEME)) != 0) {

@@ -111,6 +111,11 @@ static int move_aside(struct drive *d, char aside[static ASIDE_MAX])
 	return r < 0 ? r : io_syncdir(d->io, ".");
 }
 
+static void warn(const char *text)
+{
+	exits_out("%s\n", text);
+}
+
 /* The list of what is not as it was, and what that comes to. */
 static int say_salvaged(const struct drive *d, const struct recovery *rec,
 			const char *aside)
@@ -123,7 +128,7 @@ static int say_salvaged(const struct drive *d, const struct recovery *rec,
 	for (size_t i = 0; i < f->n_stores; i++)
 		if (f->stores[i].status < 0 && f->stores[i].status != -ENOENT)
 			exits_out("%s cannot be asked: what it alone has counts as lost: %s\n",
-				  d->config.stores[i], f->stores[i].why);
+				  recovery_place(rec, i), f->stores[i].why);
 	if (s->n_unreadable)
 		exits_out("%llu files at the stores are damaged at their end, or no pieces of this drive.\n",
 			  (unsigned long long)s->n_unreadable);
@@ -147,10 +152,12 @@ static int salvage(struct drive *d, struct recovery **ret)
 	struct err why = { "" };
 	int r;
 
-	r = recovery_salvage(&d->config, d->keys, ret, &why);
+	r = recovery_salvage(&d->config, d->keys, warn, ret, &why);
 	rec = *ret;
 	if (r == 0)
 		r = recovery_may_write(rec, &why);
+	if (r == 0)
+		r = recovery_settle(rec, &d->config, RECOVERY_AS_IS, &why);
 	if (r < 0) {
 		(void)exits_err(r, &why, "looking at the stores");
 		return FSCK_FAILED;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "crypto/keys.h"
 #include "crypto/secret.h"
 #include "daemon/drive.h"
@@ -12,8 +13,10 @@
 #include "daemon/passphrase.h"
 #include "daemon/paystore.h"
 #include "daemon/recovery.h"
+#include "daemon/rejoin.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
+#include "daemon/wallet.h"
 #include "daemon/words_out.h"
 #include "dag/commit.h"
 #include "retrieve/recover.h"
@@ -22,7 +25,7 @@
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "store", 's', true, "URL",
-	  "where the drive was kept: dir:///absolute/path" },
+	  "where the drive was kept: dir:///absolute/path, filecoin://mainnet" },
 	{ "words-file", 'w', false, "FILE",
 	  "the 24 recovery words; - is standard input" },
 	{ "copies", 'n', false, "N",
@@ -37,30 +40,42 @@ static const struct cli_option options[] = {
 	CLI_END,
 };
 
-/* What each store knew, when they do not agree; what is nowhere. */
-static void print_warnings(const struct recover_found *f, const struct config *c)
+static void warn(const char *text)
 {
+	(void)fprintf(stderr, "fildrive: warning: %s\n", text);
+}
+
+/* What each store knew, when they do not agree; what is nowhere. */
+static void print_warnings(const struct recovery *rec)
+{
+	const struct recover_found *f = recovery_found(rec);
+
 	for (size_t i = 0; i < f->n_stores; i++) {
 		const struct recover_store *s = &f->stores[i];
+		const char *name = recovery_place(rec, i);
+		const char *why = recovery_place_error(rec, i);
 
-		if (s->status < 0)
+		if (why[0])
 			(void)fprintf(stderr, "fildrive: warning: %s: %s\n",
-				      c->stores[i], s->why);
+				      name, why);
+		else if (s->status < 0)
+			(void)fprintf(stderr, "fildrive: warning: %s: %s\n",
+				      name, s->why);
 		else if (s->sequence < f->newest)
 			(void)fprintf(stderr,
 				      "fildrive: warning: %s knows only commit %" PRIu64
 				      " of %" PRIu64
 				      ": it was away, or is an older copy\n",
-				      c->stores[i], s->sequence, f->newest);
+				      name, s->sequence, f->newest);
 		if (s->other_head)
 			(void)fprintf(stderr,
 				      "fildrive: warning: %s has another commit %" PRIu64
 				      ", of another device at the same time; to go on from that one, recover with this store named first\n",
-				      c->stores[i], f->sequence);
+				      name, f->sequence);
 		if (s->head_damaged)
 			(void)fprintf(stderr,
 				      "fildrive: warning: %s holds a damaged copy of the newest commit\n",
-				      c->stores[i]);
+				      name);
 	}
 	if (f->n_missing)
 		(void)fprintf(stderr,
@@ -108,11 +123,46 @@ static int format(void *ctx, const struct cache_params *p, struct keys *keys,
 	return recovery_fill(ctx, p, reterr);
 }
 
+/* What is paid for goes on, at the limits that the chain knows. */
+static int find_wallet(struct recovery *rec, struct config *c)
+{
+	struct err why = { "" };
+	struct rejoin found;
+	char who[ADDRESS_TEXT_MAX];
+	int r;
+
+	if (!paystore_copies(c))
+		return EXITS_OK;
+	r = recovery_wallet(rec, c, &found, &why);
+	if (r == -EBADMSG || r == -ENOMEM)
+		return exits_err(r, &why, "the wallet");
+	if (r < 0) {
+		(void)fprintf(stderr,
+			      "fildrive: warning: %s: set the budget again: fildrive config budget AMOUNT\n",
+			      why.text);
+		return EXITS_OK;
+	}
+	if (!found.session)
+		warn("no session key of this drive may sign any more: it can be read, and stores again after: fildrive wallet session renew");
+	if (!found.budget) {
+		warn("the chain knows no limit of what this drive may spend, so it spends nothing: fildrive wallet fund AMOUNT --budget AMOUNT");
+		return EXITS_OK;
+	}
+	address_text(c->payer, who);
+	exits_out("Wallet %s goes on paying, %s a month at most.\n", who,
+		  wallet_usdfc(c->budget, true).text);
+	return EXITS_OK;
+}
+
 /* Found nothing: what the person can do about it. */
 static int say_not_found(int r, const struct recovery *rec, const struct err *why)
 {
 	const struct recover_found *f = recovery_found(rec);
 
+	if (r == -EBADMSG && (!f || !f->newest))
+		return exits_say(EXITS_INTEGRITY,
+				 "%s; to believe one of them, name it alone: rpc= in the store's URL",
+				 why->text);
 	if (f && f->sequence > 1 && (r == -EBADMSG || r == -ENODATA))
 		return exits_say(EXITS_INTEGRITY,
 				 "%s; an older commit may do: recover --before %" PRIu64
@@ -170,18 +220,24 @@ static int recover(const struct cli *cli, struct config *c,
 	if (r < 0)
 		return exits_err(r, NULL, "the keys");
 	if (cli_flag(cli, "salvage"))
-		r = recovery_salvage(c, keys, ret, &why);
+		r = recovery_salvage(c, keys, warn, ret, &why);
 	else
-		r = recovery_open(c, keys, limit, ret, &why);
+		r = recovery_open(c, keys, limit, warn, ret, &why);
 	rec = *ret;
 	if (r < 0)
 		return say_not_found(r, rec, &why);
-	print_warnings(recovery_found(rec), c);
+	print_warnings(rec);
 	if (recovery_may_write(rec, &why) < 0)
 		(void)fprintf(stderr,
 			      "fildrive: warning: %s; until then: mount -o ro\n",
 			      why.text);
+	r = recovery_settle(rec, c, cli_get(cli, "copies") ? c->copies : 0, &why);
+	if (r < 0)
+		return exits_err(r, &why, "recover");
 	keep_settings(cli, commit_info(recovery_found(rec)->commit), c);
+	r = find_wallet(rec, c);
+	if (r)
+		return r;
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",
@@ -209,17 +265,13 @@ static int run(const struct cli *cli)
 		return r;
 	if (!c)
 		return exits_err(-ENOMEM, NULL, "recover");
+	log_level_set(LOG_LEVEL_WARN); /* the rest it says itself */
 	r = drive_check_free(verbs_drive(cli), &why);
 	if (r < 0)
 		return exits_say(EXITS_CONFIG, "%s", why.text);
 	r = newdrive_config(cli, c, &why);
 	if (r < 0)
 		return exits_say(EXITS_CONFIG, "%s", why.text);
-	for (uint64_t i = 0; i < c->n_stores; i++)
-		if (paystore_is(c->stores[i]))
-			return exits_say(EXITS_CONFIG,
-					 "store %.128s: this version cannot recover a drive from the chain; what is there stays there",
-					 c->stores[i]);
 	r = words_out_read(words ? words : "-", &entropy, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",

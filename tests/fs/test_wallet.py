@@ -313,14 +313,10 @@ def test_destroy_has_nothing_to_end_and_says_so(paid):
     assert 'No provider stores anything' in done.stdout
 
 
-def test_no_drive_is_made_where_it_could_not_be_recovered_from(drives):
+def test_a_drive_on_the_main_network_is_made_without_a_network(drives):
     d = drives()
-    done = d.run('init', '--drive', 'main', '--store', 'filecoin://mainnet',
-                 '--passfile', d.passfile, '--words-out', d.words, check=False)
-    assert done.returncode != 0
-    assert 'cannot recover a drive from the chain' in done.stderr
-    done = d.run('recover', '--drive', 'back', '--store',
-                 'filecoin://calibration', '--words-file', '/dev/null',
-                 check=False)
-    assert done.returncode != 0
-    assert 'cannot recover a drive from the chain' in done.stderr
+    said = d.run('init', '--drive', 'main', '--store',
+                 'filecoin://mainnet?copies=3&rpc=http://127.0.0.1:9',
+                 '--passfile', d.passfile, '--words-out', d.words).stdout
+    assert 'wallet on mainnet is 0x' in said and 'FIL for gas' in said
+    assert d.run('config', '--drive', 'main', 'copies').stdout == '3\n'

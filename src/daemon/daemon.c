@@ -344,11 +344,12 @@ static int end(struct daemon *d, int err, bool *ret_left, struct err *reterr)
 	if (looping)
 		loop_stop(d->loop);
 	moneywatch_free(d->watch);
+	/* Its HTTP has timers of the loop, which has ended and is there still. */
+	if (d->engine)
+		d->p->engine->close(d->engine);
 	if (!left) /* a thread that comes back posts to it */
 		loop_free(d->loop);
 	control_free(d->control);
-	if (d->engine)
-		d->p->engine->close(d->engine);
 	*ret_left = left;
 	return r;
 }

@@ -26,8 +26,8 @@
  *                               the loop and the drive's io stay until the
  *                               process ends, which should be soon
  *   close                       main thread, after the cache has closed and the
- *                               loop has ended; the databases are closed in any
- *                               case
+ *                               loop has ended, which is not freed yet; the
+ *                               databases are closed in any case
  *
  * Errors: -errno, with a sentence in reterr.
  */

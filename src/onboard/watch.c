@@ -290,6 +290,7 @@ static void forget(struct shipper *s)
 	s->unrecorded = true;
 	s->n_parked = 0;
 	s->looked_ms = 0;
+	s->said_ms = 0; /* nobody has heard of the new one */
 	s->silent = false;
 	s->budget_ms = 0;
 	atomic_store(&s->wrong, 0);

@@ -61,6 +61,10 @@ class Devnet:
     def advance(self, epochs, **options):
         self.admin('advance', {'epochs': epochs, **options})
 
+    def pace(self, epoch_ms):
+        """From now on; 0: time stands still but for advance()."""
+        self.admin('chain', {'epochMs': epoch_ms})
+
     def close(self):
         self.proc.stdin.close()
         self.proc.wait(60)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from devnet import UNIT
-from drive import Drive, binary, until
+from drive import PATIENCE, Drive, binary, until
 
 
 def units(text):
@@ -18,17 +18,50 @@ def units(text):
     return int(whole) * UNIT + int((part + '0' * 18)[:18])
 
 
+def amount(n):
+    """The other way round."""
+    return f'{n // UNIT}.{n % UNIT:018d}'
+
+
 class NetDrive(Drive):
     def __init__(self, net, n_rpcs=2, n_copies=2, options=()):
         super().__init__(stores=0, options=options)
         self.net, self.n_rpcs, self.n_copies = net, n_rpcs, n_copies
-        self.extra_env = {}
+        self.extra_env, self.log, self.daemon = {}, None, None
 
     def env(self):
         return {**super().env(), **self.extra_env}
 
     def store_args(self):
         return ['--store', self.net.url(self.n_rpcs, self.n_copies)]
+
+    def mount_logged(self):
+        """In the foreground, where its log is a file; umount() ends it."""
+        self.log = os.path.join(self.dir, 'log')
+        with open(self.log, 'ab') as log:
+            self.daemon = subprocess.Popen(
+                [binary(), 'mount', '-f', '--drive', self.name, '--passfile',
+                 self.passfile, self.mnt], env=self.env(), cwd='/',
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until(self.is_mounted, what='it is mounted')
+        return self
+
+    def logged(self):
+        with open(self.log, encoding='utf-8', errors='replace') as f:
+            return f.read()
+
+    def umount(self):
+        if not self.daemon:
+            return super().umount()
+        self.run('umount', self.mnt)
+        assert self.daemon.wait(PATIENCE) == 0, self.logged()
+        self.daemon = None
+        return self
+
+    def close(self):
+        super().close()
+        if self.daemon:
+            self.daemon.wait(PATIENCE)
 
     # money
 
@@ -102,11 +135,31 @@ class NetDrive(Drive):
         assert self.net.ledger()['balanced']
         return lines
 
+    def rates(self):
+        """Rail -> what its settlements came to, in units."""
+        sums = {}
+        for e in self.books():
+            if e['kind'] == 'settlement':
+                assert int(e['amount']) == int(e['net']) + int(e['fee'])
+                sums[e['railId']] = sums.get(e['railId'], 0) + int(e['amount'])
+        return sums
+
+    def assert_adds_up(self):
+        """Every unit that was ever deposited is there, or was paid for something."""
+        lines = self.assert_paid_once()
+        total = {}
+        for e in lines:
+            total[e['kind']] = total.get(e['kind'], 0) + int(e.get('amount', 0))
+        assert self.deposit() == total['deposit'] - total.get('withdraw', 0) \
+            - total['payment'] - sum(self.rates().values())
+        assert units(self.shown()['deposit']) == self.deposit()
+
     # where it is
 
     def provider_of(self, slot):
-        """Number of the provider that holds the copies of a slot, from 1."""
-        return self.status()['stores'][slot]['proof']['provider']
+        """Number of the provider that holds the copies of a slot, from 1; 0: it is
+        not known yet."""
+        return self.status()['stores'][slot].get('proof', {}).get('provider', 0)
 
     def shipped(self):
         """All copies are where they should be, and nothing is on its way."""

@@ -9,7 +9,7 @@ import pytest
 
 from devnet import Devnet, no_devnet
 from drive import until
-from netdrive import NetDrive, units
+from netdrive import NetDrive, amount, units
 from syscalls import write
 
 CAN = no_devnet()
@@ -103,12 +103,12 @@ def test_who_misses_proofs_is_replaced_and_the_books_add_up(net, d):
 
 @pytest.mark.parametrize('net', [{'period': DAY, 'window': 60}], indirect=True)
 def test_a_deposit_that_melts_is_said_in_time_and_can_be_filled_up(net, d):
-    d.paying(deposit='0.4').mount_logged()
+    d.paying(deposit='0.35').mount_logged()
     kept = fill(d)
     d.sync()
     until(d.shipped, what='both have all')
-    days = d.shown()['runway_days']
-    assert days > 60
+    assert d.shown()['runway_days'] >= 30
+    month = units(d.shown()['month'])
     said = []
 
     def warned():
@@ -116,6 +116,8 @@ def test_a_deposit_that_melts_is_said_in_time_and_can_be_filled_up(net, d):
 
     assert not warned()
     for level in (30, 7, 3):
+        if level == 7:  # three weeks of it are taken out
+            d.wallet('withdraw', amount(month * 21 // 30), '--yes')
         net.advance((d.shown()['runway_days'] - level + 1) * DAY)
         until(lambda: d.status()['wallet']['runway_days'] < level,
               what='the daemon sees how long it lasts')

@@ -226,12 +226,21 @@ static void on_paced(void *ctx, const struct cadence *pace)
 	d->p->engine->pace(d->engine, pace);
 }
 
+static void on_funded(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	d->p->engine->retry(d->engine);
+}
+
 /* Of a drive that is written to. */
 static int start_watch(struct daemon *d, struct err *reterr)
 {
-	struct moneywatch_params p = {
-		.drive = d->p->drive, .loop = d->loop, .paced = on_paced, .ctx = d
-	};
+	struct moneywatch_params p = { .drive = d->p->drive,
+				       .loop = d->loop,
+				       .paced = on_paced,
+				       .funded = on_funded,
+				       .ctx = d };
 
 	return d->engine && !d->p->read_only ?
 		       moneywatch_new(&p, &d->watch, reterr) :

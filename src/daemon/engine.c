@@ -398,6 +398,14 @@ static void engine_dirtied(struct engine *e)
 	lock_drop(&e->lock);
 }
 
+static void engine_retry(struct engine *e)
+{
+	lock_take(&e->lock);
+	if (e->onboard)
+		onboard_retry(e->onboard);
+	lock_drop(&e->lock);
+}
+
 static void engine_set_pace(struct engine *e, const struct cadence *pace)
 {
 	lock_take(&e->lock);
@@ -759,6 +767,7 @@ static const struct engine_ops engine_stores = {
 	.dirtied = engine_dirtied,
 	.status = engine_status,
 	.pace = engine_set_pace,
+	.retry = engine_retry,
 	.spends = engine_spends,
 	.kick = engine_kick,
 	.sync = engine_sync,

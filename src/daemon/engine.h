@@ -162,6 +162,9 @@ struct engine_ops {
 	/* Any thread: how often to commit by itself (daemon/cadence.h). */
 	void (*pace)(struct engine *e, const struct cadence *pace);
 
+	/* Any thread: what stores waited for may be there now. */
+	void (*retry)(struct engine *e);
+
 	/* Any thread: what was paid to providers, for ledger_spends(). */
 	int (*spends)(struct engine *e,
 		      int (*cb)(void *ctx, const struct ledger_spend *s),

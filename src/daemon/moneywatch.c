@@ -131,6 +131,13 @@ static bool funds_are_awaited(const struct seen *s)
 	       u256_is_zero(s->purse.account.funds) || s->error[0];
 }
 
+/* What slots waited for may be there. */
+static bool has_more(const struct seen *now, const struct seen *before)
+{
+	return before->known && u256_cmp(now->purse.account.available,
+					 before->purse.account.available) > 0;
+}
+
 static void *watch(void *arg)
 {
 	struct moneywatch *m = arg;
@@ -143,8 +150,11 @@ static void *watch(void *arg)
 		uint64_t until, earliest;
 
 		lock_drop(&m->lock);
-		if (look_at(m, &s, &e) == 0)
+		if (look_at(m, &s, &e) == 0) {
 			say_in_log(m, &s);
+			if (has_more(&s, &m->seen))
+				m->p.funded(m->p.ctx);
+		}
 		text_copy(s.error, sizeof(s.error), e.text);
 		lock_take(&m->lock);
 		m->seen = s;
@@ -290,6 +300,10 @@ static void waiting_text(const struct moneywatch *m, const struct seen *s,
 		(void)snprintf(ret, size, "waiting for funds: send %s and %s to %s",
 			       wallet_usdfc(usdfc, true).text,
 			       wallet_fil(&coin, fil, true).text, who); /* cut is fine */
+	else if (u256_is_zero(s->purse.account.funds) && u256_is_zero(s->purse.usdfc))
+		(void)snprintf(ret, size,
+			       "nothing is deposited: send USDFC, and some %s for gas, to %s; then fildrive wallet fund AMOUNT",
+			       m->url.net.coin, who); /* cut is fine */
 	else if (u256_is_zero(s->purse.account.funds))
 		(void)snprintf(ret, size,
 			       "nothing is deposited: fildrive wallet fund AMOUNT"); /* fits */

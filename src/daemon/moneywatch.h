@@ -29,6 +29,8 @@ struct moneywatch_params {
 	struct loop *loop;
 	/* Prices were read; on the watch's thread. */
 	void (*paced)(void *ctx, const struct cadence *pace);
+	/* There is more in the deposit than at the last look; likewise. */
+	void (*funded)(void *ctx);
 	void *ctx;
 };
 

@@ -9,11 +9,14 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "base/slice.h"
+#include "chain/amount.h"
 #include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
+#include "daemon/wallet.h"
 #include "net/json.h"
 
 #define WATCH_MS 1000
@@ -124,6 +127,18 @@ static void say_proof(const json_t *s)
 	}
 }
 
+/* A slot of a network has the endpoints in its URL, which the config shows. */
+static void say_url(const char *url)
+{
+	const char *slot = strrchr(url, '#');
+
+	if (strncmp(url, "filecoin://", strlen("filecoin://")) != 0)
+		exits_out("Store:     %s", url);
+	else
+		exits_out("Store:     %.*s%s", (int)strcspn(url, "?#"), url,
+			  slot ? slot : "");
+}
+
 static void say_stores(const json_t *stores)
 {
 	char a[UNITS_TEXT_MAX];
@@ -131,7 +146,8 @@ static void say_stores(const json_t *stores)
 	for (size_t i = 0; i < json_array_size(stores); i++) {
 		const json_t *s = json_array_get(stores, i);
 
-		exits_out("Store:     %s: %s", text(s, "url"), text(s, "state"));
+		say_url(text(s, "url"));
+		exits_out(": %s", text(s, "state"));
 		if (json_object_get(s, "pieces")) {
 			units_say_size(num(s, "bytes"), a);
 			exits_out(", holds %llu pieces, %s",
@@ -158,6 +174,15 @@ static void say_commit(const json_t *o)
 		  (unsigned long long)num(o, "sequence"), at);
 }
 
+static struct wallet_sum sum(const json_t *w, const char *key, bool of_cost)
+{
+	struct u256 v = U256_ZERO;
+
+	best_effort(amount_parse(slice_str(text(w, key)), "USDFC", &v, NULL)); /* 0 is
+		shown: an older daemon's */
+	return wallet_usdfc(v, of_cost);
+}
+
 static void say_wallet(const json_t *w)
 {
 	const json_t *days = json_object_get(w, "runway_days");
@@ -169,12 +194,12 @@ static void say_wallet(const json_t *w)
 	if (!json_is_integer(json_object_get(w, "read")))
 		exits_out("not looked at yet\n");
 	else if (json_is_integer(days))
-		exits_out("%s USDFC deposited, %s a month, lasts %llu days\n",
-			  text(w, "deposit"), text(w, "month"),
+		exits_out("%s deposited, %s a month, lasts %llu days\n",
+			  sum(w, "deposit", false).text, sum(w, "month", true).text,
 			  (unsigned long long)num(w, "runway_days"));
 	else
-		exits_out("%s USDFC deposited, nothing is paid from it yet\n",
-			  text(w, "deposit"));
+		exits_out("%s deposited, nothing is paid from it yet\n",
+			  sum(w, "deposit", false).text);
 	units_say_time(num(w, "commit_seconds") * 1000, every);
 	exits_out("Commits:   every %s, which costs; sync makes one at once\n",
 		  every);

@@ -15,6 +15,7 @@
 #include "chain/cost.h"
 #include "chain/pay.h"
 #include "daemon/cli.h"
+#include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/txlog.h"
@@ -39,6 +40,8 @@ struct shown {
 	uint64_t session_until; /* seconds since 1970 */
 	struct u256 month;
 	uint64_t days;
+	bool mounted;
+	char waiting[320]; /* what has to arrive still; "": nothing, or not known */
 };
 
 /* ---- what the chain says ---- */
@@ -133,7 +136,7 @@ static void say_account(const struct shown *sh)
 			  wallet_usdfc(a->lockup_allowance, false).text,
 			  wallet_usdfc(a->lockup_usage, true).text);
 	} else {
-		exits_out("Allowed:   nothing yet (fildrive wallet fund)\n");
+		exits_out("Allowed:   nothing yet\n");
 	}
 	if (sh->days == MONEY_NO_END)
 		exits_out("Runway:    nothing is being paid\n");
@@ -164,7 +167,32 @@ static void say(const struct shown *sh)
 		exits_out("Session:   key %" PRIu64 " may create and add until %s\n",
 			  w->drive->config.session, date);
 	else
-		exits_out("Session:   no key may sign (fildrive wallet fund, or session renew)\n");
+		exits_out("Session:   no key may sign%s\n",
+			  u256_is_zero(w->purse.account.funds) ?
+				  " yet" :
+				  ": fildrive wallet session renew");
+	if (sh->waiting[0])
+		exits_out("Next:      %s\n", sh->waiting);
+	else if (!sh->mounted && u256_is_zero(w->purse.account.funds))
+		exits_out("Next:      what init said to send is deposited by the mounted drive; or\n"
+			  "           fildrive wallet fund AMOUNT\n");
+}
+
+/* The daemon of a mounted drive knows what it waits for. */
+static void ask_daemon(struct shown *sh)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	_cleanup_json_ json_t *status = NULL;
+	const json_t *text;
+
+	if (client_connect(verbs_drive(sh->w.cli), &c, NULL) < 0 ||
+	    client_call(c, json_pack("{s:s}", "verb", "status"), CLIENT_WAIT_MS,
+			NULL, NULL, &status, NULL) < 0)
+		return;
+	sh->mounted = true;
+	text = json_object_get(json_object_get(status, "wallet"), "waiting");
+	if (json_is_string(text))
+		text_copy(sh->waiting, sizeof(sh->waiting), json_string_value(text));
 }
 
 /* ---- for programs ---- */
@@ -238,6 +266,8 @@ static json_t *shown_json(const struct shown *sh)
 	r |= put(o, "session_until",
 		 sh->session_until ? json_integer((json_int_t)sh->session_until) :
 				     json_null());
+	r |= put(o, "waiting",
+		 sh->waiting[0] ? json_string(sh->waiting) : json_null());
 	r |= put(o, "data_sets", sets_json(sh));
 	if (r == 0)
 		return o;
@@ -267,6 +297,8 @@ int wallet_show(const struct cli *cli)
 	r = wallet_open(cli, &sh->w);
 	if (r == 0)
 		r = read_all(sh);
+	if (r == 0)
+		ask_daemon(sh);
 	if (r == 0 && cli_flag(cli, "json"))
 		r = print_json(shown_json(sh));
 	else if (r == 0)

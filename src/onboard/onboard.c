@@ -275,6 +275,15 @@ void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms)
 	lock_drop(&o->lock);
 }
 
+void onboard_retry(struct onboard *o)
+{
+	lock_take(&o->lock);
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		o->shippers[i].not_before_ms = 0;
+	cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+}
+
 uint64_t onboard_request(struct onboard *o)
 {
 	uint64_t ticket;

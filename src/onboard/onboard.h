@@ -113,6 +113,9 @@ void onboard_doubted(struct onboard *o, uint64_t store, uint64_t piece);
 /* Change idle_ms and max_age_ms of the parameters; 0 as there. */
 void onboard_pace(struct onboard *o, unsigned idle_ms, unsigned max_age_ms);
 
+/* What stores waited for may be there now: those that failed are asked at once. */
+void onboard_retry(struct onboard *o);
+
 /*
  * Ask for a commit of everything completed until now.  The ticket is passed to
  * onboard_wait().

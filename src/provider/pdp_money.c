@@ -6,7 +6,6 @@
 #include "provider/pdp_impl.h"
 
 #define SESSION_SPARE_S 120 /* from signing until it is on chain */
-#define GAS_FIL         100000000000000000ull /* 0.1 FIL: some transactions */
 #define RUNWAY_EPOCHS   (30 * COST_EPOCHS_PER_DAY)
 
 static void short_text(struct u256 v, char ret[static AMOUNT_TEXT_MAX])
@@ -46,34 +45,19 @@ static int check_signer(struct pdp_job *j, bool create, uint64_t age_ms)
 		d->name, signer, until ? "may no longer" : "may not yet", payer);
 }
 
-/* Nothing is deposited yet, or too little. */
+/*
+ * Nothing is deposited yet, or too little.  What to send where is not a slot's to say:
+ * the wallet's commands know what else is to be paid, and what waits to be sent.
+ */
 static int short_of(struct pdp_job *j, const struct foc_purse *purse, struct u256 need)
 {
-	char payer[ADDRESS_TEXT_MAX], usdfc[AMOUNT_TEXT_MAX], fil[AMOUNT_TEXT_MAX];
-	const struct network *net = foc_network(j->foc);
-	struct u256 missing = u256_sub_capped(need, purse->account.available);
-	bool gas = u256_cmp(purse->fil, u256(GAS_FIL)) < 0;
+	char missing[AMOUNT_TEXT_MAX];
 
-	address_text(j->d->payer, payer);
-	short_text(u256_sub_capped(missing, purse->usdfc), usdfc);
-	short_text(u256_sub_capped(u256(GAS_FIL), purse->fil), fil);
+	short_text(u256_sub_capped(need, purse->account.available), missing);
 	pdp_group_forget(j->d->p.group);
-	if (u256_cmp(missing, purse->usdfc) > 0 && gas)
-		return err_set(&j->req->err, -EREMOTEIO,
-			       "%s: waiting for funds: send %s USDFC and %s %s to %s",
-			       j->d->name, usdfc, fil, net->coin, payer);
-	if (u256_cmp(missing, purse->usdfc) > 0)
-		return err_set(&j->req->err, -EREMOTEIO,
-			       "%s: waiting for funds: send %s USDFC to %s",
-			       j->d->name, usdfc, payer);
-	if (gas)
-		return err_set(&j->req->err, -EREMOTEIO,
-			       "%s: waiting for funds: send %s %s to %s",
-			       j->d->name, fil, net->coin, payer);
-	short_text(missing, usdfc);
 	return err_set(&j->req->err, -EREMOTEIO,
-		       "%s: waiting until %s USDFC more of %s are deposited: fildrive wallet fund",
-		       j->d->name, usdfc, payer);
+		       "%s: waiting for funds: the deposit is short of %s USDFC",
+		       j->d->name, missing);
 }
 
 static int check_allowances(struct pdp_job *j, const struct foc_purse *purse,

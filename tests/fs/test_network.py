@@ -122,3 +122,25 @@ def test_a_network_that_becomes_a_store_gets_all_and_the_newest_head(net, drives
     assert d.status()['last_commit']['sequence'] == 6
     assert len(adds(net, d.address())) == n
     d.umount()
+
+
+def test_one_sentence_says_what_to_send(net, drives):
+    d = drives().init().mount()
+    until(lambda: len(d.status()['errors']) == 2, what='both slots wait')
+    until(lambda: d.status()['warnings'], what='the wallet was looked at')
+    s = d.status()
+    said = json.loads(d.wallet('--json').stdout)['waiting']
+    assert said.startswith('waiting for funds: send ')
+    assert said == s['wallet']['waiting'] == s['warnings'][0]
+    assert not any('send' in e for e in s['errors'])
+    # What it names is enough, to the last digit.
+    wait = s['wallet']
+    net.fund(d.address(), fil=wait['need_fil'], usdfc=wait['need_usdfc'])
+    until(lambda: {t['state'] for t in d.status()['stores']} == {'ok'},
+          what='it begins by itself')
+    until(lambda: not d.status()['warnings'], what='it is seen')
+    assert not d.status()['errors']
+    assert json.loads(d.wallet('--json').stdout)['waiting'] is None
+    d.write('file', MIB)
+    d.sync()
+    d.umount()

@@ -44,7 +44,19 @@ static void take_out(struct cache *c, struct bblock *b)
 		p = &(*p)->chain;
 	*p = b->chain;
 	list_del(&b->by_ino);
+	list_del(&b->todo);
 	c->buf.n--;
+}
+
+/* It is not in use any more; a row that it has goes with the next commit. */
+static void release(struct cache *c, struct bblock *b)
+{
+	if (!b->log_id) {
+		free(b);
+		return;
+	}
+	b->chain = c->buf.gone;
+	c->buf.gone = b;
 }
 
 static void put_in(struct cache *c, struct inode *i, struct bblock *b)
@@ -54,6 +66,7 @@ static void put_in(struct cache *c, struct inode *i, struct bblock *b)
 	b->chain = *p;
 	*p = b;
 	list_push(&i->bufs, &b->by_ino);
+	list_push(&c->buf.todo, &b->todo);
 	c->buf.n++;
 }
 
@@ -65,25 +78,33 @@ static struct bblock *new_block(uint64_t ino, uint64_t block)
 		return NULL;
 	b->ino = ino;
 	b->block = block;
+	b->log_id = 0;
 	b->busy = b->detached = false;
 	b->chain = NULL;
 	list_init(&b->by_ino);
+	list_init(&b->todo);
 	return b;
+}
+
+static int make_table(struct cache *c)
+{
+	if (!c->buf.v)
+		c->buf.v = calloc(BUFFER_BUCKETS, sizeof(struct bblock *));
+	return c->buf.v ? 0 : -ENOMEM;
 }
 
 int buffer_get(struct cache *c, struct inode *i, uint64_t block, uint64_t spare,
 	       struct bblock **ret, bool *ret_new)
 {
 	struct bblock *b, *old;
-	int r;
+	int r = make_table(c);
 
-	if (!c->buf.v) {
-		c->buf.v = calloc(BUFFER_BUCKETS, sizeof(struct bblock *));
-		if (!c->buf.v)
-			return -ENOMEM;
-	}
+	if (r < 0)
+		return r;
 	old = buffer_find(c, i->ino, block);
 	if (old && !old->busy) {
+		list_del(&old->todo);
+		list_push(&c->buf.todo, &old->todo);
 		*ret_new = false;
 		*ret = old;
 		return 0;
@@ -102,11 +123,36 @@ int buffer_get(struct cache *c, struct inode *i, uint64_t block, uint64_t spare,
 		memcpy(b->p, old->p, CACHE_BLOCK);
 		take_out(c, old);
 		old->detached = true;
+		b->log_id = old->log_id; /* of whose row it is the next text */
+		old->log_id = 0;
 	} else {
 		i->n_bufs++;
 	}
 	put_in(c, i, b);
 	*ret = b;
+	return 0;
+}
+
+int buffer_load(struct cache *c, struct inode *i, uint64_t block,
+		struct slice text, uint64_t log_id)
+{
+	struct bblock *b;
+	int r = make_table(c);
+
+	if (r < 0)
+		return r;
+	if (buffer_find(c, i->ino, block))
+		return -EUCLEAN;
+	b = new_block(i->ino, block);
+	if (!b)
+		return -ENOMEM;
+	memset(b->p, 0, CACHE_BLOCK);
+	if (text.n)
+		memcpy(b->p, text.p, text.n);
+	put_in(c, i, b);
+	i->n_bufs++;
+	b->log_id = log_id;
+	list_del(&b->todo); /* it is what the row has */
 	return 0;
 }
 
@@ -117,7 +163,7 @@ void buffer_drop_one(struct cache *c, struct inode *i, struct bblock *b)
 	if (b->busy)
 		b->detached = true;
 	else
-		free(b);
+		release(c, b);
 }
 
 void buffer_drop(struct cache *c, struct inode *i, uint64_t block, uint64_t n)
@@ -249,11 +295,11 @@ static int name_run(struct cache *c, struct bblock **b, size_t n, struct run run
 	return 0;
 }
 
-static void unbusy(struct bblock **b, size_t n)
+static void unbusy(struct cache *c, struct bblock **b, size_t n)
 {
 	for (size_t k = 0; k < n; k++) {
 		if (b[k]->detached)
-			free(b[k]);
+			release(c, b[k]);
 		else
 			b[k]->busy = false;
 	}
@@ -283,7 +329,7 @@ static int name_batch(struct cache *c, struct flush *f, int r)
 				e = name_run(c, b, n, part);
 			if (e < 0 || gone) {
 				seg_discard(c, &part);
-				unbusy(b, n);
+				unbusy(c, b, n);
 			}
 			if (r == 0)
 				r = e;
@@ -349,6 +395,12 @@ void buffer_free_all(struct cache *c)
 			c->buf.v[k] = b->chain;
 			free(b);
 		}
+	}
+	while (c->buf.gone) {
+		struct bblock *b = c->buf.gone;
+
+		c->buf.gone = b->chain;
+		free(b);
 	}
 	free(c->buf.v);
 	c->buf.v = NULL;

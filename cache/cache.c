@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cache/internal.h"
 #include "cache/schema.h"
+#include "cache/upgrade.h"
 
 #define DB_NAME "drive.db"
 
@@ -32,7 +33,8 @@ static const char *const sql[] = { STMTS(DB_STMT_SQL) };
 
 static int reserve(struct cache *c, unsigned flags)
 {
-	uint64_t pages = 64 + 2 * c->inodes.n_dirty + c->buf.n;
+	uint64_t pages = 64 + 2 * c->inodes.n_dirty + c->buf.n +
+			 2 * MIN(c->buf.n, LOGGED_BLOCKS);
 
 	/* what frees may use the room that is kept from everybody else */
 	return db_reserve(c->db, pages + (flags & OP_FREES ? 0 : 1024));
@@ -100,6 +102,8 @@ static struct cache *new_cache(const struct cache_params *p)
 	cond_init(&c->cond);
 	list_init(&c->inodes.lru);
 	list_init(&c->inodes.dirty);
+	list_init(&c->buf.todo);
+	c->buf.next_log_id = 1;
 	c->epoch = 1;
 	c->gen = 1;
 	c->next_ino = CACHE_ROOT_INO;
@@ -162,7 +166,8 @@ static int load_state(struct cache *c, struct err *reterr)
 	int r = read_state(c, v);
 
 	if (r < 0)
-		return r;
+		return err_set(reterr, r, "drive.db cannot be read: %s",
+			       err_str(r));
 	if (v[STATE_VERSION] != CACHE_FORMAT_VERSION)
 		return err_set(reterr, -EUCLEAN,
 			       "the drive directory has format %llu; this program "
@@ -257,10 +262,52 @@ static int count_open(struct cache *c)
 	return 0;
 }
 
+static int format_of(struct cache *c, uint64_t *ret)
+{
+	_cleanup_db_stmt_ struct db_stmt *s = NULL;
+	int r = db_prepare(c->db, SQL_FORMAT_VERSION, &s);
+
+	if (r < 0)
+		return r;
+	r = db_step(s);
+	*ret = r > 0 ? db_col_u64(s, 0) : 0;
+	return r < 0 ? r : 0;
+}
+
+/* Of an older format, in one transaction: what it lacks.  load_state() judges. */
+static int upgrade(struct cache *c, struct err *reterr)
+{
+	uint64_t version;
+	int r = format_of(c, &version);
+
+	if (r < 0)
+		return err_set(reterr, r, "drive.db has no tables: not formatted");
+	if (version != 1)
+		return 0;
+	if (c->p.read_only)
+		return err_set(reterr, -EROFS,
+			       "the drive directory has format 1 and has to be "
+			       "upgraded: mount it for writing once");
+	r = db_begin(c->db);
+	if (r == 0)
+		r = db_exec(c->db, upgrade_sql);
+	if (r == 0)
+		r = db_commit(c->db);
+	if (r < 0) {
+		db_rollback(c->db);
+		return err_set(reterr, r, "drive.db cannot be upgraded: %s",
+			       err_str(r));
+	}
+	return 0;
+}
+
 static int open_inside(struct cache *c, struct err *reterr)
 {
-	int r = db_prepare_all(c->db, sql, N_STMTS, c->st);
+	int r = upgrade(c, reterr);
 
+	if (r < 0)
+		return r;
+	r = db_prepare_all(c->db, sql, N_STMTS, c->st);
 	if (r < 0)
 		return err_set(reterr, r, "drive.db has no tables: not formatted");
 	r = load_state(c, reterr);
@@ -270,6 +317,8 @@ static int open_inside(struct cache *c, struct err *reterr)
 		r = count_rows(c, STMT_dirty_count, &c->dirty_inodes);
 	if (r == 0)
 		r = scan_extents(c);
+	if (r == 0)
+		r = logged_load(c);
 	if (r == 0)
 		r = counts_open(c);
 	if (r == 0 && !c->p.read_only) {
@@ -343,6 +392,8 @@ int cache_close(struct cache *c)
 			c->refs = (struct refs){ 0 };
 			op_changed(c);
 		}
+		if (c->buf.n) /* what is logged gets its slots */
+			op_changed(c);
 		r = commit_now(c, false);
 		while (r == 0 && seg_trim(c, true))
 			;
@@ -458,6 +509,8 @@ static int format(const struct cache_params *p, const struct source_entry *root,
 		r = db_begin(c->db);
 	if (r == 0)
 		r = db_exec(c->db, schema_sql);
+	if (r == 0)
+		r = db_exec(c->db, upgrade_sql);
 	if (r == 0)
 		r = db_prepare_all(c->db, sql, N_STMTS, c->st);
 	if (r == 0)

@@ -4,7 +4,8 @@
  * In this order (docs/architecture.md):
  *   1 without the lock: seal what is in the write buffer, fdatasync segments
  *   2 take the operation lock
- *   3 seal the rest of the buffer, fdatasync what was written since
+ *   3 seal the rest of the buffer, fdatasync what was written since; or, if
+ *     somebody waits and it is little, put it into rows (logged.c)
  *   4 changed inodes and counters into their rows
  *   5 COMMIT (WAL, synchronous=FULL); what it freed waits for pins, then is free
  *   6 wake every waiter
@@ -81,15 +82,20 @@ static int write_state(struct cache *c, bool new_gen)
 }
 
 /* Steps 3 and 4: everything in memory into the transaction. */
-static int settle(struct cache *c, bool new_gen) NO_LOCK_CHECK
+static int settle(struct cache *c, bool new_gen, bool log) NO_LOCK_CHECK
 {
 	int r;
 
 	while (c->buf.flushing)
 		cond_wait(&c->cond, &c->lock);
-	r = buffer_flush(c);
+	log = log && logged_wanted(c); /* others wrote meanwhile */
+	r = log ? 0 : buffer_flush(c);
 	if (r == 0)
 		r = orphan_reap(c);
+	if (r == 0 && log)
+		r = logged_put(c);
+	if (r == 0)
+		r = logged_drop(c);
 	if (r == 0)
 		r = inode_flush(c, SIZE_MAX);
 	if (r == 0)
@@ -120,9 +126,9 @@ static bool checkpoint_locked(struct cache *c)
 	return n > CHECKPOINT_AT;
 }
 
-static int commit(struct cache *c, bool new_gen, bool *ret_checkpoint)
+static int commit(struct cache *c, bool new_gen, bool log, bool *ret_checkpoint)
 {
-	int r = settle(c, new_gen);
+	int r = settle(c, new_gen, log);
 
 	if (r < 0)
 		return r;
@@ -147,9 +153,24 @@ static int commit(struct cache *c, bool new_gen, bool *ret_checkpoint)
 	return r;
 }
 
+/* All but what the newest transactions wrote meanwhile: no commit, no lock. */
+static void checkpoint_now(struct cache *c) NO_LOCK_CHECK
+{
+	bool done;
+
+	c->checkpoint_due = false;
+	c->committing = true;
+	lock_drop(&c->lock);
+	done = db_checkpoint(c->db2, DB_CHECKPOINT_PASSIVE) == 0;
+	lock_take(&c->lock);
+	c->checkpoint_half = done;
+	c->committing = false;
+	cond_wake_all(&c->cond);
+}
+
 int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 {
-	bool checkpoint = false;
+	bool log, checkpoint = false;
 	int r = 0;
 
 	while (c->committing)
@@ -160,9 +181,11 @@ int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 		return 0;
 	c->committing = true;
 	c->demand = false;
-	if (c->buf.n > 256)
+	log = c->awaited && !new_gen && logged_wanted(c);
+	c->awaited = false;
+	if (!log && c->buf.n > 256)
 		r = buffer_flush_unlocked(c);
-	if (r == 0) {
+	if (r == 0 && !log) {
 		lock_drop(&c->lock);
 		r = seg_sync(c);
 		lock_take(&c->lock);
@@ -170,17 +193,15 @@ int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 			c_fail(c, r, "data cannot be synced to the disk");
 	}
 	if (r == 0)
-		r = c->failed ? -EROFS : commit(c, new_gen, &checkpoint);
-	/* a snapshot wants the instant of the commit: not now then */
-	if (r == 0 && checkpoint && !new_gen && c->db2) {
-		lock_drop(&c->lock);
-		c->checkpoint_half =
-			db_checkpoint(c->db2, DB_CHECKPOINT_PASSIVE) == 0;
-		lock_take(&c->lock);
-	}
+		r = c->failed ? -EROFS : commit(c, new_gen, log, &checkpoint);
+	/* a snapshot wants the instant of the commit, who syncs wants its end */
+	if (r == 0 && checkpoint && !new_gen && c->db2)
+		c->checkpoint_due = true;
 	c->committing = false;
 	c->commit_result = r;
 	c->attempts++;
+	if (c->checkpoint_due && !c->committer_runs)
+		checkpoint_now(c);
 	cond_wake_all(&c->cond);
 	return r;
 }
@@ -204,6 +225,10 @@ static void *committer(void *arg)
 						 c->p.commit_interval_ms;
 		struct timespec t;
 
+		if (c->checkpoint_due && !c->committing) {
+			checkpoint_now(c);
+			continue;
+		}
 		if ((c->demand || due) && !c->failed && !c->committing) {
 			/* every waiter gets the error; the timer tries again */
 			c->demand = false;
@@ -246,23 +271,23 @@ void commit_stop(struct cache *c)
 	c->committer_runs = false;
 }
 
+/* By the caller itself: to wake the committer costs as much as a small commit. */
 int cache_sync(struct cache *c)
 {
-	uint64_t epoch, attempts;
+	uint64_t epoch;
 	int r = 0;
 
 	lock_take(&c->lock);
 	epoch = c->epoch;
-	attempts = c->attempts;
-	if (c->changed && !c->p.read_only)
-		commit_demand(c);
 	while (c->changed && c->durable_epoch < epoch && r == 0) {
-		if (c->failed)
+		if (c->failed) {
 			r = -EROFS;
-		else if (c->attempts != attempts && c->commit_result < 0)
-			r = c->commit_result;
-		else
+		} else if (c->committing) {
 			cond_wait(&c->cond, &c->lock);
+		} else {
+			c->awaited = true;
+			r = commit_now(c, false);
+		}
 	}
 	if (c->failed)
 		r = -EROFS;

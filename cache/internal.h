@@ -38,7 +38,7 @@ struct db;
 struct db_stmt;
 struct io_file;
 
-#define CACHE_FORMAT_VERSION 1
+#define CACHE_FORMAT_VERSION 2 /* 1 had no table logged: upgraded at open */
 #define NO_SLOT              UINT32_MAX
 
 /* Rows of table state.  The values are on disk. */
@@ -230,6 +230,7 @@ must_check int seg_write(struct cache *c, const struct run *r,
 must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
 			uint64_t n, uint8_t *dst);
 must_check int seg_sync(struct cache *c);
+bool seg_is_unsynced(struct cache *c); /* seg_sync() has something to do */
 
 /* ---- who names them (slots.c) ---- */
 
@@ -324,9 +325,11 @@ must_check int promise_make(struct cache *c, struct cache_op *op, struct inode *
 struct bblock {
 	struct bblock *chain;
 	struct list by_ino;
+	struct list todo; /* c->buf.todo, unless its row is as it is */
 	uint64_t ino, block;
-	bool busy;     /* being sealed without the lock: do not write to it */
-	bool detached; /* gone from the table; who seals it frees it */
+	uint64_t log_id; /* of its row in table logged; 0: none */
+	bool busy;       /* being sealed without the lock: do not write to it */
+	bool detached;   /* gone from the table; who seals it frees it */
 	uint8_t p[CACHE_BLOCK];
 };
 
@@ -346,11 +349,28 @@ must_check int buffer_get(struct cache *c, struct inode *i, uint64_t block,
 void buffer_drop(struct cache *c, struct inode *i, uint64_t block, uint64_t n);
 void buffer_drop_one(struct cache *c, struct inode *i, struct bblock *b);
 
+/* A block whose row `log_id` was found at open.  -EUCLEAN if it is there already. */
+must_check int buffer_load(struct cache *c, struct inode *i, uint64_t block,
+			   struct slice text, uint64_t log_id);
+
 /* Seal everything in the buffer into the open transaction. */
 must_check int buffer_flush(struct cache *c);
 /* The same in batches, dropping the lock while sealing. */
 must_check int buffer_flush_unlocked(struct cache *c);
 void buffer_free_all(struct cache *c);
+
+/* ---- durable without slots (logged.c) ---- */
+
+#define LOGGED_BLOCKS 256 /* 1 MiB: with more a second fdatasync is cheaper */
+
+/* Is logging what is in the buffer the fastest way to make it durable? */
+bool logged_wanted(struct cache *c);
+/* Rows of all blocks in the buffer that differ from theirs. */
+must_check int logged_put(struct cache *c);
+/* Delete the rows of blocks that are not in the buffer any more. */
+must_check int logged_drop(struct cache *c);
+/* While opening: back into the buffer. */
+must_check int logged_load(struct cache *c);
 
 /* ---- references (orphan.c) ---- */
 
@@ -398,6 +418,9 @@ struct cache {
 		struct bblock **v;
 		size_t n;
 		bool flushing;
+		struct list todo;    /* blocks without a row, or another one */
+		struct bblock *gone; /* not in use; their rows are to go */
+		uint64_t next_log_id;
 	} buf;
 	struct refs refs;
 	uint64_t n_nameless; /* inodes in use without a name, at most */
@@ -426,6 +449,8 @@ struct cache {
 	bool checkpoint_half; /* all but the newest frames are moved */
 	bool committing;
 	bool demand;
+	bool awaited; /* a sync waits for the next commit */
+	bool checkpoint_due;
 	bool stop;
 	uint64_t first_change_ms;
 	int commit_result; /* of the last attempt */

@@ -451,6 +451,19 @@ int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
 	return e;
 }
 
+bool seg_is_unsynced(struct cache *c)
+{
+	struct segs *g = &c->segs;
+	bool any;
+
+	lock_take(&g->lock);
+	any = g->need_syncdir;
+	for (uint32_t i = 0; i < g->n_v && !any; i++)
+		any = g->v[i] && g->v[i]->unsynced;
+	lock_drop(&g->lock);
+	return any;
+}
+
 /*
  * Everything written before the call is durable after it.  Segments are not
  * removed meanwhile: only the committer, which calls this, removes them.

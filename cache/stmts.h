@@ -23,6 +23,9 @@
  "ifnull((SELECT max(block) FROM extent WHERE ino = ?1 AND block <= ?2), " \
  "?2) AND block < ?3 ORDER BY block"
 
+/* Of a drive of any format, before its other statements can be prepared. */
+#define SQL_FORMAT_VERSION "SELECT v FROM state WHERE k = 1"
+
 /* clang-format off */
 #define STMTS(STMT) \
  STMT(state_get, "SELECT k, v FROM state") \
@@ -64,7 +67,10 @@
  STMT(dirty_del, "DELETE FROM dirty WHERE ino = ?1") \
  STMT(dirty_count, "SELECT count(*) FROM dirty") \
  STMT(removed_add, "INSERT OR REPLACE INTO removed VALUES (?1, ?2)") \
- STMT(removed_del, "DELETE FROM removed WHERE gen <= ?1")
+ STMT(removed_del, "DELETE FROM removed WHERE gen <= ?1") \
+ STMT(logged_put, "INSERT OR REPLACE INTO logged VALUES (?1, ?2, ?3, ?4)") \
+ STMT(logged_del, "DELETE FROM logged WHERE id = ?1") \
+ STMT(logged_list, "SELECT id, ino, block, text FROM logged ORDER BY id")
 
 #define SNAP_STMTS(STMT) \
  STMT(snap_inode, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \

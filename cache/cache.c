@@ -82,7 +82,8 @@ void op_changed(struct cache *c)
 		return;
 	c->changed = true;
 	c->first_change_ms = monotonic_ms();
-	cond_wake_all(&c->cond); /* the committer starts to count */
+	if (!c->will_look)
+		cond_wake_one(&c->work); /* the committer starts to count */
 }
 
 /* ---- open ---- */
@@ -100,6 +101,7 @@ static struct cache *new_cache(const struct cache_params *p)
 		c->p.full_timeout_ms = 30000;
 	lock_init(&c->lock);
 	cond_init(&c->cond);
+	cond_init(&c->work);
 	list_init(&c->inodes.lru);
 	list_init(&c->inodes.dirty);
 	list_init(&c->buf.todo);
@@ -122,6 +124,7 @@ static void free_cache(struct cache *c)
 	inode_free_all(c);
 	free(c->refs.v);
 	cond_fini(&c->cond);
+	cond_fini(&c->work);
 	lock_fini(&c->lock);
 	free(c);
 }

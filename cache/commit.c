@@ -47,7 +47,7 @@ int c_sql(struct cache *c, int r)
 void commit_demand(struct cache *c)
 {
 	c->demand = true;
-	cond_wake_all(&c->cond);
+	cond_wake_one(&c->work);
 }
 
 static int put_state(struct cache *c, enum state_key k, uint64_t v)
@@ -203,27 +203,48 @@ int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 	if (c->checkpoint_due && !c->committer_runs)
 		checkpoint_now(c);
 	cond_wake_all(&c->cond);
+	if (c->changed || c->demand || c->checkpoint_due || seg_wants_trim(c))
+		cond_wake_one(&c->work);
 	return r;
 }
 
-static struct timespec deadline(const struct cache *c)
+static struct timespec at_ms(uint64_t ms)
 {
-	uint64_t ms = (c->first_change_ms ? c->first_change_ms : monotonic_ms()) +
-		      c->p.commit_interval_ms;
-
 	return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
 				  .tv_nsec = (long)(ms % 1000) * 1000000 };
+}
+
+/*
+ * Until somebody has work for the committer, or until *look_ms, when it was
+ * going to look in any case.  So where one sync follows the other, the first
+ * change after each wakes nobody.
+ */
+static void wait_for_work(struct cache *c, uint64_t *look_ms) REQUIRES(&c->lock)
+{
+	bool idle = c->failed || c->committing;
+	struct timespec t;
+
+	if (c->changed && !idle)
+		*look_ms = c->first_change_ms + c->p.commit_interval_ms;
+	if (idle || (!c->changed && *look_ms <= monotonic_ms())) {
+		cond_wait(&c->work, &c->lock);
+		return;
+	}
+	t = at_ms(*look_ms);
+	c->will_look = true;
+	best_effort(cond_wait_until(&c->work, &c->lock, &t));
+	c->will_look = false;
 }
 
 static void *committer(void *arg)
 {
 	struct cache *c = arg;
+	uint64_t look_ms = 0;
 
 	lock_take(&c->lock);
 	while (!c->stop) {
 		bool due = c->changed && monotonic_ms() - c->first_change_ms >=
 						 c->p.commit_interval_ms;
-		struct timespec t;
 
 		if (c->checkpoint_due && !c->committing) {
 			checkpoint_now(c);
@@ -240,12 +261,7 @@ static void *committer(void *arg)
 		}
 		if (!c->failed && !c->committing && seg_trim(c, false))
 			continue;
-		if (c->changed && !c->failed && !c->committing) {
-			t = deadline(c);
-			best_effort(cond_wait_until(&c->cond, &c->lock, &t));
-		} else {
-			cond_wait(&c->cond, &c->lock);
-		}
+		wait_for_work(c, &look_ms);
 	}
 	lock_drop(&c->lock);
 	return NULL;
@@ -265,7 +281,7 @@ void commit_stop(struct cache *c)
 		return;
 	lock_take(&c->lock);
 	c->stop = true;
-	cond_wake_all(&c->cond);
+	cond_wake_one(&c->work);
 	lock_drop(&c->lock);
 	(void)pthread_join(c->committer, NULL); /* it is ours and joinable */
 	c->committer_runs = false;

@@ -270,6 +270,7 @@ void seg_unpin(struct cache *c, struct pin *p);
  * leave what lies scattered to the next open.
  */
 bool seg_trim(struct cache *c, bool all);
+bool seg_wants_trim(struct cache *c); /* it may have something to give */
 /* Slots' worth of disk that data/ holds.  Under c->segs.lock. */
 uint64_t seg_held(const struct cache *c);
 
@@ -395,7 +396,8 @@ must_check int orphan_reap(struct cache *c);
 struct fetch_state;
 struct cache {
 	struct lock lock;
-	struct cond cond; /* a commit ended, the committer left or must look */
+	struct cond cond; /* a commit or a flush ended */
+	struct cond work; /* for the committer alone */
 	struct cache_params p;
 	struct db *db;
 	struct db *db2; /* checkpoints; used while c->committing */
@@ -451,6 +453,7 @@ struct cache {
 	bool demand;
 	bool awaited; /* a sync waits for the next commit */
 	bool checkpoint_due;
+	bool will_look; /* the committer, by itself, before anything is due */
 	bool stop;
 	uint64_t first_change_ms;
 	int commit_result; /* of the last attempt */

@@ -571,6 +571,22 @@ static void trim(struct cache *c, struct batch *b, struct segment *s,
 	}
 }
 
+static bool nothing_to_trim(const struct segs *g, uint64_t most)
+{
+	return g->no_punch || (g->old == 0 && !g->trimming && g->room <= most);
+}
+
+bool seg_wants_trim(struct cache *c)
+{
+	struct segs *g = &c->segs;
+	bool wants;
+
+	lock_take(&g->lock);
+	wants = !nothing_to_trim(g, slots_kept(c) + 2ull * g->step);
+	lock_drop(&g->lock);
+	return wants;
+}
+
 static void collect(struct cache *c, struct batch *b, uint64_t keep, bool all)
 	REQUIRES(c->segs.lock)
 {
@@ -578,7 +594,7 @@ static void collect(struct cache *c, struct batch *b, uint64_t keep, bool all)
 	uint64_t most = keep + (all ? 0 : 2ull * g->step);
 	uint64_t least = keep + (all ? 0 : g->step);
 
-	if (g->no_punch || (g->old == 0 && !g->trimming && g->room <= most))
+	if (nothing_to_trim(g, most))
 		return;
 	for (uint32_t i = 0; i < g->n_v && g->old > 0 && b->n < BATCH; i++) {
 		if (g->v[i])

@@ -99,7 +99,7 @@ void cache_snap_close(struct cache_snap *s)
 	lock_take(&c->lock);
 	seg_unpin(c, &s->pin);
 	seg_release(c);
-	cond_wake_all(&c->cond); /* the committer gives the disk back */
+	cond_wake_one(&c->work); /* the committer gives the disk back */
 	c->snap = NULL;
 	c->snap_want.n_link = 0;
 	lock_drop(&c->lock);

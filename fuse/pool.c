@@ -20,6 +20,8 @@
 #define SPIN_PAUSE_MIN 64u /* requests without a spin after one was lost */
 #define SPIN_PAUSE_MAX 1024u
 #define STANDBY_MS     1u
+#define CALM_MS        4u
+#define CALM_ROUNDS    64u /* without a leader stuck, before it looks less often */
 #define STANDBY_ROUNDS 50u /* of nothing to do, before it sleeps for good */
 #define SHARE_ALL_CPUS 2   /* with more cores every backlog is shared */
 
@@ -44,9 +46,10 @@ struct pool {
 	struct cond follow; /* a follower may become the standby */
 	struct cond standby;
 	struct cond done;
-	bool has_standby;                     /* lock: lock */
-	bool stopped;                         /* lock: lock */
-	int status;                           /* lock: lock */
+	bool has_standby; /* lock: lock */
+	unsigned calm;    /* lock: lock; looks since a leader was stuck */
+	bool stopped;     /* lock: lock */
+	int status;       /* lock: lock */
 	_Atomic(struct pool_worker *) leader; /* set under lock */
 	atomic_bool standby_asleep;
 	unsigned n;
@@ -261,7 +264,8 @@ static void stand_by(struct pool *p, struct pool_worker *w) REQUIRES(p->lock)
 			p->standby_asleep = false;
 			quiet = 0;
 		} else {
-			struct timespec t = in_ms(STANDBY_MS);
+			struct timespec t = in_ms(
+				p->calm < CALM_ROUNDS ? STANDBY_MS : CALM_MS);
 
 			(void)cond_wait_until(&p->standby, &p->lock, &t);
 		}
@@ -269,12 +273,15 @@ static void stand_by(struct pool *p, struct pool_worker *w) REQUIRES(p->lock)
 			break;
 		seq = p->leader->seq;
 		if (p->leader == leader && seq == seen) {
-			if (seq & 1)
+			if (seq & 1) {
+				p->calm = 0;
 				break; /* stuck: take over */
+			}
 			quiet++;
 		} else {
 			quiet = 0;
 		}
+		p->calm = MIN(p->calm + 1, CALM_ROUNDS);
 		leader = p->leader;
 		seen = seq;
 	}

@@ -18,9 +18,10 @@
  * Others are needed when a request takes long:
  *   - serving something heavy while more waits in the device, the leader hands
  *     the lead on first (pool_share());
- *   - the standby looks every millisecond whether the leader is stuck in one
- *     request, and then takes over.  When the leader has been asleep for some
- *     50 ms the standby sleeps too, and an idle mount costs nothing.
+ *   - the standby looks every millisecond (every four, where no leader was
+ *     stuck lately) whether the leader is stuck in one request, and then takes
+ *     over.  When the leader has been asleep for 50 such looks the standby sleeps
+ *     too, and an idle mount costs nothing.
  *
  *            lead free, or leader stuck                 handed on, or taken
  *   FOLLOWER -------> STANDBY --------------> LEADER ------------------> FOLLOWER

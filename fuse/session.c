@@ -17,8 +17,8 @@
 #include "fuse/syncer.h"
 #include "fuse/wire.h"
 
-#define MAX_BACKGROUND  8192u /* parked reads must not starve local ones */
-#define READ_AHEAD      (1u << 20)
+#define MAX_BACKGROUND  8192u      /* parked reads must not starve local ones */
+#define READ_AHEAD      (2u << 20) /* two requests on their way */
 #define N_RETRY_THREADS 2u
 #define N_WORKERS_MIN   4u
 #define N_WORKERS_MAX   16u

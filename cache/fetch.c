@@ -17,6 +17,7 @@
 #include "cache/fetch.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@
 #define ROOM_LOOK_MS  20   /* how often writers' room is looked at */
 #define READAHEAD_MAX 16   /* chunks: what a line with latency holds */
 #define JOBS_MAX      4096
+#define HEARD_MAX     30 /* deadlines: so long a directory that keeps coming has */
 
 enum waiter_state {
 	WAITER_IDLE = 0,
@@ -128,6 +130,7 @@ static int on_entry(struct source_req *req, const struct source_entry *e)
 
 	if (req->kind == SOURCE_READ || req->kind == SOURCE_HOLES)
 		return -EPROTO;
+	atomic_store(&j->heard_ms, monotonic_ms());
 	return entry_encode(&j->entries, e);
 }
 
@@ -418,6 +421,24 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 	return false;
 }
 
+/*
+ * A directory comes whole or not at all, and a large one may take longer than
+ * anybody waits for an answer: each entry that comes is one.  Else its load would be
+ * called off at the same point for ever.
+ */
+static uint64_t due(const struct cache_fetch *w)
+{
+	const struct job *j = w->job;
+	uint64_t heard =
+		j && j->req.kind == SOURCE_DIR ? atomic_load(&j->heard_ms) : 0;
+	uint64_t timeout = w->timeout_ms;
+
+	if (!heard)
+		return w->deadline_ms;
+	return MIN(MAX(w->deadline_ms, heard + timeout),
+		   w->deadline_ms + HEARD_MAX * timeout);
+}
+
 static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 		   uint64_t *next_ms)
 {
@@ -426,10 +447,10 @@ static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 
 		if (!w->deadline_ms)
 			continue;
-		if (now >= w->deadline_ms)
+		if (now >= due(w))
 			end_waiter(f, w, -ETIMEDOUT);
 		else
-			*next_ms = MIN(*next_ms, w->deadline_ms);
+			*next_ms = MIN(*next_ms, due(w));
 	}
 }
 

@@ -24,6 +24,7 @@ struct job {
 		bool data;      /* some of them are no hole */
 	} * have;               /* by block */
 	struct buf entries;     /* or holes: offset and length of each, le64 */
+	_Atomic uint64_t heard_ms; /* of a directory: the last entry came; 0: none */
 	int status;
 	bool started, delivered, cancelled;
 	bool placed; /* it was here when its turn came */

@@ -229,6 +229,10 @@ static void run_again(struct retry *q, struct op *op)
 	fuse_req_interrupt_func(op->req, NULL, NULL);
 	r = failure(q, op);
 	if (r == 0) {
+		/* What keeps coming may come after the deadline. */
+		if (op->fetch.miss.kind == CACHE_MISS_DIR)
+			op->deadline_ms = MAX(op->deadline_ms,
+					      monotonic_ms() + q->p.timeout_ms);
 		r = op->run(op);
 		if (r == -EINPROGRESS) {
 			r = start_fetch(q, op);

@@ -29,6 +29,7 @@ struct fakedag {
 	struct list queue;
 	int fail;
 	unsigned starts;
+	unsigned pace_ms, n_paced; /* a pause before each entry, so many times */
 	bool hold, stop;
 	pthread_t thread;
 };
@@ -64,9 +65,22 @@ static void cancel(struct source *s, struct source_req *req)
 	lock_drop(&f->lock);
 }
 
-static int serve_dir(struct source_req *req, const struct content *c,
-		     const struct content *all)
+/* Lock: f->lock. */
+static void pause_entry(struct fakedag *f)
 {
+	uint64_t until = monotonic_ms() + f->pace_ms;
+
+	if (!f->n_paced)
+		return;
+	f->n_paced--;
+	while (!f->stop && monotonic_ms() < until)
+		(void)cond_wait_until_ms(&f->cond, &f->lock, until);
+}
+
+static int serve_dir(struct fakedag *f, struct source_req *req,
+		     const struct content *c)
+{
+	const struct content *all = f->v;
 	int r = 0;
 
 	for (unsigned k = 0; k < c->n_entries && r == 0; k++) {
@@ -83,6 +97,7 @@ static int serve_dir(struct source_req *req, const struct content *c,
 		e = (struct source_entry){ .name = slice_str(name),
 					   .attr = &a,
 					   .link = slice(link, 8) };
+		pause_entry(f);
 		r = req->sink->entry(req, &e);
 	}
 	return r;
@@ -113,7 +128,7 @@ static int serve(struct fakedag *f, struct source_req *req)
 	if (!c)
 		return -EREMOTEIO;
 	if (req->kind == SOURCE_DIR)
-		return serve_dir(req, c, f->v);
+		return serve_dir(f, req, c);
 	if (req->kind == SOURCE_HOLES)
 		return serve_holes(req, c);
 	end = MIN(req->off + req->n, c->n);
@@ -243,6 +258,14 @@ void fakedag_hold(struct fakedag *f, bool hold)
 	lock_take(&f->lock);
 	f->hold = hold;
 	cond_wake_all(&f->cond);
+	lock_drop(&f->lock);
+}
+
+void fakedag_pace(struct fakedag *f, unsigned ms, unsigned n)
+{
+	lock_take(&f->lock);
+	f->pace_ms = ms;
+	f->n_paced = n;
 	lock_drop(&f->lock);
 }
 

@@ -416,6 +416,32 @@ static void a_fetch_has_a_deadline_and_can_be_called_off(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+/* Six times three quarters of a second, and nobody waits longer than two for
+ * one entry; then one takes longer than that. */
+static void a_directory_that_keeps_coming_is_waited_for(void **state)
+{
+	const struct cache_counts counts = { 501, 500 * 5000 };
+	struct world *w = *state;
+	struct cache_op op = { 0 };
+	struct drive d = { 0 };
+	struct cache_attr at;
+
+	from_commit(w, &d, &counts);
+	fakedag_pace(w->f, 750, 6);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
+			 -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 2000), 0);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at), 0);
+	forget(&d, at.ino);
+	drive_free(&d);
+	from_commit(w, &d, &counts);
+	fakedag_pace(w->f, 600, 1);
+	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
+			 -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 50), -ETIMEDOUT);
+	drive_free(&d);
+}
+
 static void a_full_cache_slows_writers_then_refuses_and_frees_on_rm(void **state)
 {
 	struct world *w = *state;
@@ -576,6 +602,7 @@ int main(void)
 		T(a_wrong_count_is_found_and_mended_when_all_is_here),
 		T(a_drive_that_was_not_counted_says_so_until_all_is_here),
 		T(a_fetch_has_a_deadline_and_can_be_called_off),
+		T(a_directory_that_keeps_coming_is_waited_for),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(clean_data_makes_room_for_writers),
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),

@@ -20,6 +20,25 @@ static void wait_ms(long ms)
 	(void)nanosleep(&t, NULL);
 }
 
+static void begin(struct device *d, struct rig *r)
+{
+	device_init(d, r, "a", 1, 1);
+	device_start(d);
+}
+
+static void go_on(struct device *d) /* mounted again */
+{
+	device_open(d);
+	device_start(d);
+}
+
+/* What is clean has to be fetched again. */
+static void evict(struct device *d)
+{
+	ok(cache_sync(d->cache));
+	ok(cache_evict(d->cache, 0));
+}
+
 static void move(struct rig *r, const char *from, const char *to)
 {
 	char a[512], b[512];
@@ -173,8 +192,7 @@ static void lose_the_outbox(struct rig *r, enum harm how, bool between)
 	struct device a;
 	char *want;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_write(&a, "first", 0, "first", 5);
 	ok(device_sync(&a));
 	move(r, "s0", "away");
@@ -191,8 +209,7 @@ static void lose_the_outbox(struct rig *r, enum harm how, bool between)
 	device_close(&a);
 	if (!between)
 		assert_true(harm(r, "a/outbox", how, false) >= 2);
-	device_open(&a);
-	device_start(&a);
+	go_on(&a);
 	if (!between) {
 		f_write(&a, "after", 0, "after", 5);
 		free(want);
@@ -250,20 +267,17 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	char *want, *got, faults[FAULTS_MAX];
 	struct device a;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_write(&a, "first", 0, "first", 5);
 	ok(device_sync(&a));
 	move(r, "s0", "away");
 	plant(&a);
 	wait_built(&a, 2);
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0)); /* it is in the outbox: clean */
+	evict(&a); /* it is in the outbox: clean */
 	f_write(&a, "later", 0, "later", 5);
 	device_close(&a);
 	assert_true(harm(r, "a/outbox", GONE, false) >= 1);
-	device_open(&a);
-	device_start(&a);
+	go_on(&a);
 	move(r, "away", "s0");
 	ok(device_sync(&a));
 	assert_true(n_lost(&a) >= 3);
@@ -279,8 +293,7 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	free(want);
 
 	/* Who deletes or overwrites what is lost is done with it. */
-	device_open(&a);
-	device_start(&a);
+	go_on(&a);
 	f_unlink(&a, "d/large");
 	f_fill(&a, "sparse", 5 * MIB, 10000, 3);
 	f_truncate(&a, "d/small", 0);
@@ -321,8 +334,7 @@ static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state
 	char faults[FAULTS_MAX];
 	struct device a, b;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_mkdir(&a, "fine");
 	f_fill(&a, "fine/and sound", 0, 2 * MIB, 9);
 	ok(device_sync(&a));
@@ -331,8 +343,7 @@ static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state
 	wait_built(&a, 2);
 	device_close(&a);
 	move(r, "s0-first", "s0");
-	device_open(&a);
-	device_start(&a);
+	go_on(&a);
 	ok(device_sync(&a));
 	device_close(&a);
 
@@ -356,8 +367,7 @@ static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 	char *want, faults[FAULTS_MAX];
 	struct device a;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	plant(&a);
 	ok(device_sync(&a));
 	want = tree_text(&a);
@@ -379,13 +389,11 @@ static void sound_blocks_of_a_damaged_copy_are_saved(void **state)
 	char *want, faults[FAULTS_MAX];
 	struct device a;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_fill(&a, "large", 0, 9 * MIB, 1);
 	f_fill(&a, "other", 0, MIB / 2, 2);
 	ok(device_sync(&a));
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0));
+	evict(&a);
 	assert_int_equal(harm(r, "s0", FLIPPED, true), 1);
 	assert_true(verify_all(&a, faults) > 0);
 	ok(device_sync(&a));
@@ -424,12 +432,10 @@ static void a_piece_that_is_found_again_counts_again(void **state)
 	char *want, faults[FAULTS_MAX];
 	struct device a;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_fill(&a, "f", 0, MIB, 1);
 	ok(device_sync(&a));
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0));
+	evict(&a);
 	rig_copy(r, "s0", "kept");
 	assert_true(harm(r, "s0", GONE, false) >= 1);
 	assert_true(verify_all(&a, faults) > 0);
@@ -463,19 +469,15 @@ static void new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up(void **state)
 	uint64_t built;
 	size_t n = 0;
 
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
+	begin(&a, r);
 	f_fill(&a, "f", 0, MIB, 1);
 	ok(device_sync(&a));
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0));
+	evict(&a);
 	f_write(&a, "f", 8192, "new bytes", 9);
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0)); /* but for that block */
+	evict(&a); /* but for that block */
 	device_close(&a);
 	assert_true(harm(r, "s0", GONE, false) >= 1);
-	device_open(&a);
-	device_start(&a);
+	go_on(&a);
 	assert_true(verify_all(&a, faults) > 0);
 	f_write(&a, "g", 0, "other file", 10);
 	ok(device_sync(&a));

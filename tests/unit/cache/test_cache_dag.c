@@ -56,6 +56,17 @@ static void read_back(struct drive *d, uint64_t ino, size_t n, const uint8_t *wa
 	assert_memory_equal(b, want, n);
 }
 
+/* A file of SIZE bytes, which are in `a`, that is here and in the DAG. */
+static uint64_t committed(struct world *w)
+{
+	uint64_t ino = mk(&w->d, 1, "f", S_IFREG | 0644);
+
+	pattern(a, SIZE, 0, 1);
+	put(&w->d, ino, 0, a, SIZE);
+	onboard(&w->d, w->f, NULL, NULL);
+	return ino;
+}
+
 static void adopted_data_is_clean_and_evicted_data_comes_back(void **state)
 {
 	struct world *w = *state;
@@ -87,11 +98,8 @@ static void dirty_data_is_never_evicted(void **state)
 {
 	struct world *w = *state;
 	struct drive *d = &w->d;
-	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	uint64_t ino = committed(w);
 
-	pattern(a, SIZE, 0, 1);
-	put(d, ino, 0, a, SIZE);
-	onboard(d, w->f, NULL, NULL);
 	pattern(a + 40960, 8192, 40960, 2);
 	put(d, ino, 40960, a + 40960, 8192);
 	assert_int_equal(cache_evict(d->c, 0), 0);
@@ -104,12 +112,9 @@ static void what_the_dag_has_lost_is_dirty_again_and_stays(void **state)
 {
 	struct world *w = *state;
 	struct drive *d = &w->d;
-	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	uint64_t ino = committed(w);
 	struct cache_attr was;
 
-	pattern(a, SIZE, 0, 1);
-	put(d, ino, 0, a, SIZE);
-	onboard(d, w->f, NULL, NULL);
 	was = attr(d, ino);
 	assert_int_equal(cache_sync(d->c), 0);
 	assert_int_equal(cache_redirty(d->c, ino, 40960, 8193), 0);
@@ -400,13 +405,10 @@ static void a_fetch_has_a_deadline_and_can_be_called_off(void **state)
 {
 	struct world *w = *state;
 	struct drive *d = &w->d;
-	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	uint64_t ino = committed(w);
 	struct cache_op op = { 0 };
 	size_t n;
 
-	pattern(a, SIZE, 0, 1);
-	put(d, ino, 0, a, SIZE);
-	onboard(d, w->f, NULL, NULL);
 	assert_int_equal(cache_evict(d->c, 0), 0);
 	fakedag_hold(w->f, true);
 	assert_int_equal(try_get(d, ino, 0, b, 10, &n), -EINPROGRESS);

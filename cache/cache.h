@@ -221,6 +221,11 @@ struct cache_new {
  */
 must_check int cache_lookup(struct cache *c, struct cache_op *op, uint64_t parent,
 			    struct slice name, struct cache_attr *ret);
+
+/* By its number, as a file handle has it.  -ESTALE: there is no such inode any
+ * more, or it lost its last name, or its folder is not loaded here. */
+must_check int cache_lookup_ino(struct cache *c, struct cache_op *op,
+				uint64_t ino, struct cache_attr *ret);
 must_check int cache_getattr(struct cache *c, struct cache_op *op, uint64_t ino,
 			     struct cache_attr *ret);
 must_check int cache_setattr(struct cache *c, struct cache_op *op, uint64_t ino,

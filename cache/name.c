@@ -121,6 +121,28 @@ int cache_lookup(struct cache *c, struct cache_op *op, uint64_t parent,
 	return r;
 }
 
+int cache_lookup_ino(struct cache *c, struct cache_op *op, uint64_t ino,
+		     struct cache_attr *ret)
+{
+	struct inode *i;
+	int r;
+
+	(void)op; /* nothing is fetched for a number alone */
+	lock_take(&c->lock);
+	r = inode_get(c, ino, &i);
+	if (r == -ENOENT || (r == 0 && i->nlink == 0))
+		r = -ESTALE;
+	if (r == 0)
+		r = refs_reserve(&c->refs);
+	if (r == 0) {
+		refs_add(&c->refs, i->ino, 1);
+		inode_fill_attr(i, ret);
+	}
+	inode_trim(c);
+	lock_drop(&c->lock);
+	return r;
+}
+
 int cache_parent(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t *ret)
 {
 	struct inode *i;

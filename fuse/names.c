@@ -18,6 +18,20 @@ static int run_lookup(struct op *op)
 	return r < 0 ? r : reply_entry(op, &a);
 }
 
+/* "." and ".." come only for file handles: of any inode, and of a directory. */
+static int run_handle(struct op *op)
+{
+	struct cache_attr a;
+	uint64_t ino = op->ino;
+	int r = 0;
+
+	if (op->name.n == 2)
+		r = cache_parent(op->env->cache, &op->who, op->ino, &ino);
+	if (r == 0)
+		r = cache_lookup_ino(op->env->cache, &op->who, ino, &a);
+	return r < 0 ? r : reply_entry(op, &a);
+}
+
 /* Names come from the kernel, which has split them at slashes. */
 static int take_name(struct slice *dst, const char *name)
 {
@@ -39,7 +53,8 @@ static void start_named(struct op *op, uint64_t parent, const char *name)
 /* Replies: entry (ino 0 for ENOENT) | err(ENOTDIR, ENAMETOOLONG, EIO) */
 static void ll_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct op op = op_new(req, run_lookup);
+	bool handle = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+	struct op op = op_new(req, handle ? run_handle : run_lookup);
 
 	start_named(&op, parent, name);
 }

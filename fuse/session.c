@@ -60,6 +60,8 @@ static void ll_init(void *userdata, struct fuse_conn_info *c)
 	c->time_gran = 1;
 	want(c, FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK, true);
 	want(c, FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS, true);
+	/* name_to_handle_at(2), also over NFS and across mounts. */
+	want(c, FUSE_CAP_EXPORT_SUPPORT, true);
 	want(c, FUSE_CAP_WRITEBACK_CACHE, s->opts.writeback_cache);
 	/* Nobody else changes the drive: pages stay good when mtime moves. */
 	want(c, FUSE_CAP_AUTO_INVAL_DATA, false);

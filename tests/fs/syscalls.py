@@ -4,7 +4,8 @@ import errno
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
-for _name in ('fallocate', 'linkat', 'renameat2', 'syncfs'):
+for _name in ('fallocate', 'linkat', 'name_to_handle_at',
+              'open_by_handle_at', 'renameat2', 'syncfs'):
     getattr(_libc, _name).restype = ctypes.c_int
 
 AT_FDCWD = -100
@@ -38,6 +39,31 @@ def link_fd(fd, path):
 
 def syncfs(fd):
     _checked(_libc.syncfs(fd))
+
+
+class _Handle(ctypes.Structure):
+    _fields_ = [('n', ctypes.c_uint), ('kind', ctypes.c_int),
+                ('bytes', ctypes.c_ubyte * 128)]
+
+
+def handle_of(path):
+    """name_to_handle_at(2)"""
+    handle, mount_id = _Handle(n=128), ctypes.c_int()
+    _checked(_libc.name_to_handle_at(AT_FDCWD, os.fsencode(path),
+                                     ctypes.byref(handle),
+                                     ctypes.byref(mount_id), 0), path)
+    return handle
+
+
+def open_handle(mount, handle):
+    """open_by_handle_at(2), for reading"""
+    fd = os.open(mount, os.O_RDONLY)
+    try:
+        got = _libc.open_by_handle_at(fd, ctypes.byref(handle), os.O_RDONLY)
+        _checked(got)
+        return got
+    finally:
+        os.close(fd)
 
 
 def write(path, data=b'', mode='wb'):

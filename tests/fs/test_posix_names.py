@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from syscalls import (EXCHANGE, NOREPLACE, link_fd, outcome, read, refused,
-                      rename2, same, write)
+from syscalls import (EXCHANGE, NOREPLACE, handle_of, link_fd, open_handle,
+                      outcome, read, refused, rename2, same, write)
 
 
 def paths(folder, *names):
@@ -371,6 +371,31 @@ def test_dot_dot_leads_to_the_new_parent_after_a_rename(there):
         assert os.stat('..', dir_fd=fd).st_ino == os.stat(b).st_ino
     finally:
         os.close(fd)
+
+
+@pytest.mark.root
+def test_a_file_handle_is_good_until_the_file_is_gone(drives):
+    """What NFS servers and some backup programs keep in place of a path."""
+    d = drives().init().mount()
+    folder = os.path.join(d.mnt, 'folder')
+    path = os.path.join(folder, 'f')
+    os.mkdir(folder)
+    write(path, b'content')
+    handles = handle_of(path), handle_of(folder), handle_of(d.mnt)
+    for _ in range(2):
+        fds = [open_handle(d.mnt, h) for h in handles]
+        assert os.read(fds[0], 10) == b'content'
+        assert [os.listdir(fd) for fd in fds[1:]] == [['f'], ['folder']]
+        assert os.stat('..', dir_fd=fds[1]).st_ino == os.stat(d.mnt).st_ino
+        for fd in fds:
+            os.close(fd)
+        # The kernel has to ask: it knows none of them any more.
+        os.rename(path, os.path.join(folder, 'g'))
+        os.rename(os.path.join(folder, 'g'), path)
+        d.remount()
+    os.unlink(path)
+    d.remount()
+    assert outcome(lambda: open_handle(d.mnt, handles[0])) == 'ESTALE'
 
 
 def test_an_error_is_never_a_range_error(there):

@@ -129,6 +129,21 @@ int cache_lookup(struct cache *c, struct cache_op *op, uint64_t parent,
 	LOCKED(do_lookup(c, parent, name, ret));
 }
 
+static int do_lookup_ino(struct inode *i, struct cache_attr *ret)
+{
+	if (!i)
+		return -ESTALE;
+	i->n_refs++;
+	return answer(i, ret);
+}
+
+int cache_lookup_ino(struct cache *c, struct cache_op *op, uint64_t ino,
+		     struct cache_attr *ret)
+{
+	(void)op;
+	LOCKED(do_lookup_ino(fake_inode(c, ino), ret));
+}
+
 int cache_getattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		  struct cache_attr *ret)
 {

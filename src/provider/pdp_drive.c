@@ -14,6 +14,7 @@
 #define TROUBLE_MAX 5 /* looks at the chain in a row that fail */
 #define BLIND_MAX   2 /* times that it is sent without an answer */
 #define ENOENT_FREE 3 /* refusals for a missing piece without a pause */
+#define UNKNOWN_SET "Data set not found" /* Curio's words */
 
 /* ---- landed ---- */
 
@@ -158,6 +159,19 @@ static int say_ended(struct pdp_job *j, struct pdp_add *a, const char *why)
 	return say_refused(j, a, why);
 }
 
+/*
+ * The chain has the set, and its provider has yet to see that: it follows some
+ * epochs behind, and a first COMMIT ends before.
+ */
+static int say_unknown(struct pdp_job *j, struct pdp_add *a)
+{
+	a->refused = true;
+	a->has_tx = false;
+	a->state = PDP_ADD_SIGNED;
+	a->unknown = true;
+	return pdp_add_save(j->d, a);
+}
+
 int pdp_post_failed(struct pdp_job *j, struct pdp_add *a, int r)
 {
 	const struct curio_op *op = &j->op;
@@ -183,12 +197,30 @@ int pdp_post_failed(struct pdp_job *j, struct pdp_add *a, int r)
 		return say_ended(j, a, "the data set is terminated");
 	if (op->status == 400 && strstr(op->said, "not found"))
 		return say_missing(j, a);
+	if (op->status == 404 && !a->create && strstr(op->said, UNKNOWN_SET))
+		return say_unknown(j, a);
 	if (op->status >= 400 && op->status < 500 && op->status != 408)
 		return say_refused(j, a, op->said[0] ? op->said : op->err.text);
 	return 0;
 }
 
 /* ---- sent ---- */
+
+/*
+ * Does the provider know the set by now?  1, 0.  Asked by a look at a transaction
+ * that is none: who posts to what is not there too often is locked out.
+ */
+static int is_known(struct pdp_job *j, const struct pdp_add *a)
+{
+	static const uint8_t none[CURIO_HASH_SIZE];
+	struct curio_tx tx;
+	int r;
+
+	r = curio_added(j->curio, &j->op, a->data_set, none, &tx);
+	if (r == -ECANCELED || r == -ENOMEM)
+		return r;
+	return r == 0 || !strstr(j->op.said, UNKNOWN_SET);
+}
 
 static int post(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 {
@@ -200,6 +232,12 @@ static int post(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 		return err_set(&j->req->err, -EREMOTEIO,
 			       "%s: the provider refused an add; it is asked again in %llu s",
 			       j->d->name, (unsigned long long)(a->next - now));
+	if (a->unknown) {
+		r = is_known(j, a);
+		if (r <= 0)
+			return r;
+		a->unknown = false;
+	}
 	if (!a->posted || a->refused) {
 		r = pdp_fetch(j, a);
 		if (r == -ENOENT)
@@ -328,7 +366,8 @@ int pdp_drive(struct pdp_job *j, struct pdp_add *a)
 		if (r == 0)
 			trouble = 0;
 		/* Sent twice without an answer: nobody is there. */
-		if (posted != a->posted && !a->has_tx && ++blind == BLIND_MAX)
+		if (posted != a->posted && !a->has_tx && !a->refused &&
+		    ++blind == BLIND_MAX)
 			return pdp_curio_error(j, -EREMOTEIO);
 		j->req->err.text[0] = '\0';
 		if (monotonic_ms() > until)

@@ -119,6 +119,7 @@ struct pdp_add {
 	bool create;
 	bool has_tx;
 	bool refused; /* the last POST was refused: nothing is on its way */
+	bool unknown; /* for its provider does not know the set yet; not in the note */
 	uint64_t provider, data_set; /* data_set 0: it creates one */
 	struct u256 client;
 	struct u256 amount; /* fees */

@@ -293,6 +293,28 @@ static void a_register_that_begins_late_is_found_by_what_was_added_last(void **s
 	assert_true(h == 42);
 }
 
+/* Curio follows the chain two epochs behind; here these are long. */
+static void a_set_that_its_provider_does_not_know_yet_is_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct piece_cid cids[2];
+	struct err e = { 0 };
+	char names[2][32];
+
+	world_new_drive(w);
+	for (unsigned i = 0; i < 2; i++) {
+		cids[i] = world_piece(w, PIECE, names[i]);
+		assert_int_equal(world_put(w, 0, names[i], &cids[i], &e), 0);
+	}
+	world_admin(w, "chain", "{\"epochMs\":1000}");
+	for (unsigned i = 0; i < 2; i++)
+		if (world_commit(w, 0, &cids[i], 1, &e) != 0)
+			fail_msg("%s", e.text);
+	world_admin(w, "chain", "{\"epochMs\":50}");
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(world_count_adds(w, &cids[i]), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -310,6 +332,8 @@ int main(void)
 		cmocka_unit_test(a_slot_is_found_again_without_any_notes),
 		cmocka_unit_test(
 			a_register_that_begins_late_is_found_by_what_was_added_last),
+		cmocka_unit_test(
+			a_set_that_its_provider_does_not_know_yet_is_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("pdp", tests, world_open, world_close);

@@ -495,6 +495,8 @@ void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned cop
 	device_start(d);
 	f_fill(d, "first", 0, 3u << 20, 1);
 	ok(device_sync(d));
+	for (size_t i = 0; i < n_stores; i++)
+		device_until_newest(d, i, 1);
 	device_close(d);
 	device_open(d);
 }

@@ -138,7 +138,8 @@ void device_late(struct device *d, size_t i);
 void device_late_cid(struct device *d, size_t i, struct piece_cid *ret);
 void device_let_go(struct device *d, size_t i);
 
-/* A new drive "a" whose first commit is made: the file "first" of 3 MiB. */
+/* A new drive "a" whose first commit all stores know: the file "first" of 3 MiB.
+ * Open, but not started. */
 void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned copies);
 
 /* The newest sequence in the register of store i, 0: none; and wait for one. */

@@ -35,7 +35,6 @@ static void a_store_that_hangs_holds_up_no_other(void **state)
 	char *want, *got;
 
 	device_begun(&a, r, 3, 2);
-	device_until_newest(&a, 1, 1);
 	device_hang(&a, 1);
 	device_start(&a);
 	for (int i = 0; i < 3; i++) {
@@ -197,9 +196,6 @@ static void recover_takes_the_stores_that_answer(void **state)
 	struct err e = { "" };
 
 	device_begun(&a, r, 3, 2);
-	device_until_newest(&a, 0, 1);
-	device_until_newest(&a, 1, 1);
-	device_until_newest(&a, 2, 1);
 	device_close(&a);
 	r->hung = 1u << 1;
 	ok(device_find(&b, r, "b", 3, 0, &f, &e));

@@ -20,8 +20,6 @@ static void two(struct rig *r, struct device *a, struct device *b, size_t n)
 	device_begun(a, r, n, 2);
 	a->copies = 1;
 	change(a, "by a");
-	for (size_t i = 0; i < n; i++)
-		device_until_newest(a, i, 1);
 	device_recover(b, r, "b", n, 1, 0);
 	change(b, "by b");
 }

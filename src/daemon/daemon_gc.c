@@ -4,8 +4,9 @@
  *   {"verb": "gc", "remove": false, "network": 35, "forget_before": 0}
  *       progress lines; then what nobody needs, by store, and with "remove" what is
  *       still to be removed by its owner
- *   {"verb": "gc-removed", "ref": hex, "amount": units, "set": n, "text": "…"}
- *       the owner has paid for that removal; the stores look whether it is done
+ *   {"verb": "gc-removed", "ref": hex, "amount": units, "text": "…", "ended": n}
+ *       the owner has paid for that, or has ended data set n; both may be missing.
+ *       The stores look what is gone
  */
 #include "daemon/daemon_impl.h"
 
@@ -94,6 +95,7 @@ static json_t *gc_json(const struct engine_gc *g)
 	json_t *o = json_object();
 	int r = add(o, "commits", num(g->commits));
 
+	r |= add(o, "sequence", num(g->sequence));
 	r |= add(o, "forgotten", num(g->forgotten));
 	r |= add(o, "dead", sum_json(g->dead));
 	r |= add(o, "paid", sum_json(g->paid));
@@ -224,6 +226,7 @@ struct paid_call {
 	struct control_call *call;
 	uv_work_t work;
 	struct ledger_spend spend;
+	uint64_t ended; /* data set */
 	int result;
 };
 
@@ -231,8 +234,8 @@ static void paid_work(uv_work_t *req)
 {
 	struct paid_call *p = container_of(req, struct paid_call, work);
 
-	p->result = p->d->p->engine->gc_removed(p->d->engine,
-						p->spend.n_ref ? &p->spend : NULL);
+	p->result = p->d->p->engine->gc_removed(
+		p->d->engine, p->spend.n_ref ? &p->spend : NULL, p->ended);
 }
 
 static void paid_worked(uv_work_t *req, int status)
@@ -273,6 +276,8 @@ void daemon_verb_gc_removed(void *ctx, struct control_call *call,
 	struct daemon *d = ctx;
 	int r = p ? paid_parse(request, &p->spend) : -ENOMEM;
 
+	if (r == 0 && !number_of(request, "ended", INT64_MAX, &p->ended))
+		r = -EINVAL;
 	if (r == 0 && (d->ending || !d->engine))
 		r = d->ending ? -ECANCELED : -EROFS;
 	if (r == 0) {

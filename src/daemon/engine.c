@@ -30,6 +30,7 @@
 #include "net/loop.h"
 #include "net/work.h"
 #include "onboard/onboard.h"
+#include "onboard/watch.h"
 #include "provider/provider.h"
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
@@ -684,11 +685,14 @@ static int engine_gc(struct engine *e, struct engine_gc *g,
 	return engine_gc_run(&of, g, progress, ctx, reterr);
 }
 
-static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid)
+static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid,
+			     uint64_t ended)
 {
 	struct onboard *o = onboard_of(e);
 	int r = paid ? ledger_spend_add(e->ledger, paid) : 0;
 
+	for (size_t i = 0; i < e->n_stores && r == 0 && ended; i++)
+		r = watch_ended(e->ledger, e->ids[i], ended);
 	if (o)
 		onboard_gc_look(o);
 	return r;

@@ -131,6 +131,7 @@ struct engine_gc {
 	unsigned network;
 	uint64_t forget_before;
 
+	uint64_t sequence; /* of the newest commit that is published */
 	uint64_t commits, forgotten;
 	struct engine_sum dead, paid, batch, old, sparse, condemned;
 	uint64_t short_of; /* pieces that have not got their copies */
@@ -200,9 +201,11 @@ struct engine_ops {
 				  uint64_t total),
 		  void *ctx, struct err *reterr);
 
-	/* The owner has had something removed (and paid, if `paid` is not NULL):
-	 * look whether it is gone.  Any thread that may wait. */
-	int (*gc_removed)(struct engine *e, const struct ledger_spend *paid);
+	/* The owner has had something removed (and paid, if `paid` is not NULL),
+	 * or data set `ended` (0: none), which was given up: look whether it is
+	 * gone.  Any thread that may wait. */
+	int (*gc_removed)(struct engine *e, const struct ledger_spend *paid,
+			  uint64_t ended);
 	void (*halt)(struct engine *e);
 	bool (*stop)(struct engine *e);
 	void (*close)(struct engine *e);

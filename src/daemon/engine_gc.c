@@ -91,6 +91,8 @@ int engine_gc_run(const struct engine_gc_of *of, struct engine_gc *g,
 	for (size_t i = 0; i < of->n && r == 0; i++)
 		r = store_fill(of, i, g->remove, &o, &g->stores[i]);
 	if (r == 0)
+		r = ledger_newest_claimed(of->ledger, &g->sequence);
+	if (r == 0)
 		r = ledger_pieces(of->ledger, 0, on_piece, &c);
 	g->short_of = c.short_of;
 	return r < 0 ? err_set(reterr, r, "ledger.db: %s", err_str(r)) : 0;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -56,4 +57,14 @@ void exits_out(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vprintf(fmt, ap); /* main() looks at ferror(stdout) */
 	va_end(ap);
+}
+
+void exits_out_store(const char *url)
+{
+	const char *slot = strrchr(url, '#');
+
+	if (strncmp(url, "filecoin://", strlen("filecoin://")) != 0)
+		exits_out("%s", url);
+	else
+		exits_out("%.*s%s", (int)strcspn(url, "?#"), url, slot ? slot : "");
 }

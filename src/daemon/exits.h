@@ -45,4 +45,8 @@ int exits_err(int err, const struct err *reason, const char *doing);
 /* stdout, when a full disk or a closed pipe is found at the end of the run. */
 void exits_out(const char *fmt, ...) printf_like(1, 2);
 
+/* A store's URL likewise; of a slot of a network without its endpoints, which the
+ * config shows. */
+void exits_out_store(const char *url);
+
 #endif

@@ -4,10 +4,13 @@
 
 #include "base/err.h"
 #include "daemon/client.h"
+#include "daemon/engine.h"
 #include "daemon/exits.h"
+#include "daemon/gc_paid.h"
 #include "daemon/progress.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
+#include "daemon/wallet.h"
 
 static const struct cli_option options[] = {
 	CLI_DRIVE,
@@ -18,6 +21,11 @@ static const struct cli_option options[] = {
 	  "give up the snapshots of commits before N, too" },
 	CLI_JSON,
 	{ "quiet", 'q', false, NULL, "no progress" },
+	{ "all", 'a', false, NULL,
+	  "also what costs more to remove than it saves in a year" },
+	WALLET_MAX_GAS,
+	CLI_PASSFILE,
+	CLI_EXTPASS,
 	CLI_END,
 };
 
@@ -48,7 +56,12 @@ static void say_sum(const json_t *o, const char *key, const char *fmt)
 	exits_out("%s: %s.\n", fmt, what);
 }
 
-static void say_stores(const json_t *found, const char *key)
+static bool is_network(const json_t *store)
+{
+	return json_is_true(json_object_get(store, "network"));
+}
+
+static void say_stores(const json_t *found, const char *key, bool networks)
 {
 	const json_t *s;
 	char size[UNITS_TEXT_MAX];
@@ -58,23 +71,31 @@ static void say_stores(const json_t *found, const char *key)
 	{
 		const json_t *sum = json_object_get(s, key);
 
-		if (!num(sum, "pieces"))
+		if (!num(sum, "pieces") || (is_network(s) && !networks))
 			continue;
 		units_say_size(num(sum, "bytes"), size);
-		exits_out("  %s: %llu piece%s, %s\n", text(s, "url"),
+		exits_out("  ");
+		exits_out_store(text(s, "url"));
+		exits_out(": %llu piece%s, %s\n",
 			  (unsigned long long)num(sum, "pieces"),
 			  num(sum, "pieces") == 1 ? "" : "s", size);
 	}
 }
 
-static uint64_t left(const json_t *found)
+static uint64_t pieces(const json_t *found, const char *key)
+{
+	return num(json_object_get(found, key), "pieces");
+}
+
+/* Condemned, and not gone. */
+static uint64_t left(const json_t *found, bool networks)
 {
 	const json_t *s;
 	uint64_t n = 0;
 	size_t i;
 
 	json_array_foreach(json_object_get(found, "stores"), i, s)
-		n += num(json_object_get(s, "left"), "pieces");
+		n += is_network(s) && !networks ? 0 : pieces(s, "left");
 	return n;
 }
 
@@ -86,10 +107,10 @@ static void say_found(const json_t *found)
 		exits_out("Snapshots given up: %llu.\n",
 			  (unsigned long long)num(found, "forgotten"));
 	say_sum(found, "dead", "Needed by nothing");
-	say_stores(found, "dead");
-	if (left(found)) {
+	say_stores(found, "dead", true);
+	if (left(found, true)) {
 		exits_out("Given up before, and still to be removed:\n");
-		say_stores(found, "left");
+		say_stores(found, "left", true);
 	}
 	say_sum(found, "only_snapshots", "Needed by snapshots alone");
 	say_sum(found, "mostly_dead", "Less than half needed, kept whole");
@@ -114,7 +135,7 @@ static int ask(const struct cli *cli)
 
 /* One look, or one removal. */
 static int call(const struct cli *cli, struct client_conn *c, bool remove,
-		uint64_t before, json_t **ret)
+		unsigned network, uint64_t before, json_t **ret)
 {
 	struct err why = { "" };
 	struct progress bar;
@@ -122,8 +143,8 @@ static int call(const struct cli *cli, struct client_conn *c, bool remove,
 
 	progress_init(&bar, cli_flag(cli, "quiet") || cli_flag(cli, "json"));
 	r = client_call(c,
-			json_pack("{s:s, s:b, s:I, s:I}", "verb", "gc",
-				  "remove", remove, "network", (json_int_t)0,
+			json_pack("{s:s, s:b, s:I, s:I}", "verb", "gc", "remove",
+				  remove, "network", (json_int_t)network,
 				  "forget_before", (json_int_t)before),
 			-1, progress_line, &bar, ret, &why);
 	progress_fini(&bar);
@@ -141,39 +162,85 @@ static int say_json(const json_t *found)
 	return EXITS_OK;
 }
 
-static int say_done(const json_t *done)
+static int say_done(const json_t *found, const json_t *done)
 {
 	say_sum(done, "condemned", "Given up");
-	if (!left(done)) {
-		exits_out("All of it is removed.\n");
+	if (!left(done, false)) {
+		exits_out(pieces(done, "condemned") || left(found, false) ?
+				  "All of it is removed.\n" :
+				  "No piece is removed.\n");
 		return EXITS_OK;
 	}
 	exits_out("Still to be removed, when the store answers:\n");
-	say_stores(done, "left");
+	say_stores(done, "left", false);
 	return EXITS_OK;
+}
+
+/* Folders only. */
+static int free_of_charge(const struct cli *cli, struct client_conn *c,
+			  const json_t *found, uint64_t before)
+{
+	_cleanup_json_ json_t *done = NULL;
+	int r;
+
+	if (pieces(found, "dead") == pieces(found, "paid") &&
+	    !num(found, "forgotten") && !left(found, false)) {
+		exits_out("There is nothing to remove.\n");
+		return EXITS_OK;
+	}
+	r = ask(cli);
+	if (r == 0)
+		r = call(cli, c, true, 0, before, &done);
+	return r ? r : say_done(found, done);
+}
+
+/* What is on a network its owner has removed; folders go along. */
+static int paid(const struct cli *cli, struct client_conn *c,
+		const json_t *found, uint64_t before)
+{
+	_cleanup_json_ json_t *done = NULL;
+	struct gc_paid *p = NULL;
+	unsigned network = 0;
+	bool any;
+	int r;
+
+	r = gc_paid_open(cli, found, cli_flag(cli, "dry-run"), &p);
+	if (r)
+		return r;
+	r = gc_paid_plan(p, &network, &any);
+	if (r || cli_flag(cli, "dry-run")) {
+		gc_paid_free(p);
+		return r;
+	}
+	if (!any) {
+		gc_paid_free(p);
+		return free_of_charge(cli, c, found, before);
+	}
+	r = gc_paid_go(p);
+	if (r == 0)
+		r = call(cli, c, true, network, before, &done);
+	if (r == 0) {
+		say_sum(done, "condemned", "Given up");
+		r = gc_paid_do(p, c, done);
+	}
+	gc_paid_free(p);
+	return r;
 }
 
 static int gc(const struct cli *cli, struct client_conn *c, uint64_t before)
 {
-	_cleanup_json_ json_t *found = NULL, *done = NULL;
-	int r = call(cli, c, false, before, &found);
+	_cleanup_json_ json_t *found = NULL;
+	int r = call(cli, c, false, ENGINE_GC_NETWORK, before, &found);
 
 	if (r)
 		return r;
 	if (cli_flag(cli, "json"))
 		return say_json(found);
 	say_found(found);
-	if (cli_flag(cli, "dry-run"))
-		return EXITS_OK;
-	if (!num(json_object_get(found, "dead"), "pieces") &&
-	    !num(found, "forgotten") && !left(found)) {
-		exits_out("There is nothing to remove.\n");
-		return EXITS_OK;
-	}
-	r = ask(cli);
-	if (r == 0)
-		r = call(cli, c, true, before, &done);
-	return r ? r : say_done(done);
+	if (gc_paid_is_needed(found))
+		return paid(cli, c, found, before);
+	return cli_flag(cli, "dry-run") ? EXITS_OK :
+					  free_of_charge(cli, c, found, before);
 }
 
 static int run(const struct cli *cli)

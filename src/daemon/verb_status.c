@@ -122,21 +122,9 @@ static void say_proof(const json_t *s)
 	for (size_t i = 0; i < json_array_size(given); i++) {
 		exits_out("  Given up: ");
 		say_holder(json_array_get(given, i));
-		exits_out(": %s; it costs until fildrive destroy ends it\n",
+		exits_out(": %s; it costs until fildrive gc ends it\n",
 			  text(json_array_get(given, i), "why"));
 	}
-}
-
-/* A slot of a network has the endpoints in its URL, which the config shows. */
-static void say_url(const char *url)
-{
-	const char *slot = strrchr(url, '#');
-
-	if (strncmp(url, "filecoin://", strlen("filecoin://")) != 0)
-		exits_out("Store:     %s", url);
-	else
-		exits_out("Store:     %.*s%s", (int)strcspn(url, "?#"), url,
-			  slot ? slot : "");
 }
 
 static void say_stores(const json_t *stores)
@@ -146,7 +134,8 @@ static void say_stores(const json_t *stores)
 	for (size_t i = 0; i < json_array_size(stores); i++) {
 		const json_t *s = json_array_get(stores, i);
 
-		say_url(text(s, "url"));
+		exits_out("Store:     ");
+		exits_out_store(text(s, "url"));
 		exits_out(": %s", text(s, "state"));
 		if (json_object_get(s, "pieces")) {
 			units_say_size(num(s, "bytes"), a);

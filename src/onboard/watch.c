@@ -139,6 +139,14 @@ static int save(struct shipper *s)
 				       buf_slice(&b));
 }
 
+#define GIVEN_KEY_MAX (sizeof(WATCH_GIVEN) + 33)
+
+static void given_key(const struct watch_given *g, char ret[static GIVEN_KEY_MAX])
+{
+	(void)snprintf(ret, GIVEN_KEY_MAX, WATCH_GIVEN "%016" PRIx64 "-%" PRIx64,
+		       g->time_s, g->set); /* fits */
+}
+
 static int given_encode(struct buf *b, const struct watch_given *g)
 {
 	const uint64_t v[] = { g->time_s, g->provider, g->set };
@@ -179,6 +187,29 @@ int watch_given(struct ledger *l, uint64_t store,
 	struct given_walk w = { cb, ctx };
 
 	return ledger_notes(l, store, WATCH_GIVEN, on_given, &w);
+}
+
+struct ended {
+	struct ledger *l;
+	uint64_t store, set;
+};
+
+static int on_ended(void *ctx, const struct watch_given *g)
+{
+	char key[GIVEN_KEY_MAX];
+	struct ended *e = ctx;
+
+	if (g->set != e->set)
+		return 0;
+	given_key(g, key);
+	return ledger_note_drop(e->l, e->store, key);
+}
+
+int watch_ended(struct ledger *l, uint64_t store, uint64_t set)
+{
+	struct ended e = { l, store, set };
+
+	return watch_given(l, store, on_ended, &e);
 }
 
 /* ---- another takes its place ---- */
@@ -227,17 +258,9 @@ bool watch_renews(struct onboard *o)
 	return ledger_get_u64(o->p.ledger, LEDGER_RENEW, &renew) == 0 && renew;
 }
 
-static void given_key(const struct watch_given *g,
-		      char ret[static sizeof(WATCH_GIVEN) + 33])
-{
-	(void)snprintf(ret, sizeof(WATCH_GIVEN) + 33,
-		       WATCH_GIVEN "%016" PRIx64 "-%" PRIx64, g->time_s,
-		       g->set); /* fits */
-}
-
 int watch_give(struct ledger *l, uint64_t store, const struct watch_given *g)
 {
-	char key[sizeof(WATCH_GIVEN) + 33];
+	char key[GIVEN_KEY_MAX];
 	_cleanup_buf_ struct buf b = { 0 };
 	int r;
 
@@ -255,7 +278,7 @@ static int reset(struct shipper *s)
 	struct watch_given g = { .time_s = (uint64_t)time(NULL),
 				 .provider = p->provider,
 				 .set = p->set };
-	char key[sizeof(WATCH_GIVEN) + 33];
+	char key[GIVEN_KEY_MAX];
 	int r;
 
 	text_copy(g.name, sizeof(g.name), p->name);

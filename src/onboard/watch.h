@@ -67,6 +67,9 @@ must_check int watch_given(struct ledger *l, uint64_t store,
 must_check int watch_give(struct ledger *l, uint64_t store,
 			  const struct watch_given *g);
 
+/* The data set of one that was given up is ended, and is named no more. */
+must_check int watch_ended(struct ledger *l, uint64_t store, uint64_t set);
+
 /* Is a commit due for a store that was replaced, even if nothing has changed? */
 bool watch_renews(struct onboard *o);
 

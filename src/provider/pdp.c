@@ -170,10 +170,29 @@ static int do_list(struct pdp_job *j)
 	return r < 0 && e.text[0] ? read_error(j, r, &e) : r;
 }
 
+/* The session key cannot remove: was it done by who can? */
 static int do_remove(struct pdp_job *j)
 {
-	return err_set(&j->req->err, -EPERM,
-		       "%s: single pieces are not removed; fildrive destroy ends all, with the passphrase",
+	struct pdp_slot s;
+	struct err e = { 0 };
+	uint64_t id;
+	int r;
+
+	r = pdp_open(j, &s);
+	if (r < 0)
+		return r;
+	if (!s.data_set)
+		return -ENOENT;
+	r = foc_find(j->foc, s.data_set, &j->req->cid, 1, &id, &e);
+	if (r == -ENOENT) /* with all of its set */
+		return r;
+	if (r < 0)
+		return pdp_chain_error(j, r, &e);
+	pdp_alive(j);
+	if (id == FOC_NO_PIECE)
+		return 0;
+	return err_set(&j->req->err, -EACCES,
+		       "%s: removing a piece takes the passphrase: fildrive gc",
 		       j->d->name);
 }
 

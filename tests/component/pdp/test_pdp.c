@@ -93,6 +93,8 @@ static void what_is_put_is_kept_by_one_commit_and_read_back(void **state)
 	assert_int_equal(stat.ret_size, LARGER);
 }
 
+static struct piece_cid last_listed;
+
 static int count(struct provider_req *req, const struct piece_cid *cid, uint64_t size)
 {
 	struct commp_sum sum;
@@ -100,10 +102,11 @@ static int count(struct provider_req *req, const struct piece_cid *cid, uint64_t
 	assert_int_equal(piece_cid_parse(piece_cid_slice(cid), &sum), 0);
 	assert_true(sum.raw_size == size);
 	++*(unsigned *)req->ctx;
+	last_listed = *cid;
 	return 0;
 }
 
-static void a_list_is_the_chains_and_nothing_is_removed_here(void **state)
+static void a_list_is_the_chains_and_removal_is_the_owners(void **state)
 {
 	struct world *w = *state;
 	unsigned n = 0;
@@ -114,8 +117,12 @@ static void a_list_is_the_chains_and_nothing_is_removed_here(void **state)
 
 	assert_int_equal(provider_call(w->p[0], &list), 0);
 	assert_int_equal(n, 4);
-	assert_int_equal(provider_call(w->p[0], &rm), -EPERM);
-	assert_non_null(strstr(rm.err.text, "fildrive destroy"));
+	rm.cid = last_listed;
+	assert_int_equal(provider_call(w->p[0], &rm), -EACCES);
+	assert_non_null(strstr(rm.err.text, "fildrive gc"));
+	/* what is not there, or has been scheduled for removal, is gone */
+	rm.cid.bytes[rm.cid.n - 1] ^= 1;
+	assert_int_equal(provider_call(w->p[0], &rm), 0);
 }
 
 static void a_head_is_claimed_once_and_names_its_piece(void **state)
@@ -322,7 +329,7 @@ int main(void)
 			without_money_a_slot_says_what_is_missing_and_spends_nothing),
 		cmocka_unit_test(slots_choose_distinct_providers_endorsed_ones_first),
 		cmocka_unit_test(what_is_put_is_kept_by_one_commit_and_read_back),
-		cmocka_unit_test(a_list_is_the_chains_and_nothing_is_removed_here),
+		cmocka_unit_test(a_list_is_the_chains_and_removal_is_the_owners),
 		cmocka_unit_test(a_head_is_claimed_once_and_names_its_piece),
 		cmocka_unit_test(the_first_add_of_a_slot_may_be_a_claim),
 		cmocka_unit_test(a_piece_that_is_not_parked_is_said_to_be_missing),

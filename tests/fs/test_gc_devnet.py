@@ -1,0 +1,150 @@
+"""What nothing needs any more is not paid for any longer."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from devnet import UNIT, Devnet, no_devnet
+from drive import until
+from netdrive import NetDrive
+from syscalls import read, write
+
+CAN = no_devnet()
+pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+MIB = 1 << 20
+PERIOD = 120  # epochs from proof to proof
+
+
+@pytest.fixture(name='net')
+def _net():
+    net = Devnet(epoch_ms=20)
+    yield net
+    net.close()
+
+
+@pytest.fixture(name='d')
+def _d(net):
+    with NetDrive(net) as d:
+        yield d
+
+
+def gc(d, *args, **kw):
+    return d.run('gc', '--drive', d.name, '--quiet', '--passfile', d.passfile,
+                 *args, **kw).stdout
+
+
+def fill(d):
+    """A drive of four commits that has deleted most of what it had."""
+    d.paying().mount()
+    write(os.path.join(d.mnt, 'kept'), b'k' * 50_000)
+    d.sync()
+    write(os.path.join(d.mnt, 'gone'), os.urandom(4 * MIB))
+    d.sync()
+    os.unlink(os.path.join(d.mnt, 'gone'))
+    d.sync()
+    until(d.shipped, what='both have all')
+    return d
+
+
+def removals(d):
+    return [e for e in d.books() if e['kind'] == 'remove']
+
+
+def left(d):
+    return [s['left']['pieces']
+            for s in json.loads(gc(d, '--json'))['stores']]
+
+
+def test_dead_pieces_are_removed_once_and_the_rate_falls(net, d):
+    fill(d)
+    said = gc(d, '--dry-run', '--forget-before', '99')
+    assert 'Needed by nothing' in said and 'costs 0.004 USDFC once' in said
+    assert 'not pay for itself within a year' in said
+    assert 'rpc=' not in said and '  filecoin://devnet#1: 1 piece, ' in said
+    said = gc(d, '--yes')
+    assert not removals(d) and 'All of it' not in said
+
+    before = {s['dataSetId']: int(s['leaves']) for s in d.sets()}
+    said = gc(d, '--yes', '--all', '--forget-before', '99')
+    assert said.count('go with its next proof') == 2
+    until(lambda: left(d) == [0, 0], what='the drive has seen it')
+    net.advance(3 * PERIOD)
+    for s in d.sets():
+        assert int(s['leaves']) < before[s['dataSetId']] - 4 * MIB // 32
+    assert len(removals(d)) == 2
+    d.assert_paid_once()
+    assert 'removing' in str(d.history())
+
+    write(os.path.join(d.mnt, 'new'), b'n' * 50_000)
+    d.sync()
+    assert gc(d, '--yes').count('go with') == 0
+    assert len(removals(d)) == 2
+    d.umount()
+    assert d.mount().status()['stores'][0]['state'] is not None
+    assert read(os.path.join(d.mnt, 'kept')) == b'k' * 50_000
+    d.umount()
+    d.run('destroy', '--drive', d.name, '--passfile', d.passfile, '--yes')
+    assert all(s['pdpEndEpoch'] != '0' for s in d.sets())
+
+
+def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
+    fill(d)
+    args = ['gc', '--drive', d.name, '--quiet', '--passfile', d.passfile,
+            '--yes', '--all', '--forget-before', '99']
+    kills = 0
+    while True:
+        run = d.start(*args)
+        try:
+            run.wait(0.3 * (kills + 1))
+            break
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
+            kills += 1
+        if kills % 3 == 2:  # so is the daemon
+            d.kill9().mount()
+    assert kills > 1 and kills < 60
+    d.run(*args)
+    until(lambda: left(d) == [0, 0], what='the drive has seen it')
+    removed = [(e['dataSetId'], p) for e in removals(d) for p in e['pieceIds']]
+    assert removed and len(removed) == len(set(removed))
+    net.advance(3 * PERIOD)
+    # What a killed command had paid is in the books of the network alone.
+    fee = UNIT // 500
+    missing = sum(int(e['amount']) for e in d.books()
+                  if e['kind'] == 'payment') - d.spent()
+    assert missing % fee == 0 and 0 <= missing <= fee * len(removals(d))
+    assert read(os.path.join(d.mnt, 'kept')) == b'k' * 50_000
+    # The newest commit is found though the pieces of older heads are gone.
+    write(os.path.join(d.mnt, 'last'), b'last')
+    d.sync().lose().recover().mount()
+    assert read(os.path.join(d.mnt, 'kept')) == b'k' * 50_000
+    assert read(os.path.join(d.mnt, 'last')) == b'last'
+
+
+def test_a_data_set_that_was_given_up_is_ended(net, d):
+    d.paying().set(proof_watch='1s').mount()
+    write(os.path.join(d.mnt, 'f'), os.urandom(100_000))
+    d.sync()
+    until(d.shipped, what='both have all')
+    net.advance(2 * PERIOD)
+    bad = d.provider_of(1)
+    net.admin(f'provider/{bad}', {'missProofs': True})
+    net.advance(6 * PERIOD)
+    until(lambda: d.status()['stores'][1].get('proof', {}).get('provider')
+          not in (None, 0, bad), what='it is replaced')
+    until(d.shipped, what='copies are full again')
+    d.sync()
+    old = [s['dataSetId'] for s in d.sets() if s['providerId'] == str(bad)]
+    assert d.status()['stores'][1]['given_up']
+    said = gc(d, '--dry-run')
+    assert 'nothing to remove' not in said
+    said = gc(d, '--yes')
+    assert f'data set {old[0]} has ended' in said
+    ended = [s['dataSetId'] for s in d.sets() if s['pdpEndEpoch'] != '0']
+    assert ended == old
+    assert not d.status()['stores'][1].get('given_up')
+    assert 'is not used' not in gc(d, '--yes')
+    d.lose().recover().mount()
+    assert os.path.getsize(os.path.join(d.mnt, 'f')) == 100_000

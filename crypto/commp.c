@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "crypto/kept.h"
 #include "crypto/pairhash.h"
 
 #define QUAD_RAW    ((size_t)127)
@@ -17,9 +18,13 @@
 #define CHUNK_QUADS  ((size_t)512)
 #define CHUNK_RAW    (CHUNK_QUADS * QUAD_RAW)
 #define CHUNK_HEIGHT 11 /* 2^11 leaves */
+#define SPAN_LEVELS  4  /* a span is 2^4 chunks */
 
 _Static_assert(CHUNK_QUADS *QUAD_PADDED == COMMP_SIZE << CHUNK_HEIGHT,
 	       "a chunk is a subtree of 2^11 leaves");
+_Static_assert(COMMP_SPAN == CHUNK_RAW << SPAN_LEVELS, "a span is whole chunks");
+_Static_assert(CHUNK_QUADS *QUAD_PADDED <= KEPT_SCRATCH_SIZE,
+	       "a chunk fits the thread's scratch");
 _Static_assert(COMMP_SIZE == PAIRHASH_NODE, "a root is a node");
 
 struct commp {
@@ -95,13 +100,14 @@ static void expand_quad(uint8_t *o, const uint8_t *s)
 	}
 }
 
-/* The root of the subtree over n quads (a power of two) is left in leaves. */
-static void reduce(struct commp *c, const uint8_t *raw, size_t n_quads)
+/* The root of the subtree over n quads (a power of two) is left in `leaves`. */
+static void reduce(pairhash_fn pairhash, uint8_t *leaves, const uint8_t *raw,
+		   size_t n_quads)
 {
 	for (size_t i = 0; i < n_quads; i++)
-		expand_quad(c->leaves + QUAD_PADDED * i, raw + QUAD_RAW * i);
+		expand_quad(leaves + QUAD_PADDED * i, raw + QUAD_RAW * i);
 	for (size_t n = 2 * n_quads; n; n /= 2)
-		c->pairhash(c->leaves, c->leaves, n);
+		pairhash(leaves, leaves, n);
 }
 
 static void parent(const struct commp *c, const uint8_t *left,
@@ -114,18 +120,54 @@ static void parent(const struct commp *c, const uint8_t *left,
 	c->pairhash(ret, pair, 1);
 }
 
-/* A whole chunk joins the tree as a binary counter carries. */
-static void add_chunk(struct commp *c, const uint8_t *raw)
+/*
+ * The node of a whole subtree of 2^levels chunks joins the tree as a binary
+ * counter carries.
+ */
+static void add_node(struct commp *c, const uint8_t *node, unsigned levels)
 {
-	uint64_t n = c->n_chunks++;
-	unsigned level = CHUNK_HEIGHT;
+	uint64_t n = c->n_chunks >> levels;
+	unsigned level = CHUNK_HEIGHT + levels;
+	uint8_t sum[COMMP_SIZE];
 
-	reduce(c, raw, CHUNK_QUADS);
+	memcpy(sum, node, COMMP_SIZE);
 	for (; n & 1; n >>= 1, level++) {
 		assert(level < COMMP_HEIGHT_MAX); /* 2^47 chunks: 8 EiB */
-		parent(c, c->nodes[level], c->leaves, c->leaves);
+		parent(c, c->nodes[level], sum, sum);
 	}
-	memcpy(c->nodes[level], c->leaves, COMMP_SIZE);
+	memcpy(c->nodes[level], sum, COMMP_SIZE);
+	c->n_chunks += UINT64_C(1) << levels;
+}
+
+static void add_chunk(struct commp *c, const uint8_t *raw)
+{
+	reduce(c->pairhash, c->leaves, raw, CHUNK_QUADS);
+	add_node(c, c->leaves, 0);
+}
+
+int commp_span(const uint8_t span[static COMMP_SPAN], uint8_t ret[static COMMP_SIZE])
+{
+	uint8_t nodes[COMMP_SIZE << SPAN_LEVELS];
+	pairhash_fn pairhash = pairhash_best();
+	uint8_t *leaves = kept_scratch();
+
+	if (!leaves)
+		return -ENOMEM;
+	for (size_t i = 0; i < (size_t)1 << SPAN_LEVELS; i++) {
+		reduce(pairhash, leaves, span + CHUNK_RAW * i, CHUNK_QUADS);
+		memcpy(nodes + COMMP_SIZE * i, leaves, COMMP_SIZE);
+	}
+	for (size_t n = (size_t)1 << SPAN_LEVELS; n > 1; n /= 2)
+		pairhash(nodes, nodes, n / 2);
+	memcpy(ret, nodes, COMMP_SIZE);
+	return 0;
+}
+
+void commp_add_span(struct commp *c, const uint8_t root[static COMMP_SIZE])
+{
+	assert(c->n_raw == 0 && c->n_chunks % ((uint64_t)1 << SPAN_LEVELS) == 0);
+	add_node(c, root, SPAN_LEVELS);
+	c->raw_size += COMMP_SPAN;
 }
 
 void commp_update(struct commp *c, struct slice s)
@@ -183,7 +225,7 @@ void commp_final(struct commp *c, struct commp_sum *ret)
 
 	if (c->n_chunks == 0) {
 		memset(c->raw + c->n_raw, 0, (size_t)n_quads * QUAD_RAW - c->n_raw);
-		reduce(c, c->raw, (size_t)n_quads);
+		reduce(c->pairhash, c->leaves, c->raw, (size_t)n_quads);
 		memcpy(sum.root, c->leaves, COMMP_SIZE);
 	} else {
 		if (c->n_raw) {

@@ -35,6 +35,16 @@ struct commp_sum {
 must_check int commp_new(struct commp **ret); /* -ENOMEM */
 void commp_update(struct commp *c, struct slice s);
 
+/*
+ * A span is a subtree that can be reduced apart, on another thread: its root by
+ * commp_span(), which is stateless, and that in its turn by commp_add_span() where
+ * an update with its bytes would have been.  Before it only whole spans have come.
+ */
+#define COMMP_SPAN ((size_t)16 * 512 * 127) /* bytes: 254 pages */
+must_check int commp_span(const uint8_t span[static COMMP_SPAN],
+			  uint8_t ret[static COMMP_SIZE]); /* -ENOMEM */
+void commp_add_span(struct commp *c, const uint8_t root[static COMMP_SIZE]);
+
 /* The sum of all updates; afterwards `c` is as new. */
 void commp_final(struct commp *c, struct commp_sum *ret);
 void commp_free(struct commp *c); /* NULL is fine */

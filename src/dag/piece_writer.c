@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/thread.h"
 #include "crypto/aead.h"
 #include "crypto/commp.h"
 #include "crypto/hash.h"
@@ -14,8 +15,7 @@
 #include "dag/profile.h"
 #include "dag/sealer.h"
 
-#define FLUSH_BYTES (256u << 10) /* small sections gather up to this */
-#define FILLER_MAX  (1u << 20)   /* bytes of one filler block */
+#define FILLER_MAX  (1u << 20) /* bytes of one filler block */
 #define CHILD_BYTES 128 /* more than a child takes in an index's root node */
 
 enum state {
@@ -25,13 +25,27 @@ enum state {
 	DONE
 };
 
+/* So many bytes of the piece, while they are hashed and written. */
+struct span {
+	struct piece_writer *w;
+	uint8_t *p; /* COMMP_SPAN bytes; NULL: not needed yet */
+	uint64_t off;
+	uint8_t root[COMMP_SIZE];
+	int status; /* lock: w->lock */
+	bool done;  /* lock: w->lock */
+};
+
 struct piece_writer {
 	struct piece_spec spec;
 	struct io_file *file;
 	struct sealer sealer; /* of the indexes' own blocks */
 	struct commp *commp;
-	struct buf out; /* the end of the piece, not written yet */
-	uint64_t flushed;
+	struct lock lock;
+	struct cond cond;
+	struct span spans[PIECE_SPANS]; /* a ring: span i is spans[i % n] */
+	uint64_t n_joined;              /* spans that are part of the sum */
+	uint64_t n_out;                 /* spans handed out */
+	size_t n;                       /* bytes in the span behind those */
 	struct xindex leaves;
 	struct xindex nodes;
 	struct trailer trailer; /* filled as things land */
@@ -46,40 +60,127 @@ static const struct sealer_ops index_sealer = { .seal = index_seal };
 
 uint64_t piece_writer_size(const struct piece_writer *w)
 {
-	return w->flushed + w->out.n;
+	return w->n_out * COMMP_SPAN + w->n;
 }
 
 /* ---- bytes */
 
-static int flush(struct piece_writer *w)
+static struct span *span_at(struct piece_writer *w, uint64_t i)
 {
+	return &w->spans[i % PIECE_SPANS];
+}
+
+/* On any thread: a whole span. */
+static void span_run(void *arg)
+{
+	struct span *s = arg;
+	struct piece_writer *w = s->w;
 	int r;
 
-	if (w->err || w->out.n == 0)
-		return w->err;
-	r = io_pwrite(w->file, w->out.p, w->out.n, w->flushed);
-	if (r < 0) {
-		w->err = r;
-		return r;
+	r = commp_span(s->p, s->root);
+	if (r == 0)
+		r = io_pwrite(w->file, s->p, COMMP_SPAN, s->off);
+	lock_take(&w->lock);
+	s->status = r;
+	s->done = true;
+	cond_wake_all(&w->cond);
+	lock_drop(&w->lock);
+}
+
+/* Wait for the oldest span under way; its root joins the sum. */
+static void join_one(struct piece_writer *w)
+{
+	struct span *s = span_at(w, w->n_joined);
+	int r;
+
+	lock_take(&w->lock);
+	while (!s->done)
+		cond_wait(&w->cond, &w->lock);
+	r = s->status;
+	lock_drop(&w->lock);
+	if (r == 0 && w->err == 0)
+		commp_add_span(w->commp, s->root);
+	else
+		w->err = w->err ? w->err : r;
+	w->n_joined++;
+}
+
+static void join_all(struct piece_writer *w)
+{
+	while (w->n_joined < w->n_out)
+		join_one(w);
+}
+
+/* The span that is filled now has its bytes. */
+static int hand_out(struct piece_writer *w)
+{
+	struct span *s = span_at(w, w->n_out);
+
+	s->off = w->n_out * COMMP_SPAN;
+	s->done = false;
+	w->n_out++;
+	w->n = 0;
+	if (w->spec.fork) {
+		w->spec.fork(w->spec.fork_ctx, span_run, s);
+	} else {
+		span_run(s);
+		join_one(w);
 	}
-	w->flushed += w->out.n;
-	buf_reset(&w->out);
-	return 0;
+	return w->err;
+}
+
+/* Where the next bytes go; waits if all spans are under way. */
+static int room(struct piece_writer *w, uint8_t **ret)
+{
+	struct span *s = span_at(w, w->n_out);
+
+	if (w->n_out - w->n_joined == PIECE_SPANS)
+		join_one(w);
+	if (!s->p && !w->err) {
+		s->p = malloc(COMMP_SPAN);
+		s->w = w;
+		w->err = s->p ? 0 : -ENOMEM;
+	}
+	if (w->err == 0)
+		*ret = s->p + w->n;
+	return w->err;
 }
 
 static int put(struct piece_writer *w, struct slice s)
 {
+	uint8_t *to = NULL;
+	int r = w->err;
+
+	while (s.n && r == 0) {
+		size_t n = MIN(s.n, COMMP_SPAN - w->n);
+
+		r = room(w, &to);
+		if (r < 0)
+			return r;
+		memcpy(to, s.p, n);
+		s = slice(s.p + n, s.n - n);
+		w->n += n;
+		if (w->n == COMMP_SPAN)
+			r = hand_out(w);
+	}
+	return r;
+}
+
+/* Everything to the file, and into the sum. */
+static int flush(struct piece_writer *w)
+{
+	struct span *s = span_at(w, w->n_out);
 	int r;
 
-	if (w->err)
+	join_all(w);
+	if (w->err || w->n == 0)
 		return w->err;
-	r = buf_append(&w->out, s);
-	if (r < 0) {
-		w->err = r; /* half a section may stand there */
-		return r;
-	}
-	commp_update(w->commp, s);
-	return w->out.n >= FLUSH_BYTES ? flush(w) : 0;
+	r = io_pwrite(w->file, s->p, w->n, w->n_out * COMMP_SPAN);
+	if (r < 0)
+		w->err = r;
+	else
+		commp_update(w->commp, slice(s->p, w->n));
+	return r;
 }
 
 static int put_section(struct piece_writer *w,
@@ -240,7 +341,8 @@ int piece_writer_new(struct io_file *f, const struct piece_spec *spec,
 	w->sealer.ops = &index_sealer;
 	w->trailer.piece = spec->piece;
 	w->trailer.kind = spec->kind;
-	buf_init(&w->out, FLUSH_BYTES + PIECE_BLOCK_MAX + PIECE_HEAD_MAX);
+	lock_init(&w->lock);
+	cond_init(&w->cond);
 	xindex_init(&w->leaves, spec->piece);
 	xindex_init(&w->nodes, spec->piece);
 	r = commp_new(&w->commp);
@@ -262,10 +364,14 @@ void piece_writer_free(struct piece_writer *w)
 {
 	if (!w)
 		return;
+	join_all(w);
 	commp_free(w->commp);
 	xindex_fini(&w->leaves);
 	xindex_fini(&w->nodes);
-	buf_fini(&w->out);
+	for (size_t i = 0; i < PIECE_SPANS; i++)
+		free(w->spans[i].p);
+	cond_fini(&w->cond);
+	lock_fini(&w->lock);
 	free(w);
 }
 
@@ -420,7 +526,7 @@ int piece_writer_finish(struct piece_writer *w, int64_t time_s,
 	}
 	w->state = DONE;
 	commp_final(w->commp, &sum);
-	assert(sum.raw_size == w->flushed && w->flushed == w->trailer.raw_size);
+	assert(sum.raw_size == w->trailer.raw_size);
 	piece_cid_v2(&sum, &ret->cid);
 	ret->raw_size = sum.raw_size;
 	ret->n_leaves = w->trailer.n_leaves;

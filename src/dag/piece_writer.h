@@ -14,8 +14,14 @@
  * synced the file (not its name).  Until then the file has no trailer, and
  * every reader refuses it; throw it away and begin again.
  *
- * Memory: 80 bytes a block for the index, and some 5 MiB.
- * Threading: a writer belongs to one thread; finish and add block on disk I/O.
+ * The bytes gather in spans of 1 MiB, and a whole one is hashed and written apart:
+ * on other threads, if the caller has some (struct piece_spec), so that it can go on
+ * with the next, up to PIECE_SPANS ahead.  An error of such a span comes with a
+ * later call, with that of finish at the latest.
+ *
+ * Memory: 80 bytes a block for the index, some 5 MiB, and 1 MiB a span under way.
+ * Threading: a writer belongs to one thread; finish and add block on disk I/O.  With
+ * `fork` the file is written from the threads of that, several at a time.
  */
 #ifndef DAG_PIECE_WRITER_H
 #define DAG_PIECE_WRITER_H
@@ -31,6 +37,8 @@ struct keys;
 struct piece_writer;
 struct secret;
 
+#define PIECE_SPANS 8 /* under way at most */
+
 struct piece_spec {
 	uint64_t piece; /* ordinal */
 	enum piece_kind kind;
@@ -40,6 +48,13 @@ struct piece_spec {
 	/* borrowed for the writer's life */
 	const struct keys *keys;          /* seal the trailer */
 	const struct secret *convergence; /* seals the indexes */
+
+	/*
+	 * Call run(arg) soon on some other thread, once.  At most PIECE_SPANS are
+	 * asked for and not begun yet.  NULL: the writer does all by itself.
+	 */
+	void (*fork)(void *ctx, void (*run)(void *arg), void *arg);
+	void *fork_ctx;
 };
 
 /* A sealed block and what the index shall say of it. */
@@ -64,7 +79,8 @@ struct piece_result {
  */
 must_check int piece_writer_new(struct io_file *f, const struct piece_spec *spec,
 				struct piece_writer **ret);
-void piece_writer_free(struct piece_writer *w); /* NULL is fine */
+/* Waits for the spans under way.  NULL is fine. */
+void piece_writer_free(struct piece_writer *w);
 
 /*
  * Append a block.  The digest is trusted: seal_block() has just computed it.

@@ -216,6 +216,39 @@ static void pieces_of_any_cut_have_one_sum(void **state)
 	free(p);
 }
 
+static void spans_reduced_apart_give_the_same_sum(void **state)
+{
+	static const size_t behind[] = { 0,     1,      127,
+					 65024, 300000, COMMP_SPAN - 1 };
+	uint8_t *p = pattern("lcg", 8 * COMMP_SPAN), root[COMMP_SIZE];
+	_cleanup_commp_ struct commp *c = NULL;
+
+	(void)state;
+	assert_int_equal(commp_new(&c), 0);
+	for (size_t n = 1; n <= 7; n++) {
+		for (size_t i = 0; i < ARRAY_LEN(behind); i++) {
+			size_t size = n * COMMP_SPAN + behind[i];
+			struct commp_sum want, got;
+
+			if (n > 2 && i % 3)
+				continue; /* they take long */
+			sum_of(p, size, size, &want);
+			for (size_t k = 0; k < n; k++) {
+				assert_int_equal(
+					commp_span(p + k * COMMP_SPAN, root), 0);
+				commp_add_span(c, root);
+			}
+			commp_update(c, slice(p + n * COMMP_SPAN, behind[i]));
+			commp_final(c, &got);
+			assert_memory_equal(got.root, want.root, COMMP_SIZE);
+			assert_int_equal(got.raw_size, want.raw_size);
+			assert_int_equal(got.height, want.height);
+			assert_int_equal(got.padding, want.padding);
+		}
+	}
+	free(p);
+}
+
 /* The tree of the whole payload, built leaf by leaf as the definition says. */
 static void naive(const uint8_t *p, size_t n, struct commp_sum *ret)
 {
@@ -393,6 +426,7 @@ int main(void)
 		cmocka_unit_test(pieces_of_zeros_equal_the_published_commitments),
 		cmocka_unit_test(quads_expand_as_the_vectors_do),
 		cmocka_unit_test(pieces_of_any_cut_have_one_sum),
+		cmocka_unit_test(spans_reduced_apart_give_the_same_sum),
 		cmocka_unit_test(the_definition_gives_the_same_at_random_lengths),
 		cmocka_unit_test(one_commp_serves_piece_after_piece),
 		cmocka_unit_test(all_implementations_hash_alike),

@@ -7,11 +7,14 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/cursor.h"
 #include "base/io.h"
+#include "base/thread.h"
+#include "crypto/commp.h"
 #include "crypto/hash.h"
 #include "crypto/seal.h"
 #include "dag/car.h"
@@ -30,6 +33,8 @@ struct mem_file {
 	struct buf bytes;
 	unsigned n_syncs;
 	uint64_t fail_at; /* a write that reaches this offset fails */
+	bool any_order;   /* spans come from several threads */
+	struct lock lock;
 };
 
 static struct mem_file *mem(struct io_file *f)
@@ -40,11 +45,19 @@ static struct mem_file *mem(struct io_file *f)
 static int mem_pwrite(struct io_file *f, const void *p, size_t n, uint64_t off)
 {
 	struct buf *b = &mem(f)->bytes;
+	uint8_t *gap;
+	int r = 0;
 
-	assert_true(off == b->n); /* the writer streams */
 	if (off + n > mem(f)->fail_at)
 		return -ENOSPC;
-	return buf_append(b, slice(p, n));
+	lock_take(&mem(f)->lock);
+	assert_true(off == b->n || mem(f)->any_order); /* else it streams */
+	if (off + n > b->n)
+		r = buf_grow(b, off + n - b->n, &gap);
+	if (r == 0)
+		memcpy(b->p + off, p, n);
+	lock_drop(&mem(f)->lock);
+	return r;
 }
 
 static int mem_datasync(struct io_file *f)
@@ -79,6 +92,7 @@ static void begin(struct fixture *x)
 	x->f.file.ops = &mem_ops;
 	x->f.fail_at = UINT64_MAX;
 	buf_init(&x->f.bytes, 128u << 20);
+	lock_init(&x->f.lock);
 	x->keys = test_keys(1);
 	x->convergence = test_secret(0x5e);
 	x->spec = (struct piece_spec){ .piece = PIECE,
@@ -99,6 +113,51 @@ static void end(struct fixture *x)
 	keys_free(x->keys);
 	secret_free(x->convergence);
 	buf_fini(&x->f.bytes);
+	lock_fini(&x->f.lock);
+}
+
+/* ---- threads for its spans */
+
+struct forks {
+	struct fork {
+		void (*run)(void *arg);
+		void *arg;
+		pthread_t thread;
+	} v[64];
+	unsigned n;
+};
+
+static void *fork_main(void *arg)
+{
+	struct fork *f = arg;
+
+	f->run(f->arg);
+	return NULL;
+}
+
+static void fork_one(void *ctx, void (*run)(void *arg), void *arg)
+{
+	struct forks *all = ctx;
+	struct fork *f = &all->v[all->n++];
+
+	assert_in_range(all->n, 1, ARRAY_LEN(all->v));
+	f->run = run;
+	f->arg = arg;
+	assert_int_equal(pthread_create(&f->thread, NULL, fork_main, f), 0);
+}
+
+static void forks_on(struct fixture *x, struct forks *all)
+{
+	all->n = 0;
+	x->f.any_order = true;
+	x->spec.fork = fork_one;
+	x->spec.fork_ctx = all;
+}
+
+static void forks_join(struct forks *all)
+{
+	for (unsigned i = 0; i < all->n; i++)
+		assert_int_equal(pthread_join(all->v[i].thread, NULL), 0);
 }
 
 static int add(struct fixture *x, uint32_t i, size_t n, enum xindex_kind kind,
@@ -532,6 +591,93 @@ static void a_failing_disk_is_reported_and_leaves_no_piece(void **state)
 	}
 }
 
+/* The trailer has a random nonce: its section is the one that may differ. */
+static void a_piece_of_many_spans_is_the_same_with_threads(void **state)
+{
+	_cleanup_commp_ struct commp *commp = NULL;
+	struct piece_cid cid;
+	struct commp_sum sum;
+	struct forks forks;
+	struct fixture x, y;
+	struct link a, b;
+	size_t n;
+
+	(void)state;
+	begin(&x);
+	begin(&y);
+	forks_on(&y, &forks);
+	open_writer(&x);
+	open_writer(&y);
+	for (uint32_t i = 0; i < 15; i++) {
+		assert_int_equal(add(&x, i, SEAL_LEAF_MAX, XINDEX_LEAF, &a), 0);
+		assert_int_equal(add(&y, i, SEAL_LEAF_MAX, XINDEX_LEAF, &b), 0);
+		assert_true(a.place.off == b.place.off &&
+			    a.place.len == b.place.len);
+		assert_true(piece_writer_size(x.w) == piece_writer_size(y.w));
+	}
+	finish(&x);
+	finish(&y);
+	forks_join(&forks);
+	assert_int_equal(forks.n, y.f.bytes.n / COMMP_SPAN);
+	n = x.f.bytes.n - TRAILER_SECTION_SIZE;
+	assert_int_equal(x.f.bytes.n, y.f.bytes.n);
+	assert_memory_equal(x.f.bytes.p, y.f.bytes.p, n);
+	assert_int_equal(commp_new(&commp), 0);
+	commp_update(commp, buf_slice(&y.f.bytes));
+	commp_final(commp, &sum);
+	piece_cid_v2(&sum, &cid);
+	assert_true(piece_cid_eq(&cid, &y.result.cid));
+	end(&x);
+	end(&y);
+}
+
+static void a_disk_that_fails_under_a_thread_fails_the_piece(void **state)
+{
+	const struct trailer_head none = { 0 };
+	struct forks forks;
+	struct fixture x;
+	struct trailer t;
+	struct link l;
+	int r = 0;
+
+	(void)state;
+	for (uint64_t at = COMMP_SPAN; at < 12 * COMMP_SPAN; at += 3 * COMMP_SPAN) {
+		begin(&x);
+		forks_on(&x, &forks);
+		x.f.fail_at = at;
+		open_writer(&x);
+		for (uint32_t i = 0; i < 12 && r == 0; i++)
+			r = add(&x, i, SEAL_LEAF_MAX, XINDEX_LEAF, &l);
+		assert_true(r == 0 || r == -ENOSPC);
+		if (r < 0) /* from now on for good */
+			assert_int_equal(add(&x, 99, 1000, XINDEX_LEAF, &l), r);
+		assert_int_equal(piece_writer_finish(x.w, 0, &none, &x.result),
+				 -ENOSPC);
+		assert_true(piece_tail_parse(buf_slice(&x.f.bytes), x.f.bytes.n,
+					     x.keys, &t) < 0);
+		r = 0;
+		forks_join(&forks);
+		end(&x);
+	}
+}
+
+static void a_piece_is_dropped_while_its_spans_are_under_way(void **state)
+{
+	struct forks forks;
+	struct fixture x;
+	struct link l;
+
+	(void)state;
+	begin(&x);
+	forks_on(&x, &forks);
+	open_writer(&x);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_int_equal(add(&x, i, SEAL_LEAF_MAX, XINDEX_LEAF, &l), 0);
+	end(&x);
+	forks_join(&forks); /* they had ended, or a sanitizer would say so */
+	assert_int_equal(forks.n, 6);
+}
+
 static void sizes_of_blocks_stand_on_the_ladder(void **state)
 {
 	struct fixture a, b;
@@ -618,6 +764,9 @@ int main(void)
 		cmocka_unit_test(every_prefix_of_a_piece_is_refused),
 		cmocka_unit_test(a_changed_block_is_refused_and_asked_for_again),
 		cmocka_unit_test(a_failing_disk_is_reported_and_leaves_no_piece),
+		cmocka_unit_test(a_piece_of_many_spans_is_the_same_with_threads),
+		cmocka_unit_test(a_disk_that_fails_under_a_thread_fails_the_piece),
+		cmocka_unit_test(a_piece_is_dropped_while_its_spans_are_under_way),
 		cmocka_unit_test(sizes_of_blocks_stand_on_the_ladder),
 		cmocka_unit_test(a_commit_other_than_the_named_one_is_refused),
 		cmocka_unit_test(specs_that_cannot_be_met_are_refused),

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "crypto/seal.h"
 #include "dag/file.h"
 #include "dag/profile.h"
 #include "onboard/reseal.h"
@@ -242,12 +243,13 @@ static int fetch_and_wait(struct onboard *o, const struct cache_miss *miss)
 static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n, bool fetch)
 {
 	struct run *r = f->run;
-	uint8_t *bytes = malloc(n);
+	uint8_t *room = pack_leaf_room(r->pack, n);
 	struct cache_miss miss;
-	int rc = bytes ? 0 : -ENOMEM;
+	int rc = room ? 0 : -ENOMEM;
 
 	while (rc == 0) {
-		rc = cache_snap_read(r->snap, f->ino, off, bytes, n, &miss);
+		rc = cache_snap_read(r->snap, f->ino, off,
+				     room + SEAL_HEAD_SIZE, n, &miss);
 		if (rc != -EINPROGRESS)
 			break;
 		rc = fetch ? fetch_and_wait(r->o, &miss) : -ENODATA;
@@ -255,11 +257,11 @@ static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n, bool fetch)
 	if (rc == 0)
 		rc = row_add(f, NULL, n, false);
 	if (rc < 0) {
-		free(bytes);
+		free(room);
 		return rc;
 	}
 	f->pending++;
-	return pack_leaf(r->pack, bytes, n, on_leaf, f);
+	return pack_leaf(r->pack, room, n, on_leaf, f);
 }
 
 /* ---- chunks ---- */

@@ -1,5 +1,6 @@
 #include "onboard/pack.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
@@ -15,10 +16,13 @@
 #include "net/work.h"
 #include "provider/provider.h"
 
-#define LEAVES_AHEAD   8 /* leaves under way: 8 MiB, and as much sealed */
-#define KEEP_FOR_NODES (8u << 20) /* a data piece below this takes nodes too */
-#define COMMIT_ROOM    (1u << 20) /* bytes kept free for the commit */
-#define SEEN_MIN       1024       /* slots of the table, a power of two */
+#define LEAVES_AHEAD   64          /* leaves under way, at most, */
+#define BYTES_AHEAD    (16u << 20) /* and bytes in them */
+#define BATCH_LEAVES   16          /* sealed beside each other, at most, */
+#define BATCH_BYTES    (4u << 20)  /* and bytes in them */
+#define KEEP_FOR_NODES (8u << 20)  /* a data piece below this takes nodes too */
+#define COMMIT_ROOM    (1u << 20)  /* bytes kept free for the commit */
+#define SEEN_MIN       1024        /* slots of the table, a power of two */
 
 /* Where in the open piece a block is; open addressing on the digest.  The ledger
  * knows the blocks of those that are finished. */
@@ -33,16 +37,30 @@ struct ordinals {
 };
 
 struct leaf {
-	struct work_item work;
-	struct pack *pack;
-	uint8_t *bytes;
+	struct seal_item item; /* p: the room; n: of the block, once it is sealed */
+	struct batch *batch; /* NULL: so short that the link carries it */
 	uint32_t n;
 	pack_leaf_cb cb;
 	void *ctx;
-	struct buf block;
-	uint8_t key[SEAL_KEY_SIZE], digest[SEAL_DIGEST_SIZE];
-	int status;
-	bool done; /* lock: pack->lock */
+};
+
+/* Leaves that one worker seals, one behind the other in the ring. */
+struct batch {
+	struct work_item work;
+	struct pack *pack;
+	unsigned first, n;
+	size_t bytes;
+	int status; /* lock: pack->lock */
+	bool done;  /* lock: pack->lock */
+};
+
+/* What the writer of a piece wants done on a worker. */
+struct forked {
+	struct work_item work;
+	struct pack *pack;
+	void (*run)(void *arg);
+	void *arg;
+	bool busy; /* lock: pack->lock */
 };
 
 struct pack {
@@ -68,8 +86,12 @@ struct pack {
 	struct lock lock;
 	struct cond cond;
 	struct leaf leaves[LEAVES_AHEAD];
-	unsigned head, n_leaves; /* ring, oldest first */
-	struct buf block;        /* scratch for nodes */
+	unsigned head, n_leaves;            /* ring, oldest first */
+	size_t bytes_ahead;                 /* in it */
+	struct batch batches[LEAVES_AHEAD]; /* at the index of the first leaf */
+	struct batch *open;                 /* not handed to a worker yet */
+	struct forked forked[PIECE_SPANS];
+	struct buf block; /* scratch for nodes */
 };
 
 static int pack_sealer_seal(struct sealer *s, enum link_codec codec,
@@ -90,8 +112,6 @@ int pack_new(struct onboard *o, struct pack **ret)
 	lock_init(&p->lock);
 	cond_init(&p->cond);
 	buf_init(&p->block, SEAL_BLOCK_MAX);
-	for (size_t i = 0; i < LEAVES_AHEAD; i++)
-		buf_init(&p->leaves[i].block, SEAL_BLOCK_MAX);
 	r = ledger_convergence(o->p.ledger, o->p.keys, &p->convergence, NULL);
 	if (r < 0) {
 		pack_free(p);
@@ -274,6 +294,39 @@ static int outbox_wait(struct pack *p)
 	return 0;
 }
 
+static void forked_run(struct work_item *w)
+{
+	struct forked *f = container_of(w, struct forked, work);
+	void (*run)(void *arg) = f->run;
+	struct pack *p = f->pack;
+	void *arg = f->arg;
+
+	lock_take(&p->lock);
+	f->busy = false; /* what follows may let the writer ask again */
+	lock_drop(&p->lock);
+	run(arg);
+}
+
+/* The writer's fork. */
+static void piece_fork(void *ctx, void (*run)(void *arg), void *arg)
+{
+	struct pack *p = ctx;
+	struct forked *f = NULL;
+
+	lock_take(&p->lock);
+	for (size_t i = 0; i < PIECE_SPANS && !f; i++)
+		if (!p->forked[i].busy)
+			f = &p->forked[i];
+	assert(f); /* it never asks for more */
+	*f = (struct forked){ .work = { .run = forked_run },
+			      .pack = p,
+			      .run = run,
+			      .arg = arg,
+			      .busy = true };
+	lock_drop(&p->lock);
+	work_submit(p->o->p.work, &f->work);
+}
+
 static int piece_open(struct pack *p, enum piece_kind kind)
 {
 	struct onboard *o = p->o;
@@ -282,7 +335,9 @@ static int piece_open(struct pack *p, enum piece_kind kind)
 				   .size_max = size_max(o),
 				   .commit_max = COMMIT_ROOM,
 				   .keys = o->p.keys,
-				   .convergence = p->convergence };
+				   .convergence = p->convergence,
+				   .fork = piece_fork,
+				   .fork_ctx = p };
 	char name[LEDGER_OUTBOX_NAME_MAX];
 	int r;
 
@@ -448,77 +503,145 @@ static void link_inline(enum link_codec codec, struct slice body, struct link *r
 
 /* ---- leaves ---- */
 
-static void leaf_run(struct work_item *w)
+static enum seal_mode leaf_mode(const struct pack *p)
 {
-	struct leaf *l = container_of(w, struct leaf, work);
-	struct pack *p = l->pack;
+	return p->o->p.compress_all ? SEAL_LEAF_ZSTD : SEAL_STORED;
+}
+
+uint8_t *pack_leaf_room(const struct pack *p, uint32_t n)
+{
+	return malloc(seal_block_size(leaf_mode(p), n));
+}
+
+static struct leaf *leaf_at(struct pack *p, unsigned i)
+{
+	return &p->leaves[i % LEAVES_AHEAD];
+}
+
+static void batch_run(struct work_item *w)
+{
+	struct batch *b = container_of(w, struct batch, work);
+	struct seal_item items[BATCH_LEAVES];
+	struct pack *p = b->pack;
 	int r;
 
-	buf_reset(&l->block);
-	r = seal_block(p->convergence,
-		       p->o->p.compress_all ? SEAL_LEAF_ZSTD : SEAL_STORED,
-		       slice(l->bytes, l->n), &l->block, l->key, l->digest);
+	for (unsigned i = 0; i < b->n; i++)
+		items[i] = leaf_at(p, b->first + i)->item;
+	r = seal_many(p->convergence, leaf_mode(p), items, b->n);
+	for (unsigned i = 0; i < b->n; i++)
+		leaf_at(p, b->first + i)->item = items[i];
 	lock_take(&p->lock);
-	l->status = r;
-	l->done = true;
+	b->status = r;
+	b->done = true;
 	cond_wake_all(&p->cond);
 	lock_drop(&p->lock);
+}
+
+static void batch_submit(struct pack *p)
+{
+	struct batch *b = p->open;
+
+	p->open = NULL;
+	if (b)
+		work_submit(p->o->p.work, &b->work);
+}
+
+static int batch_wait(struct pack *p, struct batch *b)
+{
+	int r;
+
+	if (b == p->open)
+		batch_submit(p);
+	lock_take(&p->lock);
+	while (!b->done)
+		cond_wait(&p->cond, &p->lock);
+	r = b->status;
+	lock_drop(&p->lock);
+	return r;
+}
+
+/* The batch that a leaf joins which comes to be `at` in the ring. */
+static struct batch *batch_join(struct pack *p, unsigned at, uint32_t n)
+{
+	struct batch *b = p->open;
+
+	if (b && (b->n == BATCH_LEAVES || b->bytes + n > BATCH_BYTES)) {
+		batch_submit(p);
+		b = NULL;
+	}
+	if (!b) {
+		b = &p->batches[at];
+		*b = (struct batch){ .work = { .run = batch_run },
+				     .pack = p,
+				     .first = at };
+		p->open = b;
+	}
+	b->n++;
+	b->bytes += n;
+	return b;
+}
+
+/* Take the oldest leaf out of the ring. */
+static void leaf_drop(struct pack *p)
+{
+	struct leaf *l = leaf_at(p, p->head);
+
+	free(l->item.p);
+	p->bytes_ahead -= l->n;
+	p->head = (p->head + 1) % LEAVES_AHEAD;
+	p->n_leaves--;
 }
 
 /* The oldest leaf under way: wait for it, append it, tell its owner. */
 static int leaf_collect(struct pack *p)
 {
-	struct leaf *l = &p->leaves[p->head];
+	const struct leaf *l = leaf_at(p, p->head);
+	pack_leaf_cb cb = l->cb;
 	struct piece_block b;
+	void *ctx = l->ctx;
 	struct link link;
-	int r;
-
-	lock_take(&p->lock);
-	while (!l->done)
-		cond_wait(&p->cond, &p->lock);
-	r = l->status;
-	lock_drop(&p->lock);
-	p->head = (p->head + 1) % LEAVES_AHEAD;
-	p->n_leaves--;
-	if (r == 0) {
-		b = (struct piece_block){ .block = buf_slice(&l->block),
-					  .kind = XINDEX_LEAF,
-					  .codec = LINK_RAW };
-		memcpy(b.key, l->key, sizeof(b.key));
-		memcpy(b.digest, l->digest, sizeof(b.digest));
-		r = pack_sealed(p, &b, &link);
-	}
-	free(l->bytes);
-	l->bytes = NULL;
-	return r < 0 ? r : l->cb(l->ctx, &link, l->n);
-}
-
-int pack_leaf(struct pack *p, uint8_t *bytes, uint32_t n, pack_leaf_cb cb, void *ctx)
-{
-	struct link link;
-	struct leaf *l;
+	uint32_t n = l->n;
 	int r = 0;
 
-	if (n <= LINK_INLINE_MAX)
-		r = pack_drain(p); /* callbacks keep their order */
-	else if (p->n_leaves == LEAVES_AHEAD)
-		r = leaf_collect(p);
-	if (r < 0 || n <= LINK_INLINE_MAX) {
-		if (r == 0)
-			link_inline(LINK_RAW, slice(bytes, n), &link);
-		free(bytes);
-		return r < 0 ? r : cb(ctx, &link, n);
+	if (!l->batch) {
+		link_inline(LINK_RAW, slice(l->item.p + SEAL_HEAD_SIZE, n), &link);
+	} else {
+		r = batch_wait(p, l->batch);
+		if (r == 0) {
+			b = (struct piece_block){ .block = slice(l->item.p,
+								 l->item.n),
+						  .kind = XINDEX_LEAF,
+						  .codec = LINK_RAW };
+			memcpy(b.key, l->item.key, sizeof(b.key));
+			memcpy(b.digest, l->item.digest, sizeof(b.digest));
+			r = pack_sealed(p, &b, &link);
+		}
 	}
-	l = &p->leaves[(p->head + p->n_leaves) % LEAVES_AHEAD];
-	l->work = (struct work_item){ .run = leaf_run };
-	l->pack = p;
-	l->bytes = bytes;
-	l->n = n;
-	l->cb = cb;
-	l->ctx = ctx;
-	l->done = false;
-	p->n_leaves++;
-	work_submit(p->o->p.work, &l->work);
+	leaf_drop(p);
+	return r < 0 ? r : cb(ctx, &link, n);
+}
+
+int pack_leaf(struct pack *p, uint8_t *room, uint32_t n, pack_leaf_cb cb, void *ctx)
+{
+	unsigned at;
+	int r = 0;
+
+	while (r == 0 && (p->n_leaves == LEAVES_AHEAD ||
+			  (p->n_leaves && p->bytes_ahead + n > BYTES_AHEAD)))
+		r = leaf_collect(p);
+	if (r < 0) {
+		free(room);
+		return r;
+	}
+	at = (p->head + p->n_leaves++) % LEAVES_AHEAD;
+	p->bytes_ahead += n;
+	p->leaves[at] = (struct leaf){
+		.item = { .p = room, .n = n }, .n = n, .cb = cb, .ctx = ctx
+	};
+	if (n > LINK_INLINE_MAX)
+		p->leaves[at].batch = batch_join(p, at, n);
+	else
+		batch_submit(p); /* a batch is leaves without a gap */
 	return 0;
 }
 
@@ -632,19 +755,13 @@ void pack_free(struct pack *p)
 	if (!p)
 		return;
 	while (p->n_leaves) { /* the workers still write into them */
-		struct leaf *l = &p->leaves[p->head];
+		struct batch *b = leaf_at(p, p->head)->batch;
 
-		lock_take(&p->lock);
-		while (!l->done)
-			cond_wait(&p->cond, &p->lock);
-		lock_drop(&p->lock);
-		free(l->bytes);
-		p->head = (p->head + 1) % LEAVES_AHEAD;
-		p->n_leaves--;
+		if (b && b != p->open)
+			best_effort(batch_wait(p, b)); /* nobody asks any more */
+		leaf_drop(p);
 	}
 	piece_abandon(p);
-	for (size_t i = 0; i < LEAVES_AHEAD; i++)
-		buf_fini(&p->leaves[i].block);
 	buf_fini(&p->block);
 	free(p->blocks);
 	free(p->finished.v);

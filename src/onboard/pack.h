@@ -1,7 +1,8 @@
 /*
  * pack.h - the pieces of one commit while they are written
  *
- *   leaf ─► sealed on a worker ─► known already? link to it : append
+ *   leaf ─► sealed on a worker, some beside each other ─► known already? link to
+ *           it : append
  *   node ─► sealed here        ─► likewise
  *
  * Blocks are deduplicated inside the drive by the digest of the sealed block:
@@ -9,7 +10,8 @@
  * one that is condemned or lost).  A piece that is full is finished, named, recorded in the
  * ledger and synced; then the next begins.
  *
- * Threading: one thread (the packer); sealing of leaves fans out to workers.
+ * Threading: one thread (the packer); sealing of leaves fans out to workers, and so
+ * do the hash of the piece and the writing of its file.
  */
 #ifndef ONBOARD_PACK_H
 #define ONBOARD_PACK_H
@@ -34,10 +36,16 @@ must_check int pack_new(struct onboard *o, struct pack **ret);
 void pack_free(struct pack *p);
 
 /*
- * `bytes` (heap, taken over also on failure) as a leaf.  `cb` is called from
- * this or a later call, pack_drain() at the latest.
+ * Room for a leaf of n bytes, which go to SEAL_HEAD_SIZE in it: it is sealed where
+ * it stands.  Heap: for pack_leaf() or free().  NULL: no memory.
  */
-must_check int pack_leaf(struct pack *p, uint8_t *bytes, uint32_t n,
+uint8_t *pack_leaf_room(const struct pack *p, uint32_t n);
+
+/*
+ * The n bytes in `room` (taken over also on failure) as a leaf.  `cb` is called
+ * from this or a later call, pack_drain() at the latest.
+ */
+must_check int pack_leaf(struct pack *p, uint8_t *room, uint32_t n,
 			 pack_leaf_cb cb, void *ctx);
 must_check int pack_drain(struct pack *p);
 

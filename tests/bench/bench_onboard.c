@@ -29,7 +29,7 @@
 #define MIB         ((size_t)1 << 20)
 #define GIB         ((double)(1u << 30))
 #define PATIENCE_MS 3600000
-#define LOOK_NS     2000000
+#define LOOK_NS     20000000
 #define N_LEAVES    ((size_t)8)
 #define LEAF_ROOM   (MIB + SEAL_OVERHEAD)
 #define PART_ROUNDS ((size_t)8) /* of N_LEAVES in one measurement */

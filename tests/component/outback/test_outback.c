@@ -88,6 +88,40 @@ static void everything_comes_back_from_the_words(void **state)
 
 /* ---- a second device, later commits ---- */
 
+/* More leaves than are sealed beside each other, inside and at the end of files. */
+static void leaves_of_all_sizes_come_back_in_their_order(void **state)
+{
+	static const uint64_t sizes[] = { 1,         127,           128,
+					  129,       256,           257,
+					  4096,      70000,         MIB - 1,
+					  MIB,       MIB + 1,       MIB + 128,
+					  MIB + 129, 2 * MIB + 5000 };
+	struct rig *r = *state;
+	struct device a, b;
+	char name[64], *want, *got;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "d");
+	f_fill(&a, "d/large", 0, 21 * MIB + 64, 500);
+	for (unsigned i = 0; i < 140; i++) {
+		unsigned k = i * 5 % ARRAY_LEN(sizes);
+
+		(void)snprintf(name, sizeof(name), "d/%u", i);
+		f_fill(&a, name, 0, i < 28 ? sizes[k] : 90 + i, i);
+	}
+	want = tree_text(&a);
+	ok(device_sync(&a));
+	device_close(&a);
+	rig_remove(r, "a");
+	device_recover(&b, r, "b", 1, 1, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	device_close(&b);
+	free(want);
+	free(got);
+}
+
 static void a_root_keeps_its_xattrs(void **state)
 {
 	struct rig *r = *state;
@@ -416,6 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(everything_comes_back_from_the_words),
+		T(leaves_of_all_sizes_come_back_in_their_order),
 		T(a_root_keeps_its_xattrs),
 		T(a_small_change_costs_little),
 		T(a_large_directory_goes_out_by_what_changes_in_it),

@@ -1,6 +1,9 @@
 /*
  * engine.c - the stores of a drive: ledger, providers, retrieval, onboarding
  *
+ * How stores are opened stands in engine_stores.c, what status says in
+ * engine_status.c, who waits for a commit in engine_sync.c.
+ *
  * open:  ledger ─► stores ─► retrieve (the cache's source)
  * start: onboard, on the open cache
  * halt:  no call of a store is waited for
@@ -10,9 +13,6 @@
 #include "daemon/engine.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -21,7 +21,7 @@
 #include "daemon/cadence.h"
 #include "daemon/drive.h"
 #include "daemon/engine_gc.h"
-#include "daemon/engine_proof.h"
+#include "daemon/engine_impl.h"
 #include "daemon/gateways.h"
 #include "daemon/netstores.h"
 #include "dag/commit.h"
@@ -35,143 +35,11 @@
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
 
-#define OUTBOX_MAX     (2ull << 30) /* bytes of pieces on their way */
-#define PIECE_LEAST    (1ull << 20) /* bytes that a piece is not cut below */
-#define SYNC_TICK_MS   50
-#define PROGRESS_TICKS 10 /* of a sync; each asks the ledger */
-#define STUCK_TICKS    60 /* a sync ends that waits so long for a silent store */
-#define SILENT_MS      3000 /* a store is said not to answer after so long */
-#define SETTLE_MS      2000 /* at the end, for what stores were asked */
-
-struct engine {
-	const struct drive *drive;
-	struct loop *loop;
-	struct work *work;
-	struct ledger *ledger;
-	/* Stores, or slots of one: a network has a slot a copy (netstores.h). */
-	struct provider *providers[CONFIG_STORES_MAX];
-	char *urls[CONFIG_STORES_MAX];
-	uint64_t ids[CONFIG_STORES_MAX];
-	size_t n_stores;
-	struct netstores *nets[CONFIG_STORES_MAX];
-	size_t n_nets;
-	bool hung; /* main thread; threads hang in a store, and use what is shared */
-	struct gateways *gateways; /* NULL: none */
-	struct retrieve *retrieve;
-	struct onboard *onboard; /* written on the loop with the lock held, read
-				    there, or elsewhere with it */
-	struct onboard *ending;  /* what the loop has let go of */
-	char device[65];
-
-	/* loop thread */
-	struct list syncs; /* struct engine_sync */
-	struct loop_timer *timer;
-	struct loop_task task;
-
-	/* to the main thread */
-	struct lock lock;
-	struct cond cond;
-	bool flushed; /* lock: lock */
-
-	bool left[CONFIG_STORES_MAX]; /* main thread; threads hang in it */
-};
-
-struct sync_state {
-	uint64_t ticket;
-	unsigned ticks;
-	unsigned stuck; /* ticks in a row */
-	bool cancelled;
-};
+#define OUTBOX_MAX  (2ull << 30) /* bytes of pieces on their way */
+#define PIECE_LEAST (1ull << 20) /* bytes that a piece is not cut below */
+#define SETTLE_MS   2000         /* at the end, for what stores were asked */
 
 /* ---- open and close ---- */
-
-/* One store of the config: its slots' URLs. */
-static int add_urls(struct engine *e, const char *url, size_t *n, struct err *reterr)
-{
-	unsigned slots = 1;
-	int r = 0;
-
-	if (netstores_is(url))
-		r = netstores_count(url, &slots, reterr);
-	for (unsigned i = 0; i < slots && r == 0; i++) {
-		if (*n == CONFIG_STORES_MAX)
-			return err_set(reterr, -EINVAL,
-				       "more than %d stores, each copy on a network counted",
-				       CONFIG_STORES_MAX);
-		if (netstores_is(url))
-			r = netstores_name(url, i, &e->urls[*n]);
-		else
-			e->urls[*n] = strdup(url);
-		if (r == 0 && !e->urls[*n])
-			r = -ENOMEM;
-		*n += r == 0;
-	}
-	return r;
-}
-
-static int open_dir(struct engine *e, size_t i, struct err *reterr)
-{
-	_cleanup_free_ struct ledger_store *row = malloc(sizeof(*row));
-	struct provider_params p = {
-		.url = e->urls[i],
-		.loop = e->loop,
-		.silence_ms = (unsigned)e->drive->config.store_timeout,
-	};
-	int r = row ? ledger_store_get(e->ledger, e->ids[i], row) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	p.id = row->has_ident ? row->ident : NULL;
-	p.create = !row->has_ident;
-	return provider_new(&p, &e->providers[i], reterr);
-}
-
-/* One store of the config becomes providers, from the next on. */
-static int open_store(struct engine *e, const char *url, struct err *reterr)
-{
-	struct netstores_params p = { .loop = e->loop,
-				      .ledger = e->ledger,
-				      .url = url };
-	struct netstores *net;
-	unsigned slots = 0;
-	int r;
-
-	if (!netstores_is(url)) {
-		r = open_dir(e, e->n_stores, reterr);
-		e->n_stores += r == 0;
-		return r;
-	}
-	r = netstores_params_of(e->drive, &p, reterr);
-	if (r == 0)
-		r = netstores_new(&p, &e->nets[e->n_nets], reterr);
-	if (r == 0)
-		r = netstores_count(url, &slots, reterr);
-	if (r < 0)
-		return r;
-	net = e->nets[e->n_nets++];
-	for (unsigned i = 0; i < slots && r == 0; i++) {
-		r = netstores_slot(net, i, e->ids[e->n_stores],
-				   &e->providers[e->n_stores], reterr);
-		e->n_stores += r == 0;
-	}
-	return r;
-}
-
-static int open_stores(struct engine *e, struct err *reterr)
-{
-	const struct config *c = &e->drive->config;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < c->n_stores && r == 0; i++)
-		r = add_urls(e, c->stores[i], &n, reterr);
-	if (r == 0)
-		r = ledger_stores_set(e->ledger, (const char *const *)e->urls,
-				      n, e->ids);
-	for (size_t i = 0; i < c->n_stores && r == 0; i++)
-		r = open_store(e, c->stores[i], reterr);
-	return r;
-}
 
 static int on_newest(void *ctx, const struct ledger_head *h)
 {
@@ -246,8 +114,6 @@ static void engine_close(struct engine *e)
 	free(e);
 }
 
-static void sync_tick(void *ctx);
-
 static int engine_open(const struct drive *drive, struct loop *loop,
 		       struct engine **ret, struct err *reterr)
 {
@@ -268,11 +134,11 @@ static int engine_open(const struct drive *drive, struct loop *loop,
 	cond_init(&e->cond);
 	r = work_new(loop, 0, &e->work);
 	if (r == 0)
-		r = loop_timer_new(loop, sync_tick, e, &e->timer);
+		r = loop_timer_new(loop, engine_sync_tick, e, &e->timer);
 	if (r == 0)
 		r = ledger_open(&lp, &e->ledger, reterr);
 	if (r == 0)
-		r = open_stores(e, reterr);
+		r = engine_stores_open(e, reterr);
 	if (r == 0)
 		r = gateways_open(&drive->config, loop, e->work, &e->gateways,
 				  reterr);
@@ -380,8 +246,7 @@ static int engine_start(struct engine *e, struct cache *cache, bool read_only,
 	return onboard_start(o);
 }
 
-/* On the loop, or counted as busy: it stays until that ends. */
-static struct onboard *onboard_of(struct engine *e)
+struct onboard *engine_onboard(struct engine *e)
 {
 	struct onboard *o;
 
@@ -425,213 +290,10 @@ static int engine_spends(struct engine *e,
 
 static void engine_kick(struct engine *e)
 {
-	struct onboard *o = onboard_of(e);
+	struct onboard *o = engine_onboard(e);
 
 	if (o)
 		(void)onboard_request(o); /* nobody waits for it */
-}
-
-/* ---- status ---- */
-
-static void status_store(struct engine *e, size_t i, struct engine_store *ret)
-{
-	struct ledger_store *row = malloc(sizeof(*row));
-	const char *state = "not asked yet";
-	uint64_t silence;
-
-	text_copy(ret->url, sizeof(ret->url), e->urls[i]);
-	if (row && ledger_store_get(e->ledger, e->ids[i], row) == 0) {
-		if (row->error[0])
-			state = "away";
-		else if (row->seen)
-			state = "ok";
-		text_copy(ret->error, sizeof(ret->error), row->error);
-	}
-	silence = provider_silence_ms(e->providers[i]);
-	if (silence >= SILENT_MS) {
-		state = "not answering";
-		(void)snprintf(ret->error, sizeof(ret->error),
-			       "%.128s has not answered for %" PRIu64 " s",
-			       provider_name(e->providers[i]), silence / 1000); /* fits */
-	}
-	text_copy(ret->state, sizeof(ret->state), state);
-	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
-		text_copy(ret->error, sizeof(ret->error),
-			  "the ledger cannot be read");
-	engine_proof(e->ledger, e->ids[i], ret);
-	free(row);
-}
-
-static void status_error(struct engine_status *s, const char *text)
-{
-	if (!text[0] || s->n_errors == ENGINE_ERRORS_MAX)
-		return;
-	for (size_t i = 0; i < s->n_errors; i++)
-		if (strcmp(s->errors[i], text) == 0)
-			return;
-	text_copy(s->errors[s->n_errors++], ENGINE_TEXT_MAX, text);
-}
-
-static int on_lost_file(void *ctx, const struct ledger_lost_file *f)
-{
-	*(struct ledger_lost_file *)ctx = *f;
-	return 1; /* one as an example */
-}
-
-/* Bytes that are nowhere any more: of which file, and of how many. */
-static void status_lost(struct engine *e, struct engine_status *ret)
-{
-	struct ledger_lost_file *f = calloc(1, sizeof(*f));
-	uint64_t files = 0, bytes = 0;
-	char text[ENGINE_TEXT_MAX];
-
-	if (f && ledger_lost_count(e->ledger, &files, &bytes) == 0 && files &&
-	    ledger_lost_files(e->ledger, on_lost_file, f) == 1) {
-		(void)snprintf(
-			text, sizeof(text),
-			"%" PRIu64 " bytes of %" PRIu64
-			" files are lost for good; fildrive verify names them all; one is %.*s",
-			bytes, files, ENGINE_TEXT_MAX / 2,
-			f->path[0] ? f->path : "a file without a known name");
-		status_error(ret, text);
-	}
-	free(f);
-}
-
-static void engine_status(struct engine *e, struct engine_status *ret)
-{
-	struct onboard *o = onboard_of(e);
-	struct ledger_sums sums = { 0 };
-	char text[ENGINE_TEXT_MAX];
-	struct retrieve_stats rs;
-	uint64_t lost = 0;
-	struct onboard_stats os = { .phase = ONBOARD_IDLE };
-
-	retrieve_stats(e->retrieve, &rs);
-	if (o)
-		onboard_stats(o, &os);
-	ret->fetched_bytes = rs.bytes_fetched;
-	ret->commit_sequence = os.sequence;
-	ret->commit_time = (int64_t)os.sequence_time;
-	ret->fenced = os.phase == ONBOARD_STOPPED;
-	if (ledger_sums(e->ledger, &sums) == 0) {
-		ret->queued_pieces = sums.queued_pieces;
-		ret->queued_bytes = sums.queued_bytes;
-	}
-	ret->uploading_pieces = os.uploading_pieces;
-	ret->uploading_bytes = os.uploading_bytes;
-	ret->n_stores = e->n_stores;
-	for (size_t i = 0; i < e->n_stores; i++) {
-		status_store(e, i, &ret->stores[i]);
-		status_error(ret, ret->stores[i].error);
-		status_error(ret, ret->stores[i].proof.warning);
-		status_error(ret, ret->stores[i].proof.refused);
-	}
-	if (!ret->fenced)
-		status_error(ret, os.why);
-	status_error(ret, rs.error);
-	status_lost(e, ret);
-	if (ledger_lost(e->ledger, &lost) == 0 && lost) {
-		(void)snprintf(text, sizeof(text),
-			       "%" PRIu64
-			       " pieces are whole at no store: files in them may not be readable; fildrive verify --all names them",
-			       lost);
-		status_error(ret, text);
-	}
-}
-
-/* ---- sync ---- */
-
-static void sync_end(struct engine *e, struct engine_sync *s, int status,
-		     const char *reason)
-{
-	list_del(&s->node);
-	free(s->impl);
-	s->impl = NULL;
-	if (list_empty(&e->syncs))
-		loop_timer_stop(e->timer);
-	s->done(s, status, reason);
-}
-
-static void sync_progress(struct engine *e, struct engine_sync *s)
-{
-	struct onboard_stats os;
-
-	onboard_stats(onboard_of(e), &os); /* there while a sync is */
-	switch (os.phase) {
-	case ONBOARD_PACKING:
-		s->progress(s, "sealing", os.pack_done, os.pack_total);
-		break;
-	case ONBOARD_PAUSED:
-		s->progress(s, "waiting for room in the outbox", 0, 0);
-		break;
-	case ONBOARD_SHIPPING:
-		s->progress(s, "uploading", os.ship_done, os.ship_total);
-		break;
-	case ONBOARD_IDLE:
-	case ONBOARD_WAITING:
-	case ONBOARD_STOPPED: s->progress(s, "publishing", 0, 0); break;
-	}
-}
-
-/* A store that hangs may do so for ever: who waits is told, and may go. */
-static bool sync_is_stuck(struct engine *e, struct sync_state *st, struct err *why)
-{
-	if (onboard_stuck(onboard_of(e), st->ticket,
-			  e->drive->config.store_timeout, why))
-		st->stuck++;
-	else
-		st->stuck = 0;
-	if (st->stuck < STUCK_TICKS)
-		why->text[0] = '\0';
-	return st->stuck >= STUCK_TICKS;
-}
-
-static void sync_tick(void *ctx)
-{
-	struct engine *e = ctx;
-
-	list_foreach_safe(p, &e->syncs) {
-		struct engine_sync *s = container_of(p, struct engine_sync, node);
-		struct sync_state *st = s->impl;
-		struct err why = { "" };
-		int r;
-
-		r = st->cancelled ? -ECANCELED :
-				    onboard_poll(onboard_of(e), st->ticket, &why);
-		if (r == -EINPROGRESS && sync_is_stuck(e, st, &why))
-			r = -EREMOTEIO;
-		if (r == -EINPROGRESS && st->ticks++ % PROGRESS_TICKS == 0)
-			sync_progress(e, s);
-		else if (r != -EINPROGRESS)
-			sync_end(e, s, r, why.text[0] ? why.text : NULL);
-	}
-}
-
-static int engine_sync(struct engine *e, struct engine_sync *s)
-{
-	struct onboard *o = onboard_of(e);
-	struct sync_state *st = o ? calloc(1, sizeof(*st)) : NULL;
-
-	if (!o)
-		return -EROFS;
-	if (!st)
-		return -ENOMEM;
-	st->ticket = onboard_request(o);
-	s->impl = st;
-	if (list_empty(&e->syncs))
-		loop_timer_start(e->timer, SYNC_TICK_MS, SYNC_TICK_MS);
-	list_push(&e->syncs, &s->node);
-	return 0;
-}
-
-static void engine_sync_cancel(struct engine *e, struct engine_sync *s)
-{
-	struct sync_state *st = s->impl;
-
-	(void)e;
-	if (st)
-		st->cancelled = true; /* the next tick says so */
 }
 
 /* ---- what is kept, and whether it is sound ---- */
@@ -648,7 +310,7 @@ static int engine_verify(struct engine *e, unsigned percent,
 			 int (*progress)(void *ctx, uint64_t done, uint64_t total),
 			 void *ctx, struct err *reterr)
 {
-	struct onboard *o = onboard_of(e);
+	struct onboard *o = engine_onboard(e);
 
 	if (!o)
 		return err_set(reterr, -EROFS, "the drive is mounted read only");
@@ -660,7 +322,7 @@ static int engine_gc(struct engine *e, struct engine_gc *g,
 				     uint64_t done, uint64_t total),
 		     void *ctx, struct err *reterr)
 {
-	struct onboard *o = onboard_of(e);
+	struct onboard *o = engine_onboard(e);
 	struct link table = { .kind = LINK_NONE };
 	const struct engine_gc_of of = { .onboard = o,
 					 .ledger = e->ledger,
@@ -688,7 +350,7 @@ static int engine_gc(struct engine *e, struct engine_gc *g,
 static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid,
 			     uint64_t ended)
 {
-	struct onboard *o = onboard_of(e);
+	struct onboard *o = engine_onboard(e);
 	int r = paid ? ledger_spend_add(e->ledger, paid) : 0;
 
 	for (size_t i = 0; i < e->n_stores && r == 0 && ended; i++)
@@ -700,13 +362,11 @@ static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid,
 
 /* ---- stop ---- */
 
-static void flush_syncs(struct loop_task *t)
+static void flush(struct loop_task *t)
 {
 	struct engine *e = container_of(t, struct engine, task);
 
-	while (!list_empty(&e->syncs))
-		sync_end(e, list_first(&e->syncs, struct engine_sync, node),
-			 -ECANCELED, "the drive is being unmounted");
+	engine_sync_flush(e);
 	loop_timer_stop(e->timer);
 	loop_timer_free(e->timer);
 	e->timer = NULL;
@@ -747,7 +407,7 @@ static bool settle(struct engine *e)
 static bool engine_stop(struct engine *e)
 {
 	engine_halt(e);
-	e->task.run = flush_syncs;
+	e->task.run = flush;
 	loop_post(e->loop, &e->task);
 	lock_take(&e->lock);
 	while (!e->flushed)
@@ -764,7 +424,7 @@ static bool engine_stop(struct engine *e)
 	return !e->hung;
 }
 
-static const struct engine_ops engine_stores = {
+static const struct engine_ops with_stores = {
 	.open = engine_open,
 	.source = engine_source,
 	.start = engine_start,
@@ -787,5 +447,5 @@ static const struct engine_ops engine_stores = {
 
 const struct engine_ops *engine_default(void)
 {
-	return &engine_stores;
+	return &with_stores;
 }

@@ -1,0 +1,121 @@
+/* engine_status.c - what is known of the stores, and what is wrong */
+#include "daemon/engine_impl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "daemon/engine_proof.h"
+#include "ledger/ledger.h"
+#include "onboard/onboard.h"
+#include "provider/provider.h"
+#include "retrieve/retrieve.h"
+
+#define SILENT_MS 3000 /* a store is said not to answer after so long */
+
+static void status_store(struct engine *e, size_t i, struct engine_store *ret)
+{
+	struct ledger_store *row = malloc(sizeof(*row));
+	const char *state = "not asked yet";
+	uint64_t silence;
+
+	text_copy(ret->url, sizeof(ret->url), e->urls[i]);
+	if (row && ledger_store_get(e->ledger, e->ids[i], row) == 0) {
+		if (row->error[0])
+			state = "away";
+		else if (row->seen)
+			state = "ok";
+		text_copy(ret->error, sizeof(ret->error), row->error);
+	}
+	silence = provider_silence_ms(e->providers[i]);
+	if (silence >= SILENT_MS) {
+		state = "not answering";
+		(void)snprintf(ret->error, sizeof(ret->error),
+			       "%.128s has not answered for %" PRIu64 " s",
+			       provider_name(e->providers[i]), silence / 1000); /* fits */
+	}
+	text_copy(ret->state, sizeof(ret->state), state);
+	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
+		text_copy(ret->error, sizeof(ret->error),
+			  "the ledger cannot be read");
+	engine_proof(e->ledger, e->ids[i], ret);
+	free(row);
+}
+
+static void status_error(struct engine_status *s, const char *text)
+{
+	if (!text[0] || s->n_errors == ENGINE_ERRORS_MAX)
+		return;
+	for (size_t i = 0; i < s->n_errors; i++)
+		if (strcmp(s->errors[i], text) == 0)
+			return;
+	text_copy(s->errors[s->n_errors++], ENGINE_TEXT_MAX, text);
+}
+
+static int on_lost_file(void *ctx, const struct ledger_lost_file *f)
+{
+	*(struct ledger_lost_file *)ctx = *f;
+	return 1; /* one as an example */
+}
+
+/* Bytes that are nowhere any more: of which file, and of how many. */
+static void status_lost(struct engine *e, struct engine_status *ret)
+{
+	struct ledger_lost_file *f = calloc(1, sizeof(*f));
+	uint64_t files = 0, bytes = 0;
+	char text[ENGINE_TEXT_MAX];
+
+	if (f && ledger_lost_count(e->ledger, &files, &bytes) == 0 && files &&
+	    ledger_lost_files(e->ledger, on_lost_file, f) == 1) {
+		(void)snprintf(
+			text, sizeof(text),
+			"%" PRIu64 " bytes of %" PRIu64
+			" files are lost for good; fildrive verify names them all; one is %.*s",
+			bytes, files, ENGINE_TEXT_MAX / 2,
+			f->path[0] ? f->path : "a file without a known name");
+		status_error(ret, text);
+	}
+	free(f);
+}
+
+void engine_status(struct engine *e, struct engine_status *ret)
+{
+	struct onboard *o = engine_onboard(e);
+	struct ledger_sums sums = { 0 };
+	char text[ENGINE_TEXT_MAX];
+	struct retrieve_stats rs;
+	uint64_t lost = 0;
+	struct onboard_stats os = { .phase = ONBOARD_IDLE };
+
+	retrieve_stats(e->retrieve, &rs);
+	if (o)
+		onboard_stats(o, &os);
+	ret->fetched_bytes = rs.bytes_fetched;
+	ret->commit_sequence = os.sequence;
+	ret->commit_time = (int64_t)os.sequence_time;
+	ret->fenced = os.phase == ONBOARD_STOPPED;
+	if (ledger_sums(e->ledger, &sums) == 0) {
+		ret->queued_pieces = sums.queued_pieces;
+		ret->queued_bytes = sums.queued_bytes;
+	}
+	ret->uploading_pieces = os.uploading_pieces;
+	ret->uploading_bytes = os.uploading_bytes;
+	ret->n_stores = e->n_stores;
+	for (size_t i = 0; i < e->n_stores; i++) {
+		status_store(e, i, &ret->stores[i]);
+		status_error(ret, ret->stores[i].error);
+		status_error(ret, ret->stores[i].proof.warning);
+		status_error(ret, ret->stores[i].proof.refused);
+	}
+	if (!ret->fenced)
+		status_error(ret, os.why);
+	status_error(ret, rs.error);
+	status_lost(e, ret);
+	if (ledger_lost(e->ledger, &lost) == 0 && lost) {
+		(void)snprintf(text, sizeof(text),
+			       "%" PRIu64
+			       " pieces are whole at no store: files in them may not be readable; fildrive verify --all names them",
+			       lost);
+		status_error(ret, text);
+	}
+}

@@ -205,6 +205,8 @@ def test_the_state_of_a_file_over_its_life(drives):
     assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
     with pytest.raises(OSError):
         d.state(path, 'cid')
+    # One that was never seen would be made anew where it should be.
+    until(lambda: d.status()['stores'][0]['state'] == 'ok', what='it was seen')
     os.rename(d.stores[0], d.stores[0] + '.away')
     waiting = d.start_sync()
     until(lambda: d.state(path) in ('queued', 'uploading'), what='it is queued')

@@ -1,6 +1,7 @@
 #include "daemon/recovery.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,9 @@
 #include "net/loop.h"
 #include "provider/pdp.h"
 
-#define SILENCE_MS     10000 /* a person waits: the other stores will do */
+#define SILENCE_MS     10000 /* a person waits */
+#define HURRY_MS       2000  /* the same, and the other stores may do */
+#define PAUSE_MS       50
 #define NET_SILENCE_MS 60000 /* longer than an endpoint that is away takes */
 
 void recovery_say(const struct recovery *r, const char *fmt, ...)
@@ -38,11 +41,19 @@ static struct holder *holder_add(struct recovery *r, size_t store)
 	return p;
 }
 
+/* The drive's own limit, if it is shorter than a person's. */
+static unsigned silence_of(const struct recovery *r)
+{
+	uint64_t own = r->config->store_timeout;
+
+	return own ? (unsigned)MIN(own, (uint64_t)SILENCE_MS) : SILENCE_MS;
+}
+
 static int open_folder(struct recovery *r, size_t i, struct err *reterr)
 {
 	struct provider_params pp = { .url = r->config->stores[i],
 				      .loop = r->loop,
-				      .silence_ms = SILENCE_MS };
+				      .silence_ms = silence_of(r) };
 	struct holder *p = holder_add(r, i);
 	int rc;
 
@@ -144,13 +155,70 @@ static int open_places(struct recovery *r, struct err *reterr)
 	return r->n ? 0 : err_set(reterr, status, "%s", first.text);
 }
 
+/*
+ * A published head was claimed at more than half of the stores, so half of them
+ * have one that knows the newest: for a folder that hangs nobody waits long then.
+ * Whether they have all that it takes is seen later.
+ */
+static void hurry(struct recovery *r) REQUIRES(&r->lock)
+{
+	if (!r->hurry || r->n_answered < r->n - r->n / 2)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		struct holder *p = &r->places[i];
+
+		if (p->over || p->hurried || p->net)
+			continue;
+		p->hurried = true;
+		provider_patience(p->provider, MIN(HURRY_MS, silence_of(r)));
+	}
+}
+
 static int attach(void *ctx, size_t i)
 {
 	struct recovery *r = ctx;
 	struct provider_req req = { .verb = PROVIDER_ATTACH };
+	struct holder *p = &r->places[i];
 	int rc = provider_call(r->providers[i], &req);
 
-	return rc < 0 ? err_set(&r->places[i].err, rc, "%s", req.err.text) : 0;
+	lock_take(&r->lock);
+	p->over = true;
+	r->n_answered += rc == 0;
+	hurry(r);
+	lock_drop(&r->lock);
+	return rc < 0 ? err_set(&p->err, rc, "%s", req.err.text) : 0;
+}
+
+static bool was_given_up(const struct holder *p)
+{
+	return p->hurried && p->err.text[0];
+}
+
+/* The others did not do: it is waited for after all.  1: one more answers. */
+static int wait_for_all(struct recovery *r)
+{
+	uint64_t until = monotonic_ms() + silence_of(r);
+	int n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct holder *p = &r->places[i];
+		struct provider_req req = { .verb = PROVIDER_ATTACH };
+
+		if (!was_given_up(p))
+			continue;
+		recovery_say(r, "%s has something that the other stores do not have: waiting for it",
+			     p->name);
+		p->hurried = false;
+		while (provider_silence_ms(p->provider) && monotonic_ms() < until)
+			(void)poll(NULL, 0, PAUSE_MS); /* a pause */
+		provider_patience(p->provider, silence_of(r));
+		if (provider_silence_ms(p->provider) ||
+		    provider_call(p->provider, &req) < 0)
+			continue;
+		p->err.text[0] = '\0';
+		n++;
+	}
+	return n > 0;
 }
 
 static int attach_all(struct recovery *r, struct err *reterr)
@@ -183,7 +251,7 @@ static int make_nets(struct recovery *r, struct err *reterr)
 	return rc;
 }
 
-static int begin(const struct config *c, const struct keys *k,
+static int begin(const struct config *c, const struct keys *k, bool hurry_up,
 		 recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
@@ -195,6 +263,8 @@ static int begin(const struct config *c, const struct keys *k,
 	r->config = c;
 	r->keys = k;
 	r->warn = warn;
+	r->hurry = hurry_up;
+	lock_init(&r->lock);
 	rc = loop_new(&r->loop);
 	if (rc == 0)
 		rc = make_nets(r, reterr);
@@ -210,20 +280,27 @@ int recovery_open(const struct config *c, const struct keys *k, uint64_t before,
 		  recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recover_params p = { .keys = k, .before = before };
-	int rc = begin(c, k, warn, ret, reterr);
+	int rc = begin(c, k, true, warn, ret, reterr);
+	struct recovery *r = *ret;
 
 	if (rc < 0)
 		return rc;
-	p.stores = (*ret)->providers;
-	p.n_stores = (*ret)->n;
-	return recover_find(&p, &(*ret)->found, reterr);
+	p.stores = r->providers;
+	p.n_stores = r->n;
+	rc = recover_find(&p, &r->found, reterr);
+	if (rc == -ENOMEM || (rc == 0 && !r->found->n_missing) || !wait_for_all(r))
+		return rc;
+	recover_found_free(r->found);
+	r->found = NULL;
+	reterr->text[0] = '\0';
+	return recover_find(&p, &r->found, reterr);
 }
 
 int recovery_salvage(const struct config *c, const struct keys *k,
 		     recovery_warn warn, struct recovery **ret, struct err *reterr)
 {
 	struct recover_params p = { .keys = k };
-	int rc = begin(c, k, warn, ret, reterr);
+	int rc = begin(c, k, false, warn, ret, reterr);
 
 	if (rc < 0)
 		return rc;
@@ -288,13 +365,14 @@ static bool close_all(struct recovery *r)
 		netstores_free(r->nets[i]);
 	if (!left)
 		loop_free(r->loop);
+	lock_fini(&r->lock);
 	free(r);
 	return !left;
 }
 
-void recovery_close(struct recovery *r)
+void recovery_close(struct recovery *r, bool *ret_left)
 {
-	(void)close_all(r); /* the process goes on */
+	*ret_left |= !close_all(r);
 }
 
 int recovery_leave(struct recovery *r, int status)

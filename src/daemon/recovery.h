@@ -42,13 +42,20 @@ typedef void (*recovery_warn)(const char *text);
  * store answered, also on failure: see recovery_found().  Errors of recover_find()
  * (retrieve/recover.h), and:
  *
+ * A folder that does not answer is waited for until half of the stores have, and
+ * HURRY_MS; longer, up to its store_timeout or 10 s, only if what they have is not
+ * complete.
+ *
  * -ENOENT     the payer has no data set of this drive
  * -EBADMSG    endpoints of a network contradict each other (recovery_found() is NULL)
  */
 must_check int recovery_open(const struct config *c, const struct keys *k,
 			     uint64_t before, recovery_warn warn,
 			     struct recovery **ret, struct err *reterr);
-void recovery_close(struct recovery *r); /* NULL is fine */
+
+/* NULL is fine.  `*ret_left` becomes true if a thread still hangs in a store: then the
+ * process has to end without destructors, which such a thread could run into. */
+void recovery_close(struct recovery *r, bool *ret_left);
 
 /*
  * The end of a command: close, and return `status`.  If a thread still hangs in a
@@ -100,12 +107,5 @@ must_check int recovery_wallet(struct recovery *r, struct config *c,
 /* Databases in the empty directory of `p`, after recovery_settle(). */
 must_check int recovery_fill(struct recovery *r, const struct cache_params *p,
 			     struct err *reterr);
-
-static inline void recovery_closep(struct recovery **r)
-{
-	recovery_close(*r);
-}
-
-#define _cleanup_recovery_ _cleanup_(recovery_closep)
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "daemon/config.h"
 #include "daemon/netstores.h"
 #include "daemon/recovery.h"
@@ -23,6 +24,8 @@ struct holder {
 	size_t set;            /* which of its data sets */
 	size_t store;          /* of the config */
 	struct err err;        /* why it does not answer; empty: it does */
+	bool over;             /* lock: recovery->lock; ATTACH has ended */
+	bool hurried; /* lock: recovery->lock; not waited for as long as others do */
 	char name[RECOVERY_NAME_MAX];
 	enum provider_proof_state proof; /* 0: not asked */
 	size_t row; /* of `rows`; RECOVERY_NO_ROW: given up */
@@ -46,6 +49,9 @@ struct recovery {
 	struct holder places[RECOVER_STORES_MAX];
 	struct provider *providers[RECOVER_STORES_MAX];
 	size_t n;
+	struct lock lock;
+	size_t n_answered;           /* lock: lock */
+	bool hurry;                  /* not all places are needed */
 	struct recover_found *found; /* ours, or that of `salvage` */
 	struct salvage salvage;
 	struct row rows[CONFIG_STORES_MAX];

@@ -73,13 +73,11 @@ static int make_folder(struct drive *s, const char *drive, uint64_t sequence,
 	return io_dir_new(s->dir, &s->io);
 }
 
-static int fill(struct drive *s, uint64_t sequence, struct err *reterr)
+static int fill_from(struct recovery *rec, int r, struct drive *s,
+		     uint64_t sequence, struct err *reterr)
 {
-	_cleanup_recovery_ struct recovery *rec = NULL;
 	struct cache_params p;
-	int r;
 
-	r = recovery_open(&s->config, s->keys, sequence + 1, NULL, &rec, reterr);
 	if (r == -ENOENT || (r == 0 && recovery_found(rec)->sequence != sequence))
 		return err_set(reterr, -ENOENT,
 			       "the stores have no commit %" PRIu64
@@ -94,8 +92,19 @@ static int fill(struct drive *s, uint64_t sequence, struct err *reterr)
 	return recovery_fill(rec, &p, reterr);
 }
 
+static int fill(struct drive *s, uint64_t sequence, bool *ret_left, struct err *reterr)
+{
+	struct recovery *rec = NULL;
+	int r;
+
+	r = recovery_open(&s->config, s->keys, sequence + 1, NULL, &rec, reterr);
+	r = fill_from(rec, r, s, sequence, reterr);
+	recovery_close(rec, ret_left);
+	return r;
+}
+
 int snapmount_open(struct drive *d, uint64_t sequence, struct drive **ret,
-		   struct err *reterr)
+		   bool *ret_left, struct err *reterr)
 {
 	struct drive *s = calloc(1, sizeof(*s));
 	int r;
@@ -108,7 +117,7 @@ int snapmount_open(struct drive *d, uint64_t sequence, struct drive **ret,
 	s->keys = steal(&d->keys);
 	r = make_folder(s, d->name, sequence, reterr);
 	if (r == 0)
-		r = fill(s, sequence, reterr);
+		r = fill(s, sequence, ret_left, reterr);
 	if (r < 0) {
 		snapmount_close(s);
 		return err_set(reterr, r, "snapshot %" PRIu64 ": %s", sequence,

@@ -11,6 +11,7 @@
 #ifndef DAEMON_SNAPMOUNT_H
 #define DAEMON_SNAPMOUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/util.h"
@@ -22,9 +23,10 @@ struct err;
  * `d` is open and unlocked (drive_unlock()); its keys are taken over, also on
  * failure.  -ENOENT: no such commit.
  * The result is closed by snapmount_close(), which removes its folder.
+ * `*ret_left`, also on failure: as recovery_close() says.
  */
-must_check int snapmount_open(struct drive *d, uint64_t sequence,
-			      struct drive **ret, struct err *reterr);
+must_check int snapmount_open(struct drive *d, uint64_t sequence, struct drive **ret,
+			      bool *ret_left, struct err *reterr);
 void snapmount_close(struct drive *d); /* NULL is fine */
 
 /* As drive_leave(); its folder goes all the same. */

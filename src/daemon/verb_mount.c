@@ -153,7 +153,7 @@ static int unlock(struct mounting *m, struct drive *d, struct drive **ret_shown)
 	if (!m->opt.snapshot[0])
 		return 0;
 	m->read_only = true;
-	r = snapmount_open(d, m->snapshot, ret_shown, &why);
+	r = snapmount_open(d, m->snapshot, ret_shown, &m->left, &why);
 	return r < 0 ? exits_err(r, &why, "opening the snapshot") : 0;
 }
 
@@ -170,6 +170,7 @@ static int serve(struct mounting *m)
 	};
 	enum daemon_part part = DAEMON_CONTROL;
 	struct err why = { "" };
+	bool left = false;
 	int r = verbs_prepare();
 
 	if (r)
@@ -188,7 +189,8 @@ static int serve(struct mounting *m)
 		return exits_err(-errno, NULL, "leaving the terminal");
 	p.drive = shown ? shown : d;
 	p.read_only = m->read_only;
-	r = daemon_run(&p, &part, &m->left, &why);
+	r = daemon_run(&p, &part, &left, &why);
+	m->left |= left;
 	notify_systemd("STOPPING=1");
 	if (m->left) {
 		snapmount_leave(steal(&shown));

@@ -234,12 +234,12 @@ static int call_begin(struct provider *p, struct provider_req *req)
 static int call_wait(struct provider *p, struct call *c, struct provider_req *req)
 	REQUIRES(&p->lock)
 {
-	uint64_t limit = limit_of(p, req);
-	uint64_t began = monotonic_ms(), now = began, moved = 0, m;
+	uint64_t began = monotonic_ms(), now = began, moved = 0, limit, m;
 
 	while (!c->over) {
 		if (p->stopped || atomic_load(&req->cancelled))
 			return -ECANCELED;
+		limit = limit_of(p, req); /* it may have become less */
 		m = atomic_load(&c->req.moved);
 		if (m != moved) {
 			moved = m;
@@ -367,6 +367,14 @@ bool provider_settle(struct provider *p, unsigned ms)
 	idle = p->n_open == 0;
 	lock_drop(&p->lock);
 	return idle;
+}
+
+void provider_patience(struct provider *p, unsigned ms)
+{
+	lock_take(&p->lock);
+	p->silence_ms = ms;
+	cond_wake_all(&p->cond);
+	lock_drop(&p->lock);
 }
 
 uint64_t provider_silence_ms(struct provider *p)

@@ -286,6 +286,9 @@ void provider_stop(struct provider *p);
 /* Wait until no call is under way.  False after `ms`. */
 must_check bool provider_settle(struct provider *p, unsigned ms);
 
+/* Another limit (provider_params.silence_ms), for calls under way as well. */
+void provider_patience(struct provider *p, unsigned ms);
+
 /* For how long somebody has been waiting for a sign of life; 0: nobody is. */
 uint64_t provider_silence_ms(struct provider *p);
 

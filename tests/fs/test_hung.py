@@ -5,6 +5,8 @@ SIGSTOP: what a dead file server looks like.
 """
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +14,7 @@ import time
 import pytest
 
 import cars
-from drive import mounts, until
+from drive import PATIENCE, Drive, mounts, until
 from syscalls import read, write
 from trees import assert_same, picture
 
@@ -218,3 +220,63 @@ def test_a_read_that_only_a_hung_store_can_serve_ends(shared, drives):
     time.sleep(5)  # a failed fetch is remembered so long
     assert read(at(back, 'f')) == data
     back.umount()
+
+
+def _recover(d):
+    """Words and stores on a bare machine; what it says, and the drive."""
+    other = Drive(stores=0, name=d.name)
+    other.stores = d.stores
+    shutil.copy(d.words, other.words)
+    return other, other.start('recover', '--drive', d.name, *other.store_args(),
+                              '--words-file', other.words, '--passfile',
+                              other.passfile)
+
+
+def test_recover_waits_for_a_silent_store_only_if_the_others_do_not_do(
+        drives, shared):
+    d, share = shared(1, stores=2, copies=2)
+    d.mount()
+    write(at(d, 'f'), os.urandom(3 * MIB))
+    want = picture(d.mnt)
+    d.sync().umount()
+    share.stop()
+    b, process = _recover(d)
+    drives.adopt(b)
+    said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 0
+    # Two seconds, or what a busy machine makes of them; ten is the limit.
+    assert int(re.search(r'has not answered for (\d+) s', said)[1]) < 8
+    b.mount()
+    assert_same(want, picture(b.mnt))
+    b.umount()
+
+    # The other store has lost its pieces: now there is a reason to wait.
+    for path in cars.pieces(d.stores[0]):
+        os.unlink(path)
+    c, process = _recover(d)
+    drives.adopt(c)
+    line = process.stderr.readline()
+    while line and 'waiting for it' not in line:
+        line = process.stderr.readline()
+    assert line, 'it is said who is waited for'
+    share.go_on()
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    c.mount()
+    assert_same(want, picture(c.mnt))
+
+
+def test_a_snapshot_that_a_silent_store_is_asked_for_leaves_in_order(shared):
+    d, share = shared(1, stores=2, copies=2)
+    d.mount()
+    write(at(d, 'f'), b'first')
+    d.sync()
+    write(at(d, 'f'), b'second')
+    d.sync().umount()
+    share.stop()
+    assert d.run('mount', '--drive', d.name, '--passfile', d.passfile,
+                 '--snapshot', '99', d.mnt, check=False).returncode == 1
+    d.run('mount', '--drive', d.name, '--passfile', d.passfile, '--snapshot',
+          '1', d.mnt)
+    assert read(at(d, 'f')) == b'first'
+    d.umount()

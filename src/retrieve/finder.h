@@ -1,4 +1,4 @@
-/* finder.h - what recover.c and salvage.c share: one look at the stores */
+/* finder.h - what the files of recover and salvage share: one look at the stores */
 #ifndef RETRIEVE_FINDER_H
 #define RETRIEVE_FINDER_H
 
@@ -21,11 +21,21 @@ struct finder {
 /* Newest sequences by store, and of all, into d->f. */
 must_check int finder_ask_heads(struct finder *d);
 
+/* The piece of head h that most stores name; the first store breaks a tie.
+ * -ENOENT: none of them knows it. */
+must_check int finder_head_of(struct finder *d, uint64_t h, struct piece_cid *ret);
+
 /* The commit of f->head, which has to be f->sequence. */
 must_check int finder_commit(struct finder *d);
 
 /* What stands around f->commit: pieces, root, retained commits. */
 must_check int finder_complete(struct finder *d);
+
+/* Its pieces, and where they are. */
+must_check int finder_list_pieces(struct finder *d);
+
+/* The commits that it retains, as far as they can be read. */
+must_check int finder_list_retained(struct finder *d);
 
 /* What a ledger keeps of a commit, appended to `body`. */
 must_check int finder_head_body(const struct commit_info *info, struct buf *body);

@@ -109,12 +109,11 @@ static int open_imported(struct owner *o, const struct drive *d, struct err *ret
 	return 0;
 }
 
-int owner_open(const struct cli *cli, struct drive *d, struct owner *ret,
-	       struct err *reterr)
+int owner_open_any(const struct cli *cli, struct drive *d, struct owner *ret,
+		   struct err *reterr)
 {
 	_cleanup_owner_ struct owner o = { .key = NULL };
 	_cleanup_secret_ struct secret *entropy = NULL;
-	char a[ADDRESS_TEXT_MAX], b[ADDRESS_TEXT_MAX];
 	int r;
 
 	r = open_entropy(cli, d, &entropy, reterr);
@@ -126,12 +125,27 @@ int owner_open(const struct cli *cli, struct drive *d, struct owner *ret,
 	r = open_imported(&o, d, reterr);
 	if (r < 0)
 		return r;
+	*ret = o;
+	o = (struct owner){ .key = NULL };
+	return 0;
+}
+
+int owner_open(const struct cli *cli, struct drive *d, struct owner *ret,
+	       struct err *reterr)
+{
+	_cleanup_owner_ struct owner o = { .key = NULL };
+	char a[ADDRESS_TEXT_MAX], b[ADDRESS_TEXT_MAX];
+	int r;
+
+	r = owner_open_any(cli, d, &o, reterr);
+	if (r < 0)
+		return r;
 	if (!address_is_none(d->config.payer) &&
 	    !address_eq(d->config.payer, o.address)) {
 		address_text(d->config.payer, a);
 		address_text(o.address, b);
 		return err_set(reterr, -EUCLEAN,
-			       "the config names %s as payer, and this drive's key is that of %s",
+			       "the config names %s as payer, and this drive's key is that of %s: fildrive wallet import",
 			       a, b);
 	}
 	*ret = o;

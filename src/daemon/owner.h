@@ -46,6 +46,10 @@ must_check int owner_from_entropy(const struct secret *entropy, struct owner *re
  */
 must_check int owner_open(const struct cli *cli, struct drive *d,
 			  struct owner *ret, struct err *reterr);
+
+/* The same, whoever is to pay: to import the key of who does. */
+must_check int owner_open_any(const struct cli *cli, struct drive *d,
+			      struct owner *ret, struct err *reterr);
 void owner_fini(struct owner *o); /* wipes */
 
 /* For struct sender_params; ctx is the owner. */

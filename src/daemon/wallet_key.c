@@ -89,7 +89,7 @@ static int put(const struct cli *cli, struct drive *d, const struct secret *key,
 	_cleanup_owner_ struct owner o = { .key = NULL };
 	int r;
 
-	r = owner_open(cli, d, &o, why);
+	r = owner_open_any(cli, d, &o, why);
 	if (r == 0)
 		r = check_over(d, &o, why);
 	if (r == 0)

@@ -271,12 +271,32 @@ def test_a_key_can_be_taken_out_and_another_put_in(paid):
     assert address != own and f'--payer {address}' in said
     assert d.wallet('export').stdout.strip() == '0x' + '11' * 32
     d.net.fund(address)
+    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
     d.wallet('fund', '3', '--budget', '1', '--yes')
     assert d.deposit() == 3 * UNIT
     with open(os.path.join(d.home, d.name, 'wallet-key'), 'rb') as f:
         assert b'\x11' * 8 not in f.read()
     d.wallet('import', '--words')
     assert d.address() == own and d.wallet('export').stdout.strip() == key
+
+
+def test_who_was_recovered_with_a_payer_can_have_its_key_again(paid):
+    d = paid().funded()
+    key = '0x' + '22' * 32
+    own = d.address()
+    d.use_key(key)
+    other = d.address()
+    d.net.fund(other)
+    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
+    d.wallet('fund', '2', '--budget', '1', '--yes')
+    # As `recover --payer` leaves it, or a kill in the middle of an import.
+    os.unlink(os.path.join(d.home, d.name, 'wallet-key'))
+    done = d.wallet('withdraw', '1', '--yes', check=False)
+    assert done.returncode == 17 and 'wallet import' in done.stderr
+    assert own in done.stderr and other in done.stderr
+    d.use_key(key)
+    d.wallet('withdraw', '1', '--yes')
+    assert d.deposit() == UNIT
 
 
 def test_an_endpoint_that_lies_is_noticed(paid, honest):

@@ -20,7 +20,8 @@
 # device nodes.  Everything is written to build-test*/ and to a folder of this
 # run in /var/tmp, which goes away at the end, with every mount and daemon in it.
 # The tests see an environment that is the same everywhere: of the caller's only
-# PATH and FILDRIVE_TIDY.
+# PATH and FILDRIVE_TIDY.  The suite `calibration` runs only if it is named, and
+# sees FILDRIVE_CALIBRATION_KEY too.
 set -u
 umask 022
 
@@ -36,7 +37,7 @@ die() {
 	exit 1
 }
 
-sanitize='' long='' deps=1 jobs='' suites=''
+sanitize='' long='' deps=1 jobs='' suites='' calibration=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--sanitize) [ $# -gt 1 ] || die "--sanitize needs a list, see --help"
@@ -48,7 +49,8 @@ while [ $# -gt 0 ]; do
 		jobs=$2; shift ;;
 	-h | --help) usage; exit 0 ;;
 	-*) die "unknown option $1, see --help" ;;
-	*) suites="$suites --suite $1" ;;
+	*) suites="$suites --suite $1"
+		[ "$1" = calibration ] && calibration=${FILDRIVE_CALIBRATION_KEY-} ;;
 	esac
 	shift
 done
@@ -166,6 +168,7 @@ times=4
 mkdir "$tmp/home" || exit 1
 # shellcheck disable=SC2086 # words
 $as_root env -i PATH="$PATH" TMPDIR="$tmp" HOME="$tmp/home" LC_ALL=C.UTF-8 \
+	${calibration:+"FILDRIVE_CALIBRATION_KEY=$calibration"} \
 	${long:+FILDRIVE_TEST_LONG=1} ${FILDRIVE_TIDY:+"FILDRIVE_TIDY=$FILDRIVE_TIDY"} \
 	ASAN_OPTIONS="${ASAN_OPTIONS-}" UBSAN_OPTIONS="${UBSAN_OPTIONS-}" \
 	TSAN_OPTIONS="${TSAN_OPTIONS-}" ${preload:+"LD_PRELOAD=$preload"} \

@@ -79,6 +79,8 @@ def alive(pid):
 
 
 class Drive:
+    patience = PATIENCE  # of its commands, seconds
+
     def __init__(self, stores=1, copies=None, cache_size=None, name='test',
                  options=()):
         self.dir = tempfile.mkdtemp(prefix='fd-', dir=os.environ.get(
@@ -116,7 +118,8 @@ class Drive:
         with tempfile.TemporaryFile('w+', dir=self.dir) as out, \
                 tempfile.TemporaryFile('w+', dir=self.dir) as err:
             done = subprocess.run(args, check=False, text=True, stdout=out,
-                                  stderr=err, input=stdin, timeout=PATIENCE,
+                                  stderr=err, input=stdin,
+                                  timeout=self.patience,
                                   env={**self.env(), **env}, cwd='/')
             out.seek(0)
             err.seek(0)

@@ -12,8 +12,8 @@
  * away; one of another chain is refused for good.  A call goes to the endpoint with
  * the best score (latency, and the order in which they were given; never switched
  * for little).  One that fails, is busy or answers nonsense is left alone for a
- * while that doubles (or as long as its Retry-After says), and the call goes to the
- * next.  A call ends when one answered, when all that can be asked have said that
+ * while that doubles (or as long as its Retry-After says; one that hung, no shorter
+ * than that took), and the call goes to the next.  A call ends when one answered, when all that can be asked have said that
  * they cannot, or with its deadline.
  *
  *   UNKNOWN ──probe──► ASKING ──right──► OK ──failed──► UNKNOWN, away until …

@@ -285,6 +285,7 @@ static void on_failure(struct rpc_batch *b, int status)
 {
 	const struct http_head *h = &b->req.head;
 	struct slice said = slice_str(b->req.said);
+	uint64_t pause_s = 0; /* one that hung, for as long as it cost */
 
 	if (status == -EMSGSIZE && h->status == 200 && b->n > 1) {
 		split(b, 0);
@@ -307,10 +308,13 @@ static void on_failure(struct rpc_batch *b, int status)
 		tried(b->rpc, call, b->ep, status, b->req.err.text);
 		return;
 	}
+	if (status == -ETIMEDOUT)
+		pause_s = (monotonic_ms() - b->start_ms) / 1000;
+	if (h->has_retry_after)
+		pause_s = h->retry_after_s;
 	if (!retry_worthwhile(status))
 		status = -EREMOTEIO;
-	all_failed(b, status, h->has_retry_after ? h->retry_after_s : 0,
-		   b->req.err.text);
+	all_failed(b, status, pause_s, b->req.err.text);
 }
 
 static void on_done(struct http_req *req, int status)

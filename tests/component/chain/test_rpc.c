@@ -270,6 +270,22 @@ static void a_busy_node_is_left_alone_as_long_as_it_asks(void **state)
 	rpc_free(r);
 }
 
+static void a_node_that_hung_is_left_alone_as_long_as_that_took(void **state)
+{
+	struct rig *g = *state;
+	struct rpc_call c = { .method = "t_echo", .only = 1 };
+	struct rpc_status s;
+	struct rpc *r;
+
+	g->request_ms = 4000;
+	r = one(state, "hang/2");
+	assert_int_not_equal(rpc_wait(r, &c), 0);
+	rpc_endpoint_status(r, 0, &s);
+	assert_true(s.away_ms > 1000 && s.away_ms <= 5000);
+	rpc_free(r);
+	g->request_ms = 0;
+}
+
 static void what_one_node_cannot_another_may(void **state)
 {
 	struct rpc *r = two(state, "old", "new");
@@ -651,6 +667,7 @@ int main(void)
 		cmocka_unit_test(after_a_breakdown_the_chain_is_asked_again),
 		cmocka_unit_test(nobody_there_is_said_before_the_deadline),
 		cmocka_unit_test(a_busy_node_is_left_alone_as_long_as_it_asks),
+		cmocka_unit_test(a_node_that_hung_is_left_alone_as_long_as_that_took),
 		cmocka_unit_test(what_one_node_cannot_another_may),
 		cmocka_unit_test(a_pinned_call_asks_its_node_once),
 		cmocka_unit_test(the_faster_node_is_preferred_when_it_is_much_faster),

@@ -34,17 +34,41 @@ static size_t register_of(const struct finder *d, size_t i)
 	return i;
 }
 
+static bool has_answered(int status)
+{
+	return status == 0 || status == -ENOENT || status == -ENODATA;
+}
+
+/* The next of a network is asked where one says nothing. */
 static int ask_head(void *ctx, size_t i)
 {
 	struct asking *a = ctx;
+	struct finder *d = a->d;
 
-	if (register_of(a->d, i) != i)
+	if (register_of(d, i) != i)
 		return 0;
-
-	a->v[i].status = head_newest(a->d->p->stores[i], a->d->p->keys, 0,
-				     &a->d->f->stores[i].sequence,
-				     &a->d->heads[i], &a->v[i].err);
+	a->v[i].status = -EREMOTEIO;
+	for (size_t k = i; k < d->f->n_stores; k++) {
+		if (register_of(d, k) != i || has_answered(a->v[i].status))
+			continue;
+		a->v[i].err.text[0] = '\0';
+		a->v[i].status = head_newest(d->p->stores[k], d->p->keys, 0,
+					     &d->f->stores[i].sequence,
+					     &d->heads[i], &a->v[i].err);
+	}
 	return 0;
+}
+
+/* The same for one sequence. */
+static int read_head(const struct finder *d, size_t i, uint64_t h,
+		     struct piece_cid *ret)
+{
+	int r = -EREMOTEIO;
+
+	for (size_t k = i; k < d->f->n_stores && !has_answered(r); k++)
+		if (register_of(d, k) == i)
+			r = head_read(d->p->stores[k], d->p->keys, h, ret, d->err);
+	return r;
 }
 
 int finder_ask_heads(struct finder *d)
@@ -64,10 +88,9 @@ int finder_ask_heads(struct finder *d)
 
 		s->sequence = f->stores[at].sequence;
 		d->heads[i] = d->heads[at];
-
 		if (r == -ENOMEM)
 			return r;
-		answered += r == 0 || r == -ENOENT || r == -ENODATA;
+		answered += has_answered(r);
 		if (r == -ENOENT)
 			store_note(s, r, "it has no commit of this drive");
 		else if (r < 0)
@@ -107,7 +130,7 @@ static int heads_at(struct finder *d, uint64_t h, struct piece_cid *at, bool *ha
 			has[i] = has[register_of(d, i)];
 			continue;
 		}
-		r = head_read(d->p->stores[i], d->p->keys, h, &at[i], d->err);
+		r = read_head(d, i, h, &at[i]);
 		has[i] = r == 0;
 		status = r < 0 ? r : status;
 	}

@@ -16,7 +16,7 @@
 #define SILENCE_MS     10000 /* a person waits */
 #define HURRY_MS       2000  /* the same, and the other stores may do */
 #define PAUSE_MS       50
-#define NET_SILENCE_MS 60000 /* longer than an endpoint that is away takes */
+#define NET_SILENCE_MS 30000 /* more than an endpoint that hangs takes */
 
 void recovery_say(const struct recovery *r, const char *fmt, ...)
 {

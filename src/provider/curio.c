@@ -218,7 +218,10 @@ int curio_ask_text(struct curio *c, struct curio_op *op, struct curio_ask *a,
 int curio_ping(struct curio *c, struct curio_op *op)
 {
 	_cleanup_buf_ struct buf b = { 0 };
-	struct curio_ask a = { .method = HTTP_GET, .path = "pdp/ping", .bytes = &b };
+	struct curio_ask a = { .method = HTTP_GET,
+			       .path = "pdp/ping",
+			       .bytes = &b,
+			       .total_ms = CURIO_PING_MS };
 	int r;
 
 	buf_init(&b, 256);

@@ -9,6 +9,7 @@
 #define CURIO_ANSWER_MAX (64u << 10) /* bytes of JSON */
 #define CURIO_SEND_MS    300000      /* its handlers wait for the chain */
 #define CURIO_ASK_MS     30000
+#define CURIO_PING_MS    10000
 
 /* A request with the defaults: method, path below the service URL. */
 struct curio_ask {

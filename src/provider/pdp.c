@@ -94,7 +94,7 @@ int pdp_open_url(struct pdp_job *j, const char *url)
 	return pdp_curio(j, url, &j->curio);
 }
 
-int pdp_open(struct pdp_job *j, struct pdp_slot *ret)
+int pdp_chosen(struct pdp_job *j, struct pdp_slot *ret)
 {
 	int r = 0;
 
@@ -103,8 +103,23 @@ int pdp_open(struct pdp_job *j, struct pdp_slot *ret)
 		r = pdp_attach(j);
 		*ret = pdp_slot_get(j->d);
 	}
+	return r;
+}
+
+int pdp_open(struct pdp_job *j, struct pdp_slot *ret)
+{
+	bool mute;
+	int r = pdp_chosen(j, ret);
+
 	if (r < 0)
 		return r;
+	lock_take(&j->d->lock);
+	mute = monotonic_ms() < j->d->mute_until_ms;
+	lock_drop(&j->d->lock);
+	if (mute)
+		return err_set(&j->req->err, -EREMOTEIO,
+			       "%s: %s did not answer a moment ago", j->d->name,
+			       ret->name);
 	return pdp_open_url(j, ret->url);
 }
 
@@ -163,7 +178,7 @@ static int do_list(struct pdp_job *j)
 	struct err e = { 0 };
 	int r;
 
-	r = pdp_open(j, &s);
+	r = pdp_chosen(j, &s);
 	if (r < 0 || !s.data_set)
 		return r;
 	r = foc_pieces(j->foc, s.data_set, on_piece, j, &e);

@@ -107,6 +107,11 @@ static int ping(struct pdp_job *j, const struct pdp_slot *s)
 		r = curio_ping(j->curio, &j->op);
 	if (r == 0)
 		pdp_alive(j);
+	lock_take(&j->d->lock);
+	j->d->mute_until_ms = r == 0 || r == -ECANCELED || j->d->p.session ?
+				      0 :
+				      monotonic_ms() + PDP_MUTE_MS;
+	lock_drop(&j->d->lock);
 	return r;
 }
 

@@ -16,7 +16,8 @@
 #define PDP_THREADS       8
 #define PDP_SILENCE_MS    330000 /* a provider may take 5 min to send */
 #define PDP_POLL_MS       4000
-#define PDP_FRESH_MS      30000  /* what was asked for ATTACH holds so long */
+#define PDP_FRESH_MS      30000 /* what was asked for ATTACH holds so long */
+#define PDP_MUTE_MS       60000 /* a reader's, of a provider that did not answer */
 #define PDP_PARK_MS       600000 /* after an upload, until it is parked */
 #define PDP_LAND_MS       900000 /* a COMMIT waits so long for the chain */
 #define PDP_PULL_MS       600000 /* from another provider; more for large ones */
@@ -60,6 +61,7 @@ struct pdp {
 	bool ident_known;     /* lock: lock */
 	uint8_t ident[PROVIDER_ID_SIZE]; /* lock: lock; constant once known */
 	uint64_t attached_until_ms;      /* lock: lock */
+	uint64_t mute_until_ms; /* lock: lock; a reader does not wait for it again */
 	struct pdp_given given[PDP_GIVEN_MAX]; /* lock: lock */
 	unsigned n_given; /* lock: lock; UINT_MAX: not read from the notes yet */
 	struct piece_cid here[PROVIDER_COMMIT_MAX]; /* lock: lock; a ring: seen
@@ -99,7 +101,8 @@ must_check int pdp_curio_error(struct pdp_job *j, int r);
 
 struct pdp_slot pdp_slot_get(struct pdp *d);
 
-/* Which provider is asked; -EREMOTEIO if none is chosen yet. */
+/* Which provider it is; -EREMOTEIO if none is chosen yet.  And asked. */
+must_check int pdp_chosen(struct pdp_job *j, struct pdp_slot *ret);
 must_check int pdp_open(struct pdp_job *j, struct pdp_slot *ret);
 must_check int pdp_open_url(struct pdp_job *j, const char *url);
 must_check int pdp_curio(struct pdp_job *j, const char *url, struct curio **ret);

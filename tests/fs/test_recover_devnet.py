@@ -186,6 +186,18 @@ def test_with_one_provider_dead_the_other_serves(lost, net):
     assert d.set_ids() == before
 
 
+def test_a_provider_that_hangs_is_waited_for_once(lost, net):
+    d = lost().paying().mount()
+    want = files_of(d)
+    d.sync()
+    net.admin(f'provider/{d.sets()[0]["providerId"]}', {'latencyMs': 600000})
+    d.gone()
+    d.bring_back()
+    assert len(warnings(d, f'data set {d.set_ids()[0]} at')) == 1
+    d.mount()
+    assert_same(want, picture(d.mnt))
+
+
 def test_all_providers_dead_are_said_and_nothing_is_made(lost, net):
     d = lost().paying().mount()
     files_of(d)

@@ -280,6 +280,30 @@ static void every_data_set_is_read_without_a_ledger(void **state)
 	reader_close(&s);
 }
 
+/* Who only reads does not wait for it a second time. */
+static void a_provider_that_did_not_answer_is_asked_again_by_attach(void **state)
+{
+	struct world *w = *state;
+	struct provider_req attach = { .verb = PROVIDER_ATTACH };
+	struct netstores_find f;
+	unsigned warned = 0;
+	struct piece_cid cid;
+	char path[32];
+	struct store s;
+
+	reader_open(&s, w, SLOTS, &f, &warned);
+	(void)snprintf(path, sizeof(path), "provider/%llu",
+		       (unsigned long long)netstores_set(s.net, 0)->slot.provider);
+	world_admin(w, path, "{\"down\":true}");
+	assert_int_equal(provider_call(s.p[0], &attach), -EREMOTEIO);
+	world_admin(w, path, "{\"down\":false}");
+	cid = listed(s.p[0]); /* by the chain's word */
+	assert_int_equal(get(s.p[0], &cid), -EREMOTEIO);
+	assert_int_equal(provider_call(s.p[0], &attach), 0);
+	assert_int_equal(get(s.p[0], &cid), 0);
+	reader_close(&s);
+}
+
 static void another_drive_finds_none_of_them(void **state)
 {
 	struct world *w = *state;
@@ -449,6 +473,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_live_on_their_ledger_and_their_books_are_kept),
 		cmocka_unit_test(every_data_set_is_read_without_a_ledger),
+		cmocka_unit_test(
+			a_provider_that_did_not_answer_is_asked_again_by_attach),
 		cmocka_unit_test(another_drive_finds_none_of_them),
 		cmocka_unit_test(an_endpoint_that_is_away_is_told_of),
 		cmocka_unit_test(notes_in_memory_are_kept_changed_and_bounded),

@@ -145,8 +145,10 @@ static int open_places(struct recovery *r, struct err *reterr)
 					open_folder(r, i, &e);
 		if (rc < 0 && (!is_network(r, i) || rc == -EBADMSG || rc == -ENOMEM))
 			return err_set(reterr, rc, "%s", e.text);
-		if (rc < 0)
+		if (rc < 0) {
 			recovery_say(r, "%s", e.text);
+			r->n_skipped++;
+		}
 		if (rc < 0 && status == 0) {
 			first = e;
 			status = rc;
@@ -319,6 +321,14 @@ const struct salvage *recovery_salvaged(const struct recovery *r)
 const struct recover_found *recovery_found(const struct recovery *r)
 {
 	return r ? r->found : NULL;
+}
+
+bool recovery_partial(const struct recovery *r)
+{
+	for (size_t i = 0; r && i < r->n; i++)
+		if (r->places[i].err.text[0])
+			return true;
+	return r && r->n_skipped;
 }
 
 const char *recovery_place(const struct recovery *r, size_t i)

@@ -79,6 +79,9 @@ const struct salvage *recovery_salvaged(const struct recovery *r);
 /* What was found, for people; NULL if nothing could be looked at. */
 const struct recover_found *recovery_found(const struct recovery *r);
 
+/* Some store could not be asked: what was not found may be there. */
+bool recovery_partial(const struct recovery *r);
+
 /* Place i of found->stores, for people: the URL, or provider and data set.  And why
  * it does not answer; "": it does. */
 const char *recovery_place(const struct recovery *r, size_t i);

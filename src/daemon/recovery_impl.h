@@ -56,6 +56,7 @@ struct recovery {
 	struct salvage salvage;
 	struct row rows[CONFIG_STORES_MAX];
 	size_t n_rows;
+	size_t n_skipped; /* stores of the config that could not be asked */
 };
 
 /* To who listens. */

@@ -163,6 +163,15 @@ static int say_not_found(int r, const struct recovery *rec, const struct err *wh
 		return exits_say(EXITS_INTEGRITY,
 				 "%s; to believe one of them, name it alone: rpc= in the store's URL",
 				 why->text);
+	if ((r == -EBADMSG || r == -ENODATA || r == -ENOENT) &&
+	    recovery_partial(rec))
+		return exits_say(EXITS_OFFLINE,
+				 "%s; a store that does not answer may have it%s",
+				 why->text[0] ? why->text :
+						"there is no drive of these words",
+				 f && f->sequence ?
+					 ": try again, or what --salvage finds" :
+					 "");
 	if (f && f->sequence > 1 && (r == -EBADMSG || r == -ENODATA))
 		return exits_say(EXITS_INTEGRITY,
 				 "%s; an older commit may do: recover --before %" PRIu64

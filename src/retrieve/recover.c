@@ -267,6 +267,9 @@ int recover_find(const struct recover_params *p, struct recover_found **ret,
 		r = -EBADMSG;
 	if (d.f->sequence && r != -EREMOTEIO)
 		return err_set(reterr, r, "commit %" PRIu64 " cannot be used: %s",
-			       d.f->sequence, e.text[0] ? e.text : err_str(r));
+			       d.f->sequence,
+			       e.text[0]     ? e.text :
+			       r == -ENODATA ? "no store that answers has it" :
+					       err_str(r));
 	return err_set(reterr, r, "%s", e.text[0] ? e.text : err_str(r));
 }

@@ -4,56 +4,19 @@ Nothing but the words and the network's name: no drive directory, no note of whi
 provider holds what, which session key signs, or what may be spent.  The devnet's own
 books say whether anything was stored or paid for anew.
 """
-import base64
 import json
 import os
-import shutil
 
 import pytest
 
 from devnet import Devnet, no_devnet
 from drive import until
-from netdrive import NetDrive
-from syscalls import read, write
+from lostdrive import INTEGRITY, Lost, files_of, text_of, warnings
+from syscalls import write
 from trees import assert_same, make_of_everything, picture
 
 CAN = no_devnet()
 pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
-INTEGRITY, OFFLINE = 17, 14  # exit codes
-
-
-class Lost(NetDrive):
-    """A drive that can be lost: what recover prints is kept."""
-    said = None
-
-    def short(self, n_rpcs=2):
-        """The store as a person would type it: no copies."""
-        return ['--store', self.net.url(n_rpcs).partition('&copies=')[0]]
-
-    def bring_back(self, *options, stores=None, check=True):
-        self.said = self.run('recover', '--drive', self.name,
-                             *(stores or self.short()), '--words-file',
-                             self.words, '--passfile', self.passfile, *options,
-                             check=check)
-        return self
-
-    def gone(self):
-        """The machine is lost, and another takes its place."""
-        if self.is_mounted():
-            self.umount()
-        shutil.rmtree(self.home)
-        os.mkdir(self.home, 0o700)
-        return self
-
-    def back(self, *options, **kw):
-        self.gone().bring_back(*options, **kw)
-        return self.set(onboard_idle='10m', onboard_age='10m').mount()
-
-    def value(self, key):
-        return self.run('config', '--drive', self.name, key).stdout.strip()
-
-    def set_ids(self):
-        return sorted(s['dataSetId'] for s in self.sets())
 
 
 @pytest.fixture(scope='module', name='net')
@@ -74,14 +37,6 @@ def _lost(net):
     for drive in made:
         drive.close()
     net.admin('reset', {})
-
-
-def files_of(d, n=3):
-    """So many more of them."""
-    at = len(os.listdir(d.mnt))
-    for i in range(at, at + n):
-        write(os.path.join(d.mnt, f'f{i}'), os.urandom(200000 + i))
-    return picture(d.mnt)
 
 
 def test_words_and_a_network_bring_everything_back(lost):
@@ -121,16 +76,6 @@ def test_the_copies_that_a_drive_kept_are_found_without_being_said(lost):
                for s in d.sets())
 
 
-def text_of(cid):
-    return 'b' + base64.b32encode(bytes.fromhex(cid[2:])).decode() \
-        .lower().rstrip('=')
-
-
-def warnings(d, text):
-    return [line for line in d.said.stderr.splitlines()
-            if 'warning' in line and text in line]
-
-
 def lose_one_each(d):
     """Each of two data sets lacks a piece that the other has."""
     sets = d.sets()
@@ -167,59 +112,6 @@ def test_each_of_two_that_lost_a_piece_helps_the_other(lost):
     lose_one_each(d)
     d.gone().bring_back().set(proof_watch='1h').mount()
     assert_same(want, picture(d.mnt))
-
-
-def test_with_one_provider_dead_the_other_serves(lost, net):
-    d = lost().paying().mount()
-    want = files_of(d)
-    d.sync()
-    before = d.set_ids()
-    dead = d.sets()[0]
-    net.admin(f'provider/{dead["providerId"]}', {'down': True})
-    d.back()
-    assert len(warnings(d, f'data set {dead["dataSetId"]} at')) == 1
-    assert len(warnings(d, 'data set')) == 1
-    assert_same(want, picture(d.mnt))
-    net.admin(f'provider/{dead["providerId"]}', {'down': False})
-    write(os.path.join(d.mnt, 'more'), b'm' * 100000)
-    d.sync()
-    assert d.set_ids() == before
-
-
-def test_a_provider_that_hangs_is_waited_for_once(lost, net):
-    d = lost().paying().mount()
-    want = files_of(d)
-    d.sync()
-    net.admin(f'provider/{d.sets()[0]["providerId"]}', {'latencyMs': 600000})
-    d.gone()
-    d.bring_back()
-    assert len(warnings(d, f'data set {d.set_ids()[0]} at')) == 1
-    d.mount()
-    assert_same(want, picture(d.mnt))
-
-
-def test_all_providers_dead_are_said_and_nothing_is_made(lost, net):
-    d = lost().paying().mount()
-    files_of(d)
-    d.sync()
-    for s in d.sets():
-        net.admin(f'provider/{s["providerId"]}', {'down': True})
-    d.gone().bring_back(check=False)
-    assert d.said.returncode == OFFLINE, d.said.stderr
-    assert not os.listdir(d.home)
-
-
-def test_a_provider_that_lies_is_caught_and_the_other_serves(lost, net):
-    d = lost().paying().mount()
-    want = files_of(d)
-    d.sync()
-    liar = d.sets()[0]['providerId']
-    size = max(int(p['size']) for p in net.admin(f'provider/{liar}')['pieces'])
-    for offset in (0, 5000, size - 100):
-        net.admin(f'provider/{liar}', {'flip': {'offset': offset}})
-        d.gone().bring_back()
-        d.mount()
-        assert_same(want, picture(d.mnt))
 
 
 def test_a_drive_goes_on_where_it_was_after_a_replacement(lost, net):
@@ -271,18 +163,23 @@ def test_a_folder_beside_a_network_is_enough_and_both_go_on(lost, net):
     folder = os.path.join(d.dir, 'folder')
     both = ['--store', 'dir://' + folder, *d.store_args()]
     d.store_args = lambda: both
-    d.paying().set(copies='2').mount()
+    d.paying().set(copies='3').mount()
     want = files_of(d)
     d.sync()
     before = d.set_ids()
     for n in (0, 1):
         net.admin(f'rpc/{n}', {'down': True})
     d.gone().bring_back(stores=both)
-    assert d.value('copies') == '2'
+    assert len(warnings(d, 'cannot be counted on')) == 2
+    assert d.value('copies') == '3'
     d.mount()
     assert_same(want, picture(d.mnt))
     net.admin('reset', {})
-    # The network without copies=: as many slots as the drive had data sets.
+    # Two copies at three places.  Without copies= the network gets as many slots
+    # as the drive has data sets there, not one beside the folder.
+    d.gone().bring_back(stores=both).set(copies='2').mount()
+    want = files_of(d, 1)
+    d.sync()
     d.gone().bring_back(stores=['--store', 'dir://' + folder, *d.short()])
     d.mount()
     assert_same(want, picture(d.mnt))
@@ -321,79 +218,6 @@ def test_a_damaged_drive_is_salvaged_from_a_network(lost, net):
     d.bring_back('--salvage').mount()
     got = picture(d.mnt)
     assert {k: v for k, v in want.items() if k != b'.'}.items() <= got.items()
-
-
-WORD = '00' * 31
-LIES = {
-    'its funds': {'balanceOf': '1'},
-    # There are no data sets.
-    'sets': {'callResult': {'0x3208aa1f': f'0x{WORD}20{WORD}00'}},
-    # They say nothing of whose they are.
-    'metadata': {'callResult': {
-        '0xf417c13f': f'0x{WORD}40{WORD}60{WORD}00{WORD}00'}},
-    # No number was ever used: there is no commit.
-    'heads': {'callResult': {'0x35b0e3f4': f'0x{WORD}00'}},
-}
-
-
-@pytest.mark.parametrize('lie', LIES)
-def test_endpoints_that_contradict_each_other_end_it(lost, net, lie):
-    d = lost().paying().mount()
-    want = files_of(d)
-    d.sync()
-    address = d.address()
-    d.gone()
-    knobs = LIES[lie]
-    if 'balanceOf' in knobs:
-        knobs = {'balanceOf': {address: '1'}}
-    net.admin('rpc/1', knobs)
-    d.bring_back(check=False)
-    assert d.said.returncode == INTEGRITY, d.said.stderr
-    assert 'disagree' in d.said.stderr and 'rpc=' in d.said.stderr
-    for rpc in net.at['rpc'][:2]:
-        assert rpc.removesuffix('/rpc/v1') in d.said.stderr
-    assert not os.listdir(d.home)
-    # Whom to believe is a person's to say.
-    d.bring_back(stores=d.short(1)).mount()
-    assert_same(want, picture(d.mnt))
-
-
-def test_an_endpoint_that_is_away_or_behind_is_warned_of(lost, net):
-    d = lost().paying().mount()
-    want = files_of(d)
-    d.sync()
-    for n, (knobs, word) in enumerate((({'lag': 30}, 'behind'),
-                                       ({'down': True}, net.at['rpc'][0]))):
-        net.admin(f'rpc/{1 - n}', knobs)
-        d.gone().bring_back()
-        warned = warnings(d, 'cannot be counted on')
-        assert len(warned) == 1, d.said.stderr
-        assert word.removesuffix('/rpc/v1') in warned[0]
-        net.admin('reset', {})
-    d.mount()
-    assert_same(want, picture(d.mnt))
-
-
-def test_no_endpoint_is_said(lost, net):
-    d = lost().paying().mount()
-    files_of(d)
-    d.sync()
-    d.gone()
-    for n in (0, 1):
-        net.admin(f'rpc/{n}', {'down': True})
-    d.bring_back(check=False)
-    assert d.said.returncode == OFFLINE, d.said.stderr
-    assert not os.listdir(d.home)
-
-
-def test_other_words_have_no_data_set_and_hear_of_payers(lost):
-    d = lost().paying().mount()
-    files_of(d)
-    d.sync()
-    other = lost().init()
-    other.gone().bring_back(check=False)
-    assert other.said.returncode == INTEGRITY
-    assert '--payer' in other.said.stderr
 
 
 def test_an_imported_key_that_paid_is_named(lost, net):

@@ -19,8 +19,8 @@ def no_devnet():
     if not node:
         return 'this machine has no Node'
     version = subprocess.check_output([node, '--version'], text=True)
-    if int(version.lstrip('v').split('.')[0]) < 20:
-        return 'this machine has no Node 20 or newer'
+    if [int(n) for n in version.lstrip('v').split('.')[:2]] < [18, 19]:
+        return 'this machine has no Node 18.19 or newer'
     if not os.path.isdir(os.path.join(os.path.dirname(UP), 'node_modules')):
         return 'this machine has not run npm ci in tests/devnet'
     return None

@@ -10,6 +10,7 @@ environment (FILDRIVE_KDF_MEM_KIB, FILDRIVE_KDF_OPS), which init reads.
 """
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,8 +53,10 @@ def mounts():
               errors='surrogateescape') as f:
         for line in f:
             left, _, right = line.partition(' - ')
-            path = left.split()[4].encode().decode('unicode_escape')
-            found[path] = right.split()[0]
+            path = re.sub(rb'\\([0-7]{3})',
+                          lambda m: bytes([int(m.group(1), 8)]),
+                          os.fsencode(left.split()[4]))
+            found[os.fsdecode(path)] = right.split()[0]
     return found
 
 
@@ -236,6 +239,13 @@ class Drive:
             except OSError:
                 pass  # ended meanwhile, or somebody else's
         return found
+
+    def meet(self):
+        """Until each store was there once: who has never been is made anew."""
+        until(lambda: all(s['state'] == 'ok'
+                          for s in self.status()['stores']),
+              what='the stores are known')
+        return self
 
     def kill9(self):
         """The daemon is gone, as after a power cut of the process."""

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from drive import PASSPHRASE, PATIENCE, CommandFailed, binary, until
+from drive import PASSPHRASE, PATIENCE, CommandFailed, alive, binary, until
 from syscalls import read, write
 
 USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
@@ -416,9 +416,10 @@ def test_a_path_that_is_no_text_is_shown_and_unmounted(drives):
 
 def test_umount_clears_away_a_dead_mount(drives):
     d = drives().init().mount()
-    for pid in d.pids():
+    pids = d.pids()
+    for pid in pids:
         os.kill(pid, 9)
-    until(lambda: not d.pids(), what='the killed daemon is gone')
+    until(lambda: not any(map(alive, pids)), what='the killed daemon is gone')
     fails(MOUNTPOINT, d.mount, 'dead mount', 'fildrive umount')
     d.run('umount', d.mnt)
     assert not d.is_mounted()

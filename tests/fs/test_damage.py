@@ -9,7 +9,7 @@ import pytest
 
 import cars
 from conftest import LONG
-from drive import until
+from drive import PATIENCE, until
 from syscalls import read, write
 from trees import assert_same, picture
 
@@ -238,9 +238,10 @@ def _in_the_outbox_alone(d):
     write(at(d, 'dir', 'small'), os.urandom(3000))
     os.link(at(d, 'dir', 'small'), at(d, 'hard'))
     waiting = d.start_sync()
-    until(lambda: d.status()['cache']['dirty_inodes'] == 0, 30, 'it is sealed')
+    until(lambda: d.status()['cache']['dirty_inodes'] == 0,
+          what='it is sealed')
     d.umount()
-    waiting.wait(30)
+    waiting.wait(PATIENCE)
 
 
 def test_an_outbox_that_was_deleted_costs_nothing_that_is_in_the_cache(drives):

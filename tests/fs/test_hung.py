@@ -120,7 +120,7 @@ def test_a_store_that_hangs_holds_up_nothing_else(shared, drives):
         timed(BACK, 'a sync', d.sync)
     assert heads(d.stores[0]) == heads(d.stores[2]) > heads(share.back)
     want = picture(d.mnt)
-    until(lambda: silent(d, 1), 10, 'status says which store is silent')
+    until(lambda: silent(d, 1), what='status says which store is silent')
     s = timed(5, 'status', d.status)
     assert [x['state'] for x in s['stores']] == ['ok', 'not answering', 'ok']
     assert any(d.stores[1] in e and 'has not answered for' in e
@@ -183,7 +183,7 @@ def test_sigterm_ends_in_time_and_loses_nothing_acknowledged(shared):
     write(at(d, 'g'), data)
     waiting = d.start_sync()
     verifying = d.start('verify', '--drive', d.name, '--all')
-    until(lambda: silent(d, 0), 20, 'it hangs')
+    until(lambda: silent(d, 0), what='it hangs')
     pid = d.status()['pid']
     began = time.monotonic()
     os.kill(pid, signal.SIGTERM)
@@ -216,7 +216,7 @@ def test_a_read_that_only_a_hung_store_can_serve_ends(shared, drives):
         read(at(back, 'f'))
     assert time.monotonic() - began < 30
     share.go_on()
-    until(lambda: not silent(back, 0), 20, 'it answers again')
+    until(lambda: not silent(back, 0), what='it answers again')
     time.sleep(5)  # a failed fetch is remembered so long
     assert read(at(back, 'f')) == data
     back.umount()

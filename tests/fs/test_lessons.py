@@ -31,7 +31,7 @@ def at(d, *names):
 # ---- what was accepted is not forgotten ----
 
 def test_umount_does_not_wait_for_uploads_and_forgets_none(drives):
-    d = drives().init().mount()
+    d = drives().init().mount().meet()
     os.rename(d.stores[0], d.stores[0] + '.away')
     write(at(d, 'f'), os.urandom(5 * MIB))
     waiting = d.start_sync()
@@ -49,7 +49,7 @@ def test_umount_does_not_wait_for_uploads_and_forgets_none(drives):
 
 
 def test_what_is_dirty_after_a_crash_leaves_by_itself(drives):
-    d = drives().init().set(onboard_idle='500ms').mount()
+    d = drives().init().set(onboard_idle='500ms').mount().meet()
     os.rename(d.stores[0], d.stores[0] + '.away')
     fd = os.open(at(d, 'f'), os.O_WRONLY | os.O_CREAT)
     os.write(fd, b'x' * 100000)
@@ -66,7 +66,7 @@ def test_what_is_dirty_after_a_crash_leaves_by_itself(drives):
 
 
 def test_a_failing_upload_is_tried_for_ever_and_said(drives):
-    d = drives().init().mount()
+    d = drives().init().mount().meet()
     os.rename(d.stores[0], d.stores[0] + '.away')
     write(at(d, 'f'), b'x' * 100000)
     waiting = d.start_sync()

@@ -106,7 +106,7 @@ def test_a_killed_machine_shows_nothing(drives):
     secrets = [b' '.join(words[i:i + 3]) for i in range(22)]
     secrets.append(b'correct horse battery')
     assert assert_nothing_known(d.home, secrets) > 0
-    d.mount()
+    d.mount().meet()
     os.rename(d.stores[0], d.stores[0] + '.away')  # the outbox is full
     waiting = d.start_sync()
     until(lambda: d.status()['queued']['pieces'], what='a piece is queued')

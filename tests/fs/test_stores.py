@@ -200,7 +200,7 @@ def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
 # ---- what is said ----
 
 def test_the_state_of_a_file_over_its_life(drives):
-    d = drives().init().mount()
+    d = drives().init().mount().meet()
     path = write(at(d, 'f'), os.urandom(100000))
     assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
     with pytest.raises(OSError):

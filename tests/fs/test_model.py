@@ -1,6 +1,6 @@
 """The drive and ext4 in step: random operations on both give the same answers
-and the same trees, with syncs, remounts, crashes, and recovery from the words
-in between.  What fails is cut down to the operations that it takes, and printed
+and the same trees, with syncs, remounts, crashes, removal of what nothing needs,
+and recovery from the words in between.  What fails is cut down to the operations that it takes, and printed
 as a script."""
 import os
 import random
@@ -52,7 +52,11 @@ class Run:
         self.drive = self.drives.adopt(d.recovered()).mount()
         self.compare()
 
-    TO_THE_DRIVE = {'sync': sync, 'remount': remount, 'crash': crash,
+    def gc(self):
+        self.drive.sync().run('gc', '--drive', self.drive.name, '--quiet',
+                              '--yes', '--forget-before', '1000000')
+
+    TO_THE_DRIVE = {'gc': gc, 'sync': sync, 'remount': remount, 'crash': crash,
                     'recover': recover, 'compare': compare}
 
     def do(self, op):

@@ -315,6 +315,8 @@ void parks_install(struct parks *n, size_t i, struct provider *p, struct loop *l
 	static struct provider_ops ops[PARKS_STORES];
 	struct parks_store *s = &n->store[i];
 
+	if (s->plain)
+		return;
 	s->p = p;
 	s->loop = loop;
 	s->real = p->ops;

@@ -18,6 +18,7 @@
 #define PARKS_NETWORK 31415926u
 
 struct parks_store {
+	bool plain; /* set before it is installed: it stays a folder */
 	struct provider *p;
 	const struct provider_ops *real;
 	struct loop *loop;

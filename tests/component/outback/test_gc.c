@@ -707,6 +707,43 @@ static void on_a_network_it_waits_for_the_owner(void **state)
 	history_fini(&h);
 }
 
+/* The pieces of old heads are gone, and nobody knows which these were. */
+static void a_new_folder_gets_heads_whose_pieces_are_gone(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+	char name[16];
+
+	r->parks = parks_new();
+	r->parks->store[1].plain = true;
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	for (int i = 0; i < 4; i++) {
+		(void)snprintf(name, sizeof(name), "%d", i);
+		f_fill(&a, name, 0, 300000, (uint64_t)i);
+		ok(device_sync(&a));
+		f_unlink(&a, name);
+	}
+	f_fill(&a, "x", 0, 1000, 9);
+	ok(device_sync(&a));
+	parks_let_remove(r->parks, 0);
+	(void)gc_with(&a, (struct onboard_gc){ .remove = true,
+					       .network = 9,
+					       .forget_before = 100 });
+	until_left(&a, 0, 0);
+	assert_true(parks_lost_heads(r->parks) > 0);
+	device_close(&a);
+	rig_remove(r, "s1");
+	device_recover(&b, r, "b", 2, 2, 0);
+	device_close(&b);
+	device_open(&b); /* makes the folder anew */
+	device_start(&b);
+	f_fill(&b, "y", 0, 1000, 9);
+	ok(device_sync(&b));
+	assert_int_equal(device_newest_at(&b, 1), device_newest_at(&b, 0));
+	device_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -721,6 +758,7 @@ int main(void)
 		T(after_a_recover_it_looks_through_what_nobody_has_opened),
 		T(nothing_is_removed_while_a_commit_cannot_be_read),
 		T(on_a_network_it_waits_for_the_owner),
+		T(a_new_folder_gets_heads_whose_pieces_are_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

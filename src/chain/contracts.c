@@ -106,12 +106,12 @@ int contract_call(struct rpc *rpc, struct address to, struct slice data,
 
 struct question {
 	struct rpc_call call;
-	struct answers *all;
+	struct contracts_fetch *all;
 	char *params;
 	int status;
 };
 
-struct answers {
+struct contracts_fetch {
 	struct lock lock;
 	struct cond cond;
 	unsigned left; /* lock: lock */
@@ -121,7 +121,7 @@ struct answers {
 static void on_answer(struct rpc_call *call, int status)
 {
 	struct question *q = container_of(call, struct question, call);
-	struct answers *a = q->all;
+	struct contracts_fetch *a = q->all;
 
 	lock_take(&a->lock);
 	q->status = status;
@@ -130,8 +130,8 @@ static void on_answer(struct rpc_call *call, int status)
 	lock_drop(&a->lock);
 }
 
-static int ask(struct contracts *c, struct answers *a, struct question *q,
-	       enum call what)
+static int prepare(struct contracts *c, struct contracts_fetch *a,
+		   struct question *q, enum call what)
 {
 	_cleanup_buf_ struct buf data = { 0 };
 	int r;
@@ -149,26 +149,39 @@ static int ask(struct contracts *c, struct answers *a, struct question *q,
 				     .want = RPC_BYTES,
 				     .max = 1024,
 				     .done = on_answer };
-	lock_take(&a->lock);
-	a->left++;
-	lock_drop(&a->lock);
-	r = rpc_start(c->rpc, &q->call);
-	if (r < 0)
-		on_answer(&q->call, r);
 	return 0;
 }
 
-static int ask_all(struct contracts *c, struct answers *a)
+void contracts_cancel(struct contracts *c, struct contracts_fetch *f)
 {
-	int r = ask(c, a, &a->q[N_GETTERS], CALL_FWSS_VERSION);
+	for (size_t i = 0; i < ARRAY_LEN(f->q); i++)
+		rpc_cancel(c->rpc, &f->q[i].call);
+}
+
+static int ask_all(struct contracts *c, struct contracts_fetch *a,
+		   const struct contracts_watch *watch)
+{
+	int r = prepare(c, a, &a->q[N_GETTERS], CALL_FWSS_VERSION);
 
 	for (size_t i = 0; i < N_GETTERS && r == 0; i++)
-		r = ask(c, a, &a->q[i], getters[i].call);
+		r = prepare(c, a, &a->q[i], getters[i].call);
+	if (r == 0 && watch)
+		r = watch->begin(watch->ctx, a);
+	if (r < 0)
+		return r;
+	a->left = ARRAY_LEN(a->q); /* nobody else has it yet */
+	for (size_t i = 0; i < ARRAY_LEN(a->q); i++) {
+		r = rpc_start(c->rpc, &a->q[i].call);
+		if (r < 0)
+			on_answer(&a->q[i].call, r);
+	}
 	lock_take(&a->lock);
 	while (a->left)
 		cond_wait(&a->cond, &a->lock);
 	lock_drop(&a->lock);
-	return r;
+	if (watch)
+		watch->end(watch->ctx);
+	return 0;
 }
 
 /* ---- what they say ---- */
@@ -226,7 +239,7 @@ static int read_version(const struct question *q, char ret[static 32])
 	return 0;
 }
 
-static int take_answers(const struct contracts *c, const struct answers *a,
+static int take_answers(const struct contracts *c, const struct contracts_fetch *a,
 			struct contracts_known *k, struct err *e)
 {
 	const struct question *v = &a->q[N_GETTERS];
@@ -259,7 +272,7 @@ static int take_answers(const struct contracts *c, const struct answers *a,
 	return 0;
 }
 
-static void answers_free(struct answers *a)
+static void fetch_free(struct contracts_fetch *a)
 {
 	for (size_t i = 0; i < ARRAY_LEN(a->q); i++) {
 		rpc_call_fini(&a->q[i].call);
@@ -270,9 +283,10 @@ static void answers_free(struct answers *a)
 	free(a);
 }
 
-static int fetch(struct contracts *c, struct contracts_known *k, struct err *e)
+static int fetch(struct contracts *c, const struct contracts_watch *watch,
+		 struct contracts_known *k, struct err *e)
 {
-	struct answers *a = calloc(1, sizeof(*a));
+	struct contracts_fetch *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
@@ -281,14 +295,15 @@ static int fetch(struct contracts *c, struct contracts_known *k, struct err *e)
 	cond_init(&a->cond);
 	*k = (struct contracts_known){ .fwss = c->net.fwss,
 				       .endorsements = c->net.endorsements };
-	r = ask_all(c, a);
+	r = ask_all(c, a, watch);
 	if (r == 0)
 		r = take_answers(c, a, k, e);
-	answers_free(a);
+	fetch_free(a);
 	return r;
 }
 
-int contracts_get(struct contracts *c, struct contracts_known *ret, struct err *reterr)
+int contracts_get(struct contracts *c, const struct contracts_watch *watch,
+		  struct contracts_known *ret, struct err *reterr)
 {
 	struct contracts_known k;
 	bool fresh;
@@ -301,7 +316,7 @@ int contracts_get(struct contracts *c, struct contracts_known *ret, struct err *
 	lock_drop(&c->lock);
 	if (fresh)
 		return 0;
-	r = fetch(c, &k, reterr);
+	r = fetch(c, watch, &k, reterr);
 	if (r < 0)
 		return r;
 	lock_take(&c->lock);

@@ -38,13 +38,29 @@ must_check int contracts_new(struct rpc *rpc, const struct network *net,
 			     struct contracts **ret);
 void contracts_free(struct contracts *c); /* nobody waits in it */
 
+/* The chain is being asked; somebody may not want to wait for it. */
+struct contracts_fetch;
+void contracts_cancel(struct contracts *c, struct contracts_fetch *f); /* any thread */
+
+/*
+ * Told of a fetch before it is waited for, and when it is over; contracts_cancel()
+ * from the one to the other.  An error of `begin` ends it.
+ */
+struct contracts_watch {
+	int (*begin)(void *ctx, struct contracts_fetch *f);
+	void (*end)(void *ctx);
+	void *ctx;
+};
+
 /*
  * From memory, else from the chain; a call's deadline (rpc.h) bounds the wait.
+ * `watch` may be NULL.
  *
  * -ENOSYS  a version that we do not speak; and the errors of rpc.h
  */
-must_check int contracts_get(struct contracts *c, struct contracts_known *ret,
-			     struct err *reterr);
+must_check int contracts_get(struct contracts *c,
+			     const struct contracts_watch *watch,
+			     struct contracts_known *ret, struct err *reterr);
 
 /* Ask again next time: a call to the view failed as if it had moved. */
 void contracts_forget(struct contracts *c);

@@ -16,6 +16,7 @@ struct foc_running {
 	struct list node;
 	struct rpc_call *call;
 	struct rpc_agree *agree;
+	struct contracts_fetch *fetch;
 };
 
 /* ---- handles ---- */
@@ -156,8 +157,10 @@ void foc_stop(struct foc *f)
 
 		if (run->call)
 			rpc_cancel(f->core->rpc, run->call);
-		else
+		else if (run->agree)
 			rpc_agree_cancel(f->core->rpc, run->agree);
+		else
+			contracts_cancel(f->core->contracts, run->fetch);
 	}
 	lock_drop(&f->lock);
 }
@@ -292,15 +295,37 @@ static struct address address_at(const struct contracts_known *k, enum foc_at at
 	}
 }
 
+struct fetching {
+	struct foc *foc;
+	struct foc_running run;
+};
+
+static int on_fetch(void *ctx, struct contracts_fetch *fetch)
+{
+	struct fetching *w = ctx;
+
+	w->run.fetch = fetch;
+	return enter(w->foc, &w->run);
+}
+
+static void on_fetched(void *ctx)
+{
+	struct fetching *w = ctx;
+
+	leave(w->foc, &w->run);
+}
+
 int foc_contracts(struct foc *f, struct contracts_known *ret, struct err *reterr)
 {
+	struct fetching w = { .foc = f };
+	const struct contracts_watch watch = { on_fetch, on_fetched, &w };
 	bool stopped;
 
 	lock_take(&f->lock);
 	stopped = f->stopped;
 	lock_drop(&f->lock);
 	return stopped ? -ECANCELED :
-			 contracts_get(f->core->contracts, ret, reterr);
+			 contracts_get(f->core->contracts, &watch, ret, reterr);
 }
 
 void foc_ask_init(struct foc_ask *a, enum foc_at at)

@@ -20,7 +20,7 @@ static int get(void **state, const char *path, struct contracts_known *k,
 	int r;
 
 	assert_int_equal(contracts_new(rpc, network_find("calibration"), &c), 0);
-	r = contracts_get(c, k, e);
+	r = contracts_get(c, NULL, k, e);
 	contracts_free(c);
 	rpc_free(rpc);
 	return r;
@@ -78,14 +78,58 @@ static void what_was_said_holds_for_an_hour_or_until_forgotten(void **state)
 
 	assert_int_equal(contracts_new(rpc, network_find("calibration"), &c), 0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(contracts_get(c, &k, &e), 0);
+		assert_int_equal(contracts_get(c, NULL, &k, &e), 0);
 	rpc_endpoint_status(rpc, 0, &s);
 	assert_true(s.n_good <= 2); /* asked once; in one array or two */
 	contracts_forget(c);
-	assert_int_equal(contracts_get(c, &k, &e), 0);
+	assert_int_equal(contracts_get(c, NULL, &k, &e), 0);
 	rpc_endpoint_status(rpc, 0, &s);
 	assert_true(s.n_good >= 2);
 	contracts_free(c);
+	rpc_free(rpc);
+}
+
+struct called_off {
+	struct contracts *c;
+	unsigned begun, ended;
+	int refuse;
+};
+
+static int call_off(void *ctx, struct contracts_fetch *f)
+{
+	struct called_off *o = ctx;
+
+	o->begun++;
+	if (!o->refuse)
+		contracts_cancel(o->c, f);
+	return o->refuse;
+}
+
+static void over(void *ctx)
+{
+	struct called_off *o = ctx;
+
+	o->ended++;
+}
+
+/* Else a daemon that ends waits for an endpoint that does not answer. */
+static void a_fetch_that_is_called_off_is_not_waited_for(void **state)
+{
+	static const char *const path = "foc/1.3.1";
+	struct rpc *rpc = rig_rpc(*state, &path, 1);
+	struct called_off o = { .c = NULL };
+	const struct contracts_watch watch = { call_off, over, &o };
+	struct contracts_known k;
+	struct err e = { 0 };
+
+	assert_int_equal(contracts_new(rpc, network_find("calibration"), &o.c), 0);
+	assert_int_equal(contracts_get(o.c, &watch, &k, &e), -ECANCELED);
+	assert_true(o.begun == 1 && o.ended == 1);
+	o.refuse = -ECANCELED; /* it was stopped before */
+	assert_int_equal(contracts_get(o.c, &watch, &k, &e), -ECANCELED);
+	assert_true(o.begun == 2 && o.ended == 1);
+	assert_int_equal(contracts_get(o.c, NULL, &k, &e), 0);
+	contracts_free(o.c);
 	rpc_free(rpc);
 }
 
@@ -130,6 +174,7 @@ int main(void)
 		cmocka_unit_test(the_others_are_found_from_the_one_that_is_built_in),
 		cmocka_unit_test(versions_with_another_layout_are_refused),
 		cmocka_unit_test(what_was_said_holds_for_an_hour_or_until_forgotten),
+		cmocka_unit_test(a_fetch_that_is_called_off_is_not_waited_for),
 		cmocka_unit_test(a_view_that_reverts_says_why),
 	};
 

@@ -120,7 +120,7 @@ static void the_contracts_are_found(void **state)
 	};
 	char text[ADDRESS_TEXT_MAX];
 
-	assert_int_equal(contracts_get(f->contracts, &k, &e), 0);
+	assert_int_equal(contracts_get(f->contracts, NULL, &k, &e), 0);
 	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
 		address_text(*want[i].at, text);
 		assert_string_equal(text, said(f, want[i].name));
@@ -215,7 +215,7 @@ static void our_transactions_are_taken_and_their_reverts_understood(void **state
 	struct err e = { 0 };
 
 	fund(f);
-	assert_int_equal(contracts_get(f->contracts, &k, &e), 0);
+	assert_int_equal(contracts_get(f->contracts, NULL, &k, &e), 0);
 	assert_int_equal(sender_new(&p, NULL, 0, &s, &e), 0);
 	buf_init(&approve, 1024);
 	buf_init(&move, 1024);

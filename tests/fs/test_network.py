@@ -5,40 +5,40 @@ it, and what was paid.
 """
 import json
 import os
+import re
 
 import pytest
 
 from devnet import Devnet, no_devnet
-from drive import Drive, no_fuse, until
+from drive import PATIENCE, no_fuse, until
+from evil import KINDS, Evil
+from netdrive import NetDrive
 
 CAN = no_devnet() or no_fuse()
 pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
 MIB = 1 << 20
 
 
-class NetDrive(Drive):
-    def __init__(self, net, stores=0, n_rpcs=2, **kw):
-        super().__init__(stores=stores, **kw)
-        self.net, self.n_rpcs = net, n_rpcs
+class Drive(NetDrive):
+    """With folders as stores, or none."""
+
+    def __init__(self, net, stores=0, **kw):
+        super().__init__(net, **kw)
+        self.stores = [os.path.join(self.dir, f'store{i}')
+                       for i in range(stores)]
+        for folder in self.stores:
+            os.mkdir(folder, 0o700)
+        self.urls = [net.url(self.n_rpcs, self.n_copies)]
 
     def store_args(self):
-        if self.stores:
-            return super().store_args()
-        return ['--store', self.net.url(self.n_rpcs)]
+        urls = ['dir://' + s for s in self.stores] or self.urls
+        return [a for url in urls for a in ('--store', url)]
 
-    def wallet(self, *args, **kw):
-        return self.run('wallet', *args, '--drive', self.name, '--passfile',
-                        self.passfile, **kw)
-
-    def address(self):
-        return self.run('config', '--drive', self.name, 'payer').stdout.strip()
-
-    def paying(self):
+    def fund(self):
         """It may store, and does so when it is told to."""
         self.wallet()  # a drive of folders has had none
         self.net.fund(self.address())
-        until(lambda: json.loads(self.wallet('--json').stdout)['usdfc'] != '0',
-              what='the funds are seen')
+        until(lambda: self.shown()['usdfc'] != '0', what='the funds are seen')
         self.wallet('fund', '5', '--budget', '1', '--yes')
         return self.set(onboard_idle='10m', onboard_age='10m')
 
@@ -48,9 +48,12 @@ class NetDrive(Drive):
 
     def shipped(self):
         """All copies are where they should be, and nothing is on its way."""
-        s = self.status()
-        held = {store['pieces'] for store in s['stores']}
-        return s['queued']['pieces'] == 0 and len(held) == 1 and 0 not in held
+        return super().shipped() and not self.status()['uploading']['pieces']
+
+    def grown(self):
+        """MiB that the daemon had at most, since it was started."""
+        with open(f'/proc/{self.pids()[0]}/status', encoding='ascii') as f:
+            return int(re.search(r'VmHWM:\s+(\d+)', f.read())[1]) >> 10
 
 
 @pytest.fixture(scope='module', name='network')
@@ -71,7 +74,7 @@ def _drives(net):
     made = []
 
     def make(**kw):
-        made.append(NetDrive(net, **kw))
+        made.append(Drive(net, **kw))
         return made[-1]
     yield make
     for drive in made:
@@ -87,7 +90,7 @@ def grown(net, before, what):
 
 
 def test_for_two_copies_bytes_leave_this_machine_once(net, drives):
-    d = drives().init().paying().mount()
+    d = drives().paying().mount()
     before = stats(net)
     for n in range(3):
         d.write(f'file{n}', 4 * MIB)
@@ -112,7 +115,7 @@ def test_a_network_that_becomes_a_store_gets_all_and_the_newest_head(net, drives
         d.sync()
     d.umount()
     d.set(store=net.url(2), copies=3, onboard_idle='10m', onboard_age='10m')
-    d.paying().mount()
+    d.fund().mount()
     # Nothing changes; a commit is made all the same, and claimed there.
     until(lambda: d.status()['last_commit']['sequence'] == 6, what='one more commit')
     until(d.shipped, what='all is there, too')
@@ -143,4 +146,121 @@ def test_one_sentence_says_what_to_send(net, drives):
     assert json.loads(d.wallet('--json').stdout)['waiting'] is None
     d.write('file', MIB)
     d.sync()
+    d.umount()
+
+
+def test_endpoints_that_contradict_stop_all_spending_and_are_named(net, drives):
+    d = drives(n_rpcs=2).paying().mount()
+    d.write('first', MIB)
+    d.sync()
+    until(d.shipped, what='both copies')
+    paid = len(adds(net, d.address()))
+    # One of them says that whatever is asked about was added long ago.
+    net.admin('rpc/1', {'callResult': {'0x35b0e3f4': '0x' + '00' * 15 + '09' +
+                                       '00' * 15 + '01'}})
+    d.write('second', MIB)
+    sync = d.start_sync()
+    hosts = [re.search(r'//(.*)', url)[1] for url in net.at['rpc'][:2]]
+    until(lambda: any(all(h in e for h in hosts) and 'disagree' in e
+                      for e in d.status()['errors']), what='they are named')
+    assert len(adds(net, d.address())) == paid
+    assert sync.poll() is None
+    net.admin('reset', {})
+    assert sync.wait(PATIENCE) == 0
+    sync.stderr.close()
+    until(d.shipped, what='both copies')
+    assert len(adds(net, d.address())) == paid + 2
+    d.umount()
+
+
+@pytest.mark.parametrize('knobs', [
+    {'down': True}, {'lag': 30}, {'garbage': 10 ** 9}, {'chainId': '0x1'}], ids=lambda k: next(iter(k)))
+def test_one_endpoint_that_cannot_be_used_holds_up_nothing(net, drives, knobs):
+    d = drives(n_rpcs=2).paying().mount()
+    for n in (0, 1):
+        net.admin(f'rpc/{n}', knobs)
+        d.write(f'file{n}', MIB)
+        d.sync()
+        until(d.shipped, what='both copies')
+        net.admin('reset', {})
+    d.umount()
+
+
+def harmless(d, servers, before):
+    """It was asked and answered so; nothing came of it but an error."""
+    until(lambda: any(s.seen for s in servers), what='it is asked')
+    d.write('local', 65536)
+    with open(os.path.join(d.mnt, 'kept'), 'rb') as f:
+        assert len(f.read()) == MIB
+    assert len(d.status()['stores']) == 2
+    assert d.grown() < before + 64, servers[0].kind
+    assert len(adds(d.net, d.address())) == 2
+
+
+@pytest.fixture(name='evil')
+def _evil(net):
+    made = []
+
+    def make(honest):
+        made.append(Evil(honest))
+        return made[-1]
+    yield make
+    for server in made:
+        server.close()
+
+
+def test_a_hostile_endpoint_gets_nothing_done(net, drives, evil):
+    server = evil(net.at['rpc'][0])
+    d = drives()
+    d.urls = [re.sub(r'rpc=[^&]*&', '', net.url(1)).replace(
+        '?', f'?rpc={server.url}&')]
+    d.paying().mount()
+    d.write('kept', MIB)
+    d.sync()
+    until(d.shipped, what='both copies')
+    before = d.grown()
+    for kind in KINDS:
+        d.umount()
+        server.be(kind)
+        d.mount()
+        harmless(d, [server], before)
+    server.be(None)
+    d.sync()
+    until(d.shipped, what='both copies')
+    assert len(adds(net, d.address())) == 4
+    d.umount()
+
+
+@pytest.fixture(name='servers')
+def _servers(net, evil):
+    """In front of every provider."""
+    made = [evil(p['url']) for p in net.at['providers']]
+    for urls in ([s.url for s in made], [p['url'] for p in net.at['providers']]):
+        for n, url in enumerate(urls):
+            net.admin(f'provider/{n + 1}', {'capabilities': {
+                'serviceURL': '0x' + url.encode().hex()}})
+        if urls[0] == made[0].url:
+            yield made
+
+
+def test_a_hostile_provider_gets_nothing_done(drives, servers):
+    d = drives().paying().mount()
+    d.write('kept', MIB)
+    d.sync()
+    until(d.shipped, what='both copies')
+    before = d.grown()
+    for kind in KINDS:
+        d.umount()
+        for server in servers:
+            server.be(kind)
+        d.mount()
+        d.write('more', 65536)
+        sync = d.start_sync()
+        harmless(d, servers, before)
+        sync.kill()
+        sync.communicate()
+    for server in servers:
+        server.be(None)
+    d.sync()
+    until(d.shipped, what='both copies')
     d.umount()

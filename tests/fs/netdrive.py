@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from devnet import UNIT
-from drive import PATIENCE, Drive, binary, until
+from drive import PATIENCE, CommandFailed, Drive, binary, until
 
 
 def units(text):
@@ -170,7 +170,8 @@ class NetDrive(Drive):
     def provider_of(self, slot):
         """Number of the provider that holds the copies of a slot, from 1; 0: it is
         not known yet."""
-        return self.status()['stores'][slot].get('proof', {}).get('provider', 0)
+        stores = self.status()['stores']
+        return stores[slot].get('proof', {}).get('provider', 0) if stores else 0
 
     def shipped(self):
         """All copies are where they should be, and nothing is on its way."""
@@ -187,7 +188,9 @@ class Killed(NetDrive):
         self.counts = os.path.join(self.dir, 'counts')
         with open(self.counts, 'wb') as f:
             f.write(bytes(16))
-        self.extra_env = {'LD_PRELOAD': os.environ['FILDRIVE_KILLAT'],
+        others = os.environ.get('LD_PRELOAD', '')
+        self.extra_env = {'LD_PRELOAD': os.environ['FILDRIVE_KILLAT'] + ' ' +
+                          others,
                           'KILLAT_FILE': self.counts,
                           'KILLAT_NAME': '/ledger.db-wal'}
 
@@ -199,6 +202,24 @@ class Killed(NetDrive):
     def moments(self):
         with open(self.counts, 'rb') as f:
             return int.from_bytes(f.read()[8:], 'little')
+
+    def mount_or_die(self):
+        self.run('mount', '--drive', self.name, '--passfile', self.passfile,
+                 self.mnt, check=False)
+
+    def ends_with(self, done):
+        """Waits until `done` or until the daemon is dead; true: done."""
+        def over():
+            try:
+                return not self.pids() or done()
+            except CommandFailed:  # it died while it was asked
+                return False
+        until(over, what='an end, or its death')
+        self.kill_at(0)
+        if self.pids():
+            return True
+        self.detach()
+        return False
 
     def states(self):
         """What stands in the ledger of the drive, which is not mounted."""

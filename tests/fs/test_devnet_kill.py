@@ -76,10 +76,10 @@ def assert_whole(d, kept):
             assert f.read() == data, name
 
 
-def assert_stored_once(d):
+def assert_stored_once(d, n_sets=2):
     until(d.shipped, what='all copies are there')
     lines = d.assert_paid_once()
-    assert len([e for e in lines if e['kind'] == 'create']) == 2
+    assert len([e for e in lines if e['kind'] == 'create']) == n_sets
 
 
 def test_a_commit_killed_at_any_state_is_stored_and_paid_once(net):
@@ -134,3 +134,41 @@ def test_a_first_commit_killed_again_and_again_makes_two_data_sets(net):
     Sweep(net).run(one_drive, (3, 5, 7))
     states = set().union(*met.values())
     assert {'add SIGNED', 'placement PARKED', 'head BUILT'} <= states
+
+
+def test_a_replacement_killed_again_and_again_is_made_and_paid_once(net):
+    met = {}
+
+    def one_drive(d, step):
+        d.paying().set(proof_watch='1s').mount()
+        kept = {'a': put(d, 'a', os.urandom(50_000))}
+        d.sync()
+        until(d.shipped, what='both have all')
+        until(lambda: d.provider_of(1), what='it says who')
+        gone = d.provider_of(1)
+        mine = [s['dataSetId'] for s in d.sets()
+                if s['providerId'] == str(gone)]
+        d.umount()
+        net.admin(f'provider/{gone}/terminate', {'dataSetId': int(mine[0])})
+
+        def replaced():
+            s = d.status()
+            newest = (s.get('last_commit') or {}).get('sequence')
+            return s['stores'] and newest == 2 and \
+                d.provider_of(1) not in (0, gone) and d.shipped()
+        moment = step
+        while True:
+            d.kill_at(moment)
+            d.mount_or_die()
+            if d.ends_with(replaced):
+                break
+            met[step, moment] = d.states()
+            moment += step
+        given = [g['provider'] for s in d.status()['stores']
+                 for g in s.get('given_up') or []]
+        assert given == [gone]
+        assert_stored_once(d, 3)
+        assert_whole(d, kept)
+
+    Sweep(net).run(one_drive, (3, 5, 7))
+    assert len(met) > 10

@@ -118,14 +118,14 @@ static void expand(uint8_t *o, const uint8_t *s, size_t n)
 			unsigned down = 8 - 2 * leaf;
 			pair v[2], next[2];
 
-			memcpy(v, from, 32);
+			memcpy(v, from, sizeof(v));
 			if (leaf) {
-				memcpy(next, from + 1, 32);
+				memcpy(next, from + 1, sizeof(next));
 				v[0] = v[0] >> down | next[0] << (8 - down);
 				v[1] = v[1] >> down | next[1] << (8 - down);
 			}
 			v[1] &= mask;
-			memcpy(o + 32 * (size_t)leaf, v, 32);
+			memcpy(o + 32 * (size_t)leaf, v, sizeof(v));
 		}
 		o += QUAD_PADDED;
 		s += QUAD_RAW;

@@ -2,29 +2,8 @@
 
 #include <string.h>
 
+#include "crypto/sha_tables.h"
 #include "crypto/shani.h"
-
-/* clang-format off */
-/* sha256_k plus the message schedule of the padding block of a 64-byte message. */
-static const uint32_t k_padding[64] __attribute__((aligned(16))) = {
-	0xc28a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
-	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
-	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf374, 0x649b69c1, 0xf0fe4786,
-	0x0fe1edc6, 0x240cf254, 0x4fe9346f, 0x6cc984be, 0x61b9411e, 0x16f988fa,
-	0xf2c65152, 0xa88e5a6d, 0xb019fc65, 0xb9d99ec7, 0x9a1231c3, 0xe70eeaa0,
-	0xfdb1232b, 0xc7353eb0, 0x3069bad5, 0xcb976d5f, 0x5a0f118f, 0xdc1eeefd,
-	0x0a35b689, 0xde0b7a04, 0x58f4ca9d, 0xe15d5b16, 0x007f3e86, 0x37088980,
-	0xa507ea32, 0x6fab9537, 0x17406110, 0x0d8cd6f1, 0xcdaa3b6d, 0xc0bbbe37,
-	0x83613bda, 0xdb48a363, 0x0b02e931, 0x6fd15ca7, 0x521afaca, 0x31338431,
-	0x6ed41a95, 0x6d437890, 0xc39c91f2, 0x9eccabbd, 0xb5c9a0e6, 0x532fb63c,
-	0xd2c741c6, 0x07237ea3, 0xa4954b68, 0x4c191d76,
-};
-/* clang-format on */
-
-static const uint32_t initial[8] = {
-	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-	0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-};
 
 static inline uint32_t rotr(uint32_t x, unsigned n)
 {
@@ -81,9 +60,9 @@ static void hash_one(uint8_t *dst, const uint8_t *src)
 		       (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
 	for (size_t i = 0; i < 64; i++)
 		w[i] += sha256_k[i];
-	memcpy(state, initial, sizeof(state));
+	memcpy(state, sha256_start, sizeof(state));
 	rounds(state, w);
-	rounds(state, k_padding);
+	rounds(state, sha256_k_padding);
 	for (size_t i = 0; i < PAIRHASH_NODE; i++)
 		dst[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
 	dst[PAIRHASH_NODE - 1] &= 0x3f;
@@ -110,7 +89,7 @@ SHANI_INLINE void store_node(uint8_t *dst, struct shani first, struct shani l)
  */
 SHANI_INLINE void hash_4(uint8_t *dst, const uint8_t *src)
 {
-	const __m128i *pw = (const __m128i *)(const void *)k_padding;
+	const __m128i *pw = (const __m128i *)(const void *)sha256_k_padding;
 	struct shani f0, f1, f2, f3, a, b, c, d;
 
 	f0 = f1 = f2 = f3 = shani_start();
@@ -174,7 +153,11 @@ pairhash_fn pairhash_shani(void)
 
 pairhash_fn pairhash_best(void)
 {
-	pairhash_fn f = pairhash_shani();
+	pairhash_fn v[] = { pairhash_shani(), pairhash_armv8(),
+			    pairhash_avx512(), pairhash_avx2() };
 
-	return f ? f : pairhash_portable;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		if (v[i])
+			return v[i];
+	return pairhash_portable;
 }

@@ -17,8 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* FIPS 180-4, 4.2.2; aligned to 64 bytes.  In sha_lanes.c. */
-extern const uint32_t sha256_k[64];
+#include "crypto/sha_tables.h"
 
 #if defined(__x86_64__)
 

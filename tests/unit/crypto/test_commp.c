@@ -320,7 +320,9 @@ static void one_commp_serves_piece_after_piece(void **state)
 
 static void all_implementations_hash_alike(void **state)
 {
-	pairhash_fn f[] = { pairhash_portable, pairhash_shani(), pairhash_best() };
+	pairhash_fn f[] = { pairhash_portable, pairhash_shani(),
+			    pairhash_armv8(),  pairhash_avx512(),
+			    pairhash_avx2(),   pairhash_best() };
 	uint8_t src[64 * 70], got[32 * 70], want[HASH_SIZE];
 
 	(void)state;

@@ -147,7 +147,7 @@ static int open_places(struct recovery *r, struct err *reterr)
 			return err_set(reterr, rc, "%s", e.text);
 		if (rc < 0) {
 			recovery_say(r, "%s", e.text);
-			r->n_skipped++;
+			r->n_skipped += rc != -ENOENT;
 		}
 		if (rc < 0 && status == 0) {
 			first = e;

@@ -34,7 +34,7 @@
 #define PDP_NOTE_SHUN     "given-up/"
 #define PDP_SOURCE        "fildrive"
 
-#define PDP_GIVEN_MAX 4
+#define PDP_GIVEN_MAX PDP_SLOTS_MAX /* as many as recovery looks at */
 
 /* Who was given up, and may still serve. */
 struct pdp_given {

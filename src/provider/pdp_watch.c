@@ -19,8 +19,7 @@
 
 #define EPOCH_S 30
 #define SPARE_LEAVES \
- 32768              /* what a new slot must afford, of a set that is gone */
-#define GIVEN_MAX 4 /* who is asked for a piece that was theirs */
+ 32768 /* what a new slot must afford, of a set that is gone */
 
 /* ---- PROOF ---- */
 
@@ -214,7 +213,7 @@ int pdp_replace(struct pdp_job *j)
 /* ---- who was given up still serves, as a rule ---- */
 
 struct given {
-	uint64_t id[GIVEN_MAX];
+	uint64_t id[PDP_GIVEN_MAX];
 	size_t n;
 };
 
@@ -226,7 +225,7 @@ static int on_given(void *ctx, const char *key, struct slice value)
 
 	(void)value;
 	if (u256_from_text(slice_str(key + strlen(PDP_NOTE_SHUN)), &id) == 0 &&
-	    u256_to_u64(id, &n) == 0 && g->n < GIVEN_MAX)
+	    u256_to_u64(id, &n) == 0 && g->n < PDP_GIVEN_MAX)
 		g->id[g->n++] = n;
 	return 0;
 }
@@ -249,7 +248,7 @@ static int know_given(struct pdp_job *j)
 	r = d->notes.each(d->notes.ctx, PDP_NOTE_SHUN, on_given, &g);
 	if (r < 0)
 		return r;
-	list = calloc(GIVEN_MAX, sizeof(*list));
+	list = calloc(PDP_GIVEN_MAX, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < g.n; i++) {

@@ -390,20 +390,30 @@ static void a_kept_slot_is_the_same_and_reads_from_what_was_given_up(void **stat
 	uint64_t given_set = 0;
 	struct piece_cid cid;
 	struct pdp_status is;
+	char key[32];
+	size_t give;
 	char *was = w->url_text;
 	struct store s, t;
 
 	one.copies = 1;
 	assert_int_equal(network_url_canonical(&one, &url), 0);
 	reader_open(&s, w, SLOTS, &f, &warned);
-	kept = netstores_set(s.net, 1)->slot;
-	given = netstores_set(s.net, 0)->slot;
-	cid = listed(s.p[1]);
-	memcpy(id, provider_id(s.p[1]), sizeof(id)); /* nobody was asked for it */
+	give = netstores_set(s.net, 1)->slot.provider > 1; /* its note is not the first */
+	kept = netstores_set(s.net, 1 - give)->slot;
+	given = netstores_set(s.net, give)->slot;
+	cid = listed(s.p[1 - give]);
+	memcpy(id, provider_id(s.p[1 - give]), sizeof(id)); /* nobody was asked for it */
 	slot_open(&t, w, url);
-	assert_int_equal(netstores_keep(s.net, 1, t.ledger, t.ids[0]), 0);
+	assert_int_equal(netstores_keep(s.net, 1 - give, t.ledger, t.ids[0]), 0);
 	assert_int_equal(ledger_store_ident(t.ledger, t.ids[0], id), 0);
-	assert_int_equal(netstores_give_up(s.net, 0, t.ledger, t.ids[0], "why"), 0);
+	assert_int_equal(netstores_give_up(s.net, give, t.ledger, t.ids[0], "why"),
+			 0);
+	for (unsigned i = 10; i < 20; i++) { /* and many that are gone */
+		(void)snprintf(key, sizeof(key), "given-up/%u", i);
+		assert_int_equal(ledger_note_set(t.ledger, t.ids[0], key,
+						 slice_str("1")),
+				 0);
+	}
 	reader_close(&s);
 
 	w->url_text = url;

@@ -273,3 +273,21 @@ def test_the_session_key_in_force_is_found(lost):
     write(os.path.join(d.mnt, 'again'), b'a' * 100000)
     d.sync()
     assert d.set_ids() == before
+
+
+def test_of_several_session_keys_the_newest_is_taken(lost):
+    """The first is still good, and one that comes many renewals later."""
+    d = lost().paying().mount()
+    want = files_of(d)
+    d.sync()
+    d.umount()
+    d.set(session='17')
+    d.wallet('session', 'renew', '--yes')
+    assert d.value('session') == '18'
+    signer, before = d.value('signer'), d.set_ids()
+    d.back()
+    assert d.value('session') == '18' and d.value('signer') == signer
+    assert_same(want, picture(d.mnt))
+    files_of(d, 1)
+    d.sync()
+    assert d.set_ids() == before

@@ -217,13 +217,16 @@ static int look(void *ctx, size_t i)
 	return 0;
 }
 
-static int find(struct finder *d)
+static int find(struct finder *d, bool in_turn)
 {
 	struct recover_found *f = d->f;
 	struct looking l = { .d = d };
 	int r;
 
-	best_effort(fan_out(2, 2, look, &l)); /* each has its status */
+	for (size_t i = 0; in_turn && i < 2; i++)
+		(void)look(&l, i); /* each has its status */
+	if (!in_turn)
+		best_effort(fan_out(2, 2, look, &l)); /* the same */
 	if (l.heads < 0)
 		return l.heads;
 	f->sequence = f->newest;
@@ -240,26 +243,40 @@ static int find(struct finder *d)
 	return r < 0 ? r : finder_open(d);
 }
 
+static int find_once(struct finder *d, bool in_turn)
+{
+	int r;
+
+	recover_found_free(d->f);
+	*d = (struct finder){ .p = d->p, .err = d->err };
+	d->err->text[0] = '\0';
+	d->f = calloc(1, sizeof(*d->f));
+	if (!d->f)
+		return -ENOMEM;
+	d->f->n_stores = d->p->n_stores;
+	r = remote_new(d->p->keys, d->p->stores, d->p->n_stores, &d->r);
+	if (r == 0)
+		r = find(d, in_turn);
+	remote_free(d->r);
+	return r;
+}
+
 int recover_find(const struct recover_params *p, struct recover_found **ret,
 		 struct err *reterr)
 {
-	struct finder d = { .p = p };
 	struct err e = { 0 };
+	struct finder d = { .p = p, .err = &e };
 	int r;
 
 	*ret = NULL;
 	if (p->n_stores == 0 || p->n_stores > RECOVER_STORES_MAX)
 		return err_set(reterr, -EINVAL, "recover needs 1 to %d stores",
 			       RECOVER_STORES_MAX);
-	d.f = calloc(1, sizeof(*d.f));
-	if (!d.f)
-		return -ENOMEM;
-	d.err = &e;
-	d.f->n_stores = p->n_stores;
-	r = remote_new(p->keys, p->stores, p->n_stores, &d.r);
-	if (r == 0)
-		r = find(&d);
-	remote_free(d.r);
+	r = find_once(&d, false);
+	/* A commit that was published between the listing and the look into the
+	 * register: its pieces came before its head, so they are listed now. */
+	if (r == -ENODATA)
+		r = find_once(&d, true);
 	*ret = d.f;
 	if (r == 0)
 		return 0;

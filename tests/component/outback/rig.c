@@ -113,10 +113,11 @@ struct hang {
 	unsigned patience_ms; /* of calls to one that does not hang */
 	struct lock lock;
 	bool hangs;                          /* lock: lock */
+	enum provider_verb verb;             /* lock: lock; 0: any */
 	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
 	unsigned n;                          /* lock: lock */
 	/* An answer that comes late: of this request, which was given so. */
-	bool late;                  /* lock: lock; the next VERIFY is */
+	enum provider_verb late;    /* lock: lock; the next of it is; 0: none */
 	struct provider_req *asked; /* lock: lock */
 	bool answered;              /* lock: lock */
 	int status;
@@ -147,9 +148,9 @@ static int hang_start(struct provider *p, struct provider_req *req)
 	bool hangs;
 
 	lock_take(&h->lock);
-	hangs = h->hangs;
-	if (!hangs && h->late && req->verb == PROVIDER_VERIFY) {
-		h->late = false;
+	hangs = h->hangs && (!h->verb || h->verb == req->verb);
+	if (!hangs && h->late && req->verb == h->late) {
+		h->late = 0;
 		h->asked = req;
 		h->done = req->done;
 		req->done = on_late;
@@ -201,16 +202,25 @@ void device_wake(struct device *d, size_t i)
 	set_patience(d->stores[i], h->patience_ms);
 	lock_take(&h->lock);
 	h->hangs = false;
+	h->verb = 0;
 	for (unsigned k = 0; k < h->n; k++)
 		ok(h->real->start(d->stores[i], h->kept[k]));
 	h->n = 0;
 	lock_drop(&h->lock);
 }
 
-void device_late(struct device *d, size_t i)
+void device_hold(struct device *d, size_t i, enum provider_verb verb)
 {
 	lock_take(&d->hangs[i]->lock);
-	d->hangs[i]->late = true;
+	d->hangs[i]->hangs = true;
+	d->hangs[i]->verb = verb;
+	lock_drop(&d->hangs[i]->lock);
+}
+
+void device_late(struct device *d, size_t i, enum provider_verb verb)
+{
+	lock_take(&d->hangs[i]->lock);
+	d->hangs[i]->late = verb;
 	lock_drop(&d->hangs[i]->lock);
 }
 

@@ -130,11 +130,14 @@ int device_sync(struct device *d); /* commit, ship, claim; the result */
 void device_hang(struct device *d, size_t i);
 void device_wake(struct device *d, size_t i);
 
+/* The same for one verb, with all the time in the world. */
+void device_hold(struct device *d, size_t i, enum provider_verb verb);
+
 /*
- * The next answer of store i to a VERIFY is kept on its way, until it is let go.
+ * The next answer of store i to this verb is kept on its way, until it is let go.
  * device_late_cid() waits for it, and says of which piece it is.
  */
-void device_late(struct device *d, size_t i);
+void device_late(struct device *d, size_t i, enum provider_verb verb);
 void device_late_cid(struct device *d, size_t i, struct piece_cid *ret);
 void device_let_go(struct device *d, size_t i);
 

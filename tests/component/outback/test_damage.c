@@ -479,7 +479,7 @@ static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
 	device_close(&a);
 
 	device_recover(&b, r, "b", 1, 1, 0);
-	device_late(&b, 0);
+	device_late(&b, 0, PROVIDER_VERIFY);
 	device_start(&b);
 	device_late_cid(&b, 0, &row.cid);
 	piece_cid_text(&row.cid, text);

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
@@ -159,12 +160,59 @@ static void what_recover_took_from_one_store_is_fenced(void **state)
 	device_close(&c);
 }
 
+struct finding {
+	struct recover_params p;
+	struct recover_found *found;
+	struct err e;
+	int status;
+};
+
+static void *find_thread(void *arg)
+{
+	struct finding *f = arg;
+
+	f->status = recover_find(&f->p, &f->found, &f->e);
+	return NULL;
+}
+
+/* Its pieces were not in the list yet, and its head is in the register already. */
+static void recover_finds_a_commit_that_is_published_meanwhile(void **state)
+{
+	struct rig *r = *state;
+	struct finding f = { .p = { .keys = r->keys }, .status = 1 };
+	struct piece_cid none;
+	struct device a, b;
+	pthread_t thread;
+
+	device_begun(&a, r, 1, 1);
+	device_start(&a);
+	device_look(&b, r, "b", 1);
+	device_hold(&b, 0, PROVIDER_HEAD);
+	device_late(&b, 0, PROVIDER_LIST);
+	f.p.stores = b.stores;
+	f.p.n_stores = 1;
+	assert_int_equal(pthread_create(&thread, NULL, find_thread, &f), 0);
+	device_late_cid(&b, 0, &none); /* it is listed */
+	change(&a, "by a");
+	ok(device_sync(&a));
+	device_let_go(&b, 0);
+	device_wake(&b, 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (f.status < 0)
+		fail_msg("%s", f.e.text);
+	assert_int_equal(f.found->sequence, 2);
+	recover_found_free(f.found);
+	device_find_end(&b);
+	device_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(who_has_more_than_half_of_the_stores_goes_on),
 		T(two_halves_stop_both_and_recover_goes_on),
 		T(what_recover_took_from_one_store_is_fenced),
+		T(recover_finds_a_commit_that_is_published_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

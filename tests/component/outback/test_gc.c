@@ -522,7 +522,7 @@ static void killed_at_any_time_it_goes_on_and_removes_no_more(void **state)
 	commit(&a, &h);
 	device_close(&a);
 	while (!run_for(&a, us)) {
-		us += us < 60000 ? 10000 : us / 2;
+		us += us < 40000 ? 2000 : us / 2;
 		assert_true(++kills < 100);
 	}
 	print_message("# %u kills\n", kills);

@@ -30,7 +30,6 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/thread.h"
 #include "crypto/commp.h"
 #include "dag/piece.h"
@@ -85,12 +84,8 @@ static int dir_open(struct dir *d, struct err *reterr)
 	lock_take(&d->lock);
 	known = d->known;
 	lock_drop(&d->lock);
-	if (!known && d->create) {
-		r = path_make_dirs(d->path);
-		if (r < 0)
-			return err_set(reterr, away(-r), "cannot make %s: %s",
-				       d->path, err_str(r));
-	}
+	/* The folder itself is never made here: where a stick is not plugged in,
+	 * that would be one on this disk. */
 	fd = open(d->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(reterr, away(errno), "%s: %s", d->path,

@@ -258,7 +258,7 @@ struct provider_params {
 	 * is «away», never written to.
 	 */
 	const uint8_t *id;
-	bool create;         /* make the store if it is not there */
+	bool create;         /* a folder that is no store yet becomes one */
 	unsigned silence_ms; /* limit of calls; 0: 30000 */
 	const struct provider_notes *notes; /* borrowed; dir needs none */
 	const struct pdp_params *pdp; /* what filecoin:// needs; else NULL */

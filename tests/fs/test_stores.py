@@ -199,14 +199,26 @@ def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
 
 # ---- what is said ----
 
+def test_a_store_that_is_not_there_at_the_first_mount_is_never_made(drives):
+    # A stick that was plugged in for init: its folder on this disk is no store.
+    d = drives().init()
+    os.rename(d.stores[0], d.stores[0] + '.unplugged')
+    d.mount()
+    write(at(d, 'f'), os.urandom(100000))
+    until(lambda: d.status()['stores'][0]['state'] == 'away', what='it is missed')
+    assert not os.path.exists(d.stores[0])
+    assert d.status()['errors']
+    os.rename(d.stores[0] + '.unplugged', d.stores[0])
+    d.sync()
+    assert d.status()['stores'][0]['state'] == 'ok'
+
+
 def test_the_state_of_a_file_over_its_life(drives):
     d = drives().init().mount().meet()
     path = write(at(d, 'f'), os.urandom(100000))
     assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
     with pytest.raises(OSError):
         d.state(path, 'cid')
-    # One that was never seen would be made anew where it should be.
-    until(lambda: d.status()['stores'][0]['state'] == 'ok', what='it was seen')
     os.rename(d.stores[0], d.stores[0] + '.away')
     waiting = d.start_sync()
     until(lambda: d.state(path) in ('queued', 'uploading'), what='it is queued')

@@ -591,6 +591,7 @@ static void a_store_survives_no_memory(void **state)
 	the_cid = res.cid;
 	the_size = res.raw_size;
 	(void)snprintf(s.url, sizeof(s.url), "dir://%s/store", root);
+	assert_int_equal(mkdir(s.url + strlen("dir://"), 0700), 0);
 	assert_int_equal(loop_new(&s.loop), 0);
 	assert_int_equal(loop_start(s.loop), 0);
 	assert_true(nomem_sweep(NOMEM_PROCESS, 0, store_life, &s) >= 5);

@@ -271,6 +271,19 @@ static void close_provider(struct device *d, size_t i)
 	d->stores[i] = NULL;
 }
 
+/* As init does; elsewhere stores only become what stands there. */
+static void make_folders(struct device *d)
+{
+	char name[32], path[256];
+
+	for (size_t i = 0; i < d->n_stores; i++) {
+		(void)snprintf(name, sizeof(name), "s%zu", i);
+		rig_path(d->rig, name, path, sizeof(path));
+		if (mkdir(path, 0777) < 0)
+			assert_int_equal(errno, EEXIST);
+	}
+}
+
 static void open_providers(struct device *d, bool create)
 {
 	for (size_t i = 0; i < d->n_stores; i++) {
@@ -413,6 +426,7 @@ void device_init(struct device *d, struct rig *r, const char *name,
 	if (cache_format(&cp, &root, &e) < 0)
 		fail_msg("%s", e.text);
 	open_ledger(d);
+	make_folders(d);
 	open_providers(d, true);
 	open_rest(d);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -712,7 +713,7 @@ static void a_new_folder_gets_heads_whose_pieces_are_gone(void **state)
 {
 	struct rig *r = *state;
 	struct device a, b;
-	char name[16];
+	char name[16], path[256];
 
 	r->parks = parks_new();
 	r->parks->store[1].plain = true;
@@ -736,7 +737,9 @@ static void a_new_folder_gets_heads_whose_pieces_are_gone(void **state)
 	rig_remove(r, "s1");
 	device_recover(&b, r, "b", 2, 2, 0);
 	device_close(&b);
-	device_open(&b); /* makes the folder anew */
+	rig_path(r, "s1", path, sizeof(path)); /* a new one */
+	assert_int_equal(mkdir(path, 0700), 0);
+	device_open(&b);
 	device_start(&b);
 	f_fill(&b, "y", 0, 1000, 9);
 	ok(device_sync(&b));

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "crypto/commp.h"
 #include "crypto/secret.h"
@@ -22,6 +23,7 @@ void folders_make(struct fixture *f)
 	(void)snprintf(src, sizeof(src), "%s/src", f->root);
 	assert_int_equal(mkdir(src, 0700), 0);
 	assert_int_equal(io_dir_new(src, &f->io), 0);
+	assert_int_equal(mkdir(f->store, 0700), 0);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/thread.h"
 #include "crypto/commp.h"
@@ -218,7 +219,6 @@ static void a_damaged_marker_is_no_store(void **state)
 	struct fixture *f = *state;
 	struct provider *p;
 
-	assert_int_equal(mkdir(f->store, 0700), 0);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		write_file(f->store, "fildrive-store", bad[i]);
 		p = store_new(f, NULL, true);
@@ -237,8 +237,10 @@ static void a_store_is_made_only_on_demand_and_says_what_is_free(void **state)
 	struct provider *p = store_new(f, NULL, false);
 	struct provider_req req = { .verb = PROVIDER_ATTACH };
 
+	assert_int_equal(rmdir(f->store), 0);
 	assert_int_equal(provider_call(p, &req), -EREMOTEIO);
-	assert_int_equal(access(f->store, F_OK), -1);
+	assert_int_equal(provider_call(f->p, &req), -EREMOTEIO);
+	assert_int_equal(access(f->store, F_OK), -1); /* a folder is never made */
 	assert_int_equal(mkdir(f->store, 0700), 0);
 	assert_int_equal(provider_call(p, &req), -EREMOTEIO);
 	assert_int_equal(count_names(f->store, ""), 0);
@@ -291,7 +293,6 @@ static void a_marker_that_is_a_pipe_does_not_hang(void **state)
 	struct fixture *f = *state;
 	char path[2 * PATH_SIZE];
 
-	assert_int_equal(mkdir(f->store, 0700), 0);
 	(void)snprintf(path, sizeof(path), "%s/fildrive-store", f->store);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(simple(f->p, PROVIDER_ATTACH, NULL), -EUCLEAN);
@@ -473,6 +474,9 @@ static void odd_paths_make_the_round_trip(void **state)
 					      "%%%02X", *s & 0xffu);
 		assert_int_equal(provider_new(&pp, &p, NULL), 0);
 		assert_string_equal(provider_name(p), path);
+		assert_int_equal(simple(p, PROVIDER_ATTACH, NULL), -EREMOTEIO);
+		assert_int_equal(access(path, F_OK), -1); /* never made here */
+		assert_int_equal(mkdir(path, 0777), 0);
 		assert_int_equal(simple(p, PROVIDER_ATTACH, NULL), 0);
 		assert_int_equal(access(path, F_OK), 0);
 		provider_free(p);

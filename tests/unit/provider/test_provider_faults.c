@@ -88,7 +88,6 @@ static void mount_store_or_skip(struct fixture *f)
 		print_message("# this machine gives no namespace to mount in\n");
 		skip();
 	}
-	assert_int_equal(mkdir(f->store, 0700), 0);
 	assert_int_equal(mount("fildrive-test", f->store, "tmpfs", 0, "size=1m"), 0);
 }
 

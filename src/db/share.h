@@ -56,6 +56,7 @@ struct share {
 	uint64_t wal_commit;    /* last commit written, a frame number */
 	uint64_t wal_synced;    /* last commit known durable */
 	uint64_t wal_allocated; /* blocks in front of this are ours */
+	uint64_t wal_written;   /* the file reaches to here at least */
 };
 
 /*

@@ -8,6 +8,11 @@
 #include "base/log.h"
 #include "db/share.h"
 
+#define AHEAD_MAX (256u << 10) /* bytes of zeros behind a commit */
+#define AHEAD_MIN (64u << 10)  /* so many are enough */
+
+static const uint8_t zeros[64 * 1024];
+
 static struct walfile *wal_of(sqlite3_file *f)
 {
 	return container_of(f, struct walfile, base);
@@ -58,6 +63,32 @@ static int load_frame(struct walfile *w, uint64_t frame)
 			      w->disk);
 }
 
+/*
+ * Behind a commit that ends at `at`, zeros, unless there are enough.  Only behind
+ * what was ever written: older frames tell a damaged log from a torn one.
+ */
+static void write_ahead(struct walfile *w, uint64_t at)
+{
+	struct share *sh = w->vfs->share;
+	uint64_t from, end, n;
+
+	lock_take(&sh->lock);
+	from = MAX(sh->wal_written, at);
+	end = MIN(at + AHEAD_MAX, sh->wal_allocated);
+	lock_drop(&sh->lock);
+	if (from - at >= AHEAD_MIN || end <= from)
+		return;
+	/* nothing is lost without them, and what is wrong shows at the sync */
+	for (; from < end; from += n) {
+		n = MIN(end - from, sizeof(zeros));
+		if (io_pwrite(w->file, zeros, n, from) < 0)
+			return;
+	}
+	lock_take(&sh->lock);
+	sh->wal_written = MAX(sh->wal_written, end);
+	lock_drop(&sh->lock);
+}
+
 /* Seal the scratch frame and write it. */
 static int store_frame(struct walfile *w, uint64_t frame)
 {
@@ -81,9 +112,12 @@ static int store_frame(struct walfile *w, uint64_t frame)
 	sh->wal_used = MAX(sh->wal_used, at + FRAME_DISK);
 	if (at <= sh->wal_allocated)
 		sh->wal_allocated = MAX(sh->wal_allocated, at + FRAME_DISK);
+	sh->wal_written = MAX(sh->wal_written, at + FRAME_DISK);
 	if (commit)
 		sh->wal_commit = frame;
 	lock_drop(&sh->lock);
+	if (commit)
+		write_ahead(w, at + FRAME_DISK);
 	return 0;
 }
 
@@ -157,7 +191,6 @@ static int fetch_frame(struct walfile *w, uint64_t frame)
 static int read_header(struct walfile *w, void *p)
 {
 	uint8_t disk[WAL_HEADER_SIZE + AEAD_MARK_SIZE] = { 0 };
-	static const uint8_t zeros[sizeof(disk)];
 	bool damage = false;
 	int64_t n = 0;
 	int r = 0;
@@ -297,6 +330,7 @@ static int wal_truncate(sqlite3_file *f, sqlite3_int64 size)
 	sh->wal_used = MIN(sh->wal_used, disk);
 	sh->wal_done = MIN(sh->wal_done, disk);
 	sh->wal_allocated = MIN(sh->wal_allocated, disk);
+	sh->wal_written = MIN(sh->wal_written, disk);
 	lock_drop(&sh->lock);
 	return SQLITE_OK;
 }
@@ -438,6 +472,7 @@ int walfile_open(struct walfile *w, struct vfs *v, int *ret_flags)
 	lock_take(&sh->lock);
 	if (sh->wal_used == 0)
 		sh->wal_used = size;
+	sh->wal_written = MAX(sh->wal_written, size);
 	if (!v->read_only)
 		sh->wal_is_new = true;
 	lock_drop(&sh->lock);
@@ -451,7 +486,6 @@ int walfile_open(struct walfile *w, struct vfs *v, int *ret_flags)
 /* Where the file system has no fallocate(2): zeros behind the end. */
 static int write_zeros(struct io_file *f, uint64_t end)
 {
-	static const uint8_t zeros[64 * 1024];
 	uint64_t size, n;
 	int r;
 

@@ -17,6 +17,11 @@
  * the old one, the new one, or all zeros with no frame behind it (never written);
  * anything else is damage.
  *
+ * Where the log grows, zeros are written some commits ahead, over blocks that
+ * walfile_reserve() has allocated: a sync of bytes that were written before has no
+ * extents to convert and no length to write down.  To a recovery they are frames
+ * that do not authenticate.
+ *
  * Threading: as the connection.
  */
 #ifndef DB_WALFILE_H

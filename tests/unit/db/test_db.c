@@ -340,6 +340,32 @@ static void it_works_in_a_real_directory(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+/* A sync of what was written before has no length and no extents to write. */
+static void small_commits_write_over_what_is_there(void **state)
+{
+	struct recorder *rec = new_disk();
+	struct db *db = open_db(rec);
+	int64_t size = 0, grown = 0;
+	uint64_t k;
+
+	(void)state;
+	for (k = 1; k <= 40; k++) {
+		int64_t before = recorder_size(rec, WAL_FILE);
+
+		assert_int_equal(db_begin(db), 0);
+		assert_int_equal(db_reserve(db, 8), 0);
+		assert_int_equal(put_row(db, k, 300), 0);
+		assert_int_equal(db_commit(db), 0);
+		size = recorder_size(rec, WAL_FILE);
+		grown += size != before;
+	}
+	assert_in_range(grown, 1, 4);
+	assert_true((uint64_t)size < HEADER + 40 * 4 * FRAME + (512u << 10));
+	assert_int_equal(count_rows(db), 40);
+	db_close(db);
+	recorder_free(rec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +382,7 @@ int main(void)
 		cmocka_unit_test(other_files_are_not_opened),
 		cmocka_unit_test(another_name_drive_or_key_does_not_open_it),
 		cmocka_unit_test(it_works_in_a_real_directory),
+		cmocka_unit_test(small_commits_write_over_what_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_key, tear_down_key);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "chain/network.h"
 #include "daemon/config.h"
+#include "daemon/paystore.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "net/waiter.h"
@@ -55,6 +57,14 @@ int gateways_check(const char *urls, struct err *reterr)
 	return r;
 }
 
+/* A devnet's routers and gateways are on this machine. */
+static bool is_devnet(const struct config *c)
+{
+	_cleanup_network_url_ struct network_url u = { .copies = 0 };
+
+	return paystore_find(c, &u, NULL) == 0 && strcmp(u.net.name, "devnet") == 0;
+}
+
 int gateways_open(const struct config *c, struct loop *loop, struct work *work,
 		  struct gateways **ret, struct err *reterr)
 {
@@ -77,6 +87,7 @@ int gateways_open(const struct config *c, struct loop *loop, struct work *work,
 	p.n_gateways = gateways.n;
 	p.routers = routers.v;
 	p.n_routers = routers.n;
+	p.local = is_devnet(c);
 	r = http_new(&hp, &g->http);
 	p.http = g->http;
 	if (r == 0)

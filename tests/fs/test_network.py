@@ -103,6 +103,14 @@ def test_for_two_copies_bytes_leave_this_machine_once(net, drives):
     d.umount()
 
 
+def content(d):
+    got = {}
+    for name in sorted(os.listdir(d.mnt)):
+        with open(os.path.join(d.mnt, name), 'rb') as f:
+            got[name] = f.read()
+    return got
+
+
 def adds(net, address):
     return [e for e in net.ledger()['entries']
             if e['kind'] == 'add' and e.get('payer') == address]
@@ -124,6 +132,12 @@ def test_a_network_that_becomes_a_store_gets_all_and_the_newest_head(net, drives
     until(d.shipped, what='it is known again')
     assert d.status()['last_commit']['sequence'] == 6
     assert len(adds(net, d.address())) == n
+    # Now the words and the network's name are enough.
+    want = content(d)
+    d.lose()
+    d.stores = []
+    d.recover().mount()
+    assert content(d) == want
     d.umount()
 
 
@@ -263,4 +277,29 @@ def test_a_hostile_provider_gets_nothing_done(drives, servers):
         server.be(None)
     d.sync()
     until(d.shipped, what='both copies')
+    d.umount()
+
+
+@pytest.mark.parametrize('by', ['gateway', 'router'])
+def test_blocks_come_from_a_gateway_when_no_provider_serves(net, drives, servers,
+                                                            by):
+    d = drives()
+    d.paying()
+    d.set(ipfs_indexing='on').mount()
+    d.write('file', 3 * MIB)
+    with open(os.path.join(d.mnt, 'file'), 'rb') as f:
+        want = f.read()
+    d.sync()
+    until(d.shipped, what='both copies')
+    d.lose().recover()
+    d.set(**{by: net.at['routing'] if by == 'router' else
+             ' '.join(p['url'] for p in net.at['providers'])})
+    d.mount()
+    os.stat(os.path.join(d.mnt, 'file'))
+    # The providers serve no pieces any more; somebody serves what they indexed.
+    for server in servers:
+        server.be('nothing')
+    with open(os.path.join(d.mnt, 'file'), 'rb') as f:
+        assert f.read() == want
+    assert d.status()['bytes_fetched'] >= 3 * MIB
     d.umount()

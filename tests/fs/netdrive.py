@@ -170,14 +170,15 @@ class NetDrive(Drive):
     def provider_of(self, slot):
         """Number of the provider that holds the copies of a slot, from 1; 0: it is
         not known yet."""
-        stores = self.status()['stores']
-        return stores[slot].get('proof', {}).get('provider', 0) if stores else 0
+        s = self.status()
+        return s['stores'][slot].get('proof', {}).get('provider', 0) \
+            if s['mounted'] else 0
 
     def shipped(self):
         """All copies are where they should be, and nothing is on its way."""
         s = self.status()
-        held = {store['pieces'] for store in s['stores']}
-        return s['queued']['pieces'] == 0 and len(held) == 1 and 0 not in held
+        held = {store['pieces'] for store in s['stores']} if s['mounted'] else {0}
+        return len(held) == 1 and 0 not in held and s['queued']['pieces'] == 0
 
 
 class Killed(NetDrive):

@@ -63,6 +63,15 @@ def bare(d):
                                   proof_watch='1s')
 
 
+def reads(d, want):
+    """A failure is remembered for some seconds."""
+    try:
+        assert_same(want, picture(d.mnt))
+        return True
+    except OSError:
+        return False
+
+
 def named(d, provider):
     """What status says of it: that it is wrong, or why it was given up."""
     stores = d.status()['stores']
@@ -133,7 +142,7 @@ def test_who_lies_is_never_believed_and_is_replaced(net, d):
     d.sync()
     until(d.shipped, what='both have all')
     liar = d.provider_of(1)
-    bare(d)
+    bare(d).set(readback='1T')  # at once, whoever reads what from whom
     net.admin(f'provider/{liar}', {'flip': {'offset': 3000}})
     d.mount()
     assert_same(want, picture(d.mnt))
@@ -151,16 +160,18 @@ def test_who_lies_to_a_reader_is_named(net, d):
     want = picture(d.mnt)
     d.sync()
     until(d.shipped, what='both have all')
-    until(lambda: d.provider_of(1), what='who')
-    liar = d.provider_of(1)
-    d.lose().recover().set(proof_watch='30s', readback='1M').mount()
+    until(lambda: all(d.provider_of(i) for i in (0, 1)), what='it says who')
+    liar, other = d.provider_of(1), d.provider_of(0)
+    bare(d).set(proof_watch='30s', readback='1M', fetch_timeout='1s').mount()
     os.listdir(d.mnt)
     # One byte of nine millions, in a piece that is not read back soon.
     net.admin(f'provider/{liar}', {'flip': {'offset': 4_000_000}})
-    for other in {1, 2, 3, 4} - {liar}:
-        net.admin(f'provider/{other}', {'latencyMs': 300})
-    assert_same(want, picture(d.mnt))
+    net.admin(f'provider/{other}', {'down': True})
+    with pytest.raises(OSError):  # and no wrong byte
+        picture(d.mnt)
     until(lambda: 'back wrong' in named(d, liar), what='it is named')
+    net.admin(f'provider/{other}', {'down': False})
+    until(lambda: reads(d, want), what='there is one who has it right')
 
 
 # ---- slow, busy, refusing ----

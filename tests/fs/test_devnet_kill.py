@@ -152,10 +152,9 @@ def test_a_replacement_killed_again_and_again_is_made_and_paid_once(net):
         net.admin(f'provider/{gone}/terminate', {'dataSetId': int(mine[0])})
 
         def replaced():
-            s = d.status()
-            newest = (s.get('last_commit') or {}).get('sequence')
-            return s['stores'] and newest == 2 and \
-                d.provider_of(1) not in (0, gone) and d.shipped()
+            newest = (d.status().get('last_commit') or {}).get('sequence')
+            return newest == 2 and d.provider_of(1) not in (0, gone) and \
+                d.shipped()
         moment = step
         while True:
             d.kill_at(moment)

@@ -44,6 +44,8 @@ static int set_dentry(struct cache *c, uint64_t parent, struct slice name,
 	return c_sql(c, db_run(s));
 }
 
+/* Within a directory a name keeps its place: who lists it and renames what comes
+ * would meet it again, for ever. */
 static int move_dentry(struct cache *c, const struct renaming *m)
 {
 	struct db_stmt *s = st(c, STMT_dentry_move);

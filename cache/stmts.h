@@ -45,7 +45,8 @@
  STMT(dentry_del, "DELETE FROM dentry WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_fetched, "INSERT OR REPLACE INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
  STMT(dentry_clear, "DELETE FROM dentry WHERE parent = ?1") \
- STMT(dentry_move, "UPDATE OR REPLACE dentry SET parent = ?3, name = ?4, pos = ?5 WHERE parent = ?1 AND name = ?2") \
+ STMT(dentry_move, "UPDATE OR REPLACE dentry SET parent = ?3, name = ?4, " \
+  "pos = CASE parent WHEN ?3 THEN pos ELSE ?5 END WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_set, "UPDATE dentry SET ino = ?3, type = ?4 WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_list, "SELECT name, ino, type, pos FROM dentry WHERE parent = ?1 AND pos > ?2 ORDER BY pos LIMIT 4096") \
  STMT(dentry_any, "SELECT 1 FROM dentry WHERE parent = ?1 LIMIT 1") \

@@ -177,7 +177,8 @@ class NetDrive(Drive):
     def shipped(self):
         """All copies are where they should be, and nothing is on its way."""
         s = self.status()
-        held = {store['pieces'] for store in s['stores']} if s['mounted'] else {0}
+        held = {store.get('pieces', 0) for store in s['stores']} \
+            if s['mounted'] else {0}
         return len(held) == 1 and 0 not in held and s['queued']['pieces'] == 0
 
 

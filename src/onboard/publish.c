@@ -211,8 +211,10 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 		    look_here(s, h->seq, &p.cid, e);
 	if (r == 0)
 		r = park_claimed(s, h->piece, true);
-	else if (r == -ENOENT) /* the piece is not parked there any more */
+	else if (r == -ENOENT) { /* not parked there, or not any more */
 		best_effort(park_claimed(s, h->piece, false)); /* put again */
+		s->rescan = true; /* where others hold it already, too */
+	}
 	if (r < 0 && r != -ESTALE)
 		return r == -ENOENT ? -EINPROGRESS : r;
 	note_claim(s, h->seq, r == 0);

@@ -85,6 +85,21 @@ bool ship_is_away(const struct onboard *o, size_t i)
 	       provider_silence_ms(s->store.provider) >= AWAY_SILENT_MS;
 }
 
+/* The head of a commit that is not published yet is claimed at a network by being
+ * added there: so it has to come to the store that claims, whoever else has it. */
+static bool is_to_be_claimed(struct onboard *o, const struct ledger_piece *p,
+			     size_t me)
+{
+	struct shipper *s = &o->shippers[me];
+	uint64_t claimed = 0;
+	bool head = false;
+
+	return s->store.provider->network &&
+	       ledger_is_head(o->p.ledger, p->ordinal, &head) == 0 && head &&
+	       ledger_newest_claimed(o->p.ledger, &claimed) == 0 &&
+	       (!p->seq || p->seq > claimed) && park_claims(s);
+}
+
 /*
  * Should store `me` hold the piece?  Stores that have it count first, then
  * those that answer by rank, then those that are away.
@@ -96,7 +111,7 @@ bool ship_is_mine(struct onboard *o, const struct ledger_piece *p,
 	bool my_away, its_away;
 	uint64_t my_rank = rank(p->ordinal, o->shippers[me].store.id);
 
-	if (has_it(s->state[me]))
+	if (has_it(s->state[me]) || is_to_be_claimed(o, p, me))
 		return true;
 	lock_take(&o->lock);
 	my_away = ship_is_away(o, me);

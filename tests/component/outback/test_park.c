@@ -277,6 +277,25 @@ static void of_two_devices_one_publishes(void **state)
 	assert_int_equal(r->parks->n_heads, 2);
 }
 
+/* Its claim is what adds it there: a copy too many, where one elsewhere would do. */
+static void a_head_comes_to_its_network_though_one_copy_is_wanted(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+
+	r->parks->store[1].plain = true;
+	device_init(&a, r, "a", 2, 1);
+	device_start(&a);
+	/* Which store is the first for a piece depends on its number. */
+	for (unsigned i = 1; i <= 8; i++) {
+		f_fill(&a, "file", 0, 300000, i);
+		ok(device_sync(&a));
+		assert_int_equal(r->parks->store[0].n_claims, i);
+	}
+	until_outbox_empty(&a);
+	comes_back(&a, r, 2, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +309,7 @@ int main(void)
 		T(nothing_is_published_or_dropped_before_both_keep_it),
 		T(a_restart_with_parked_pieces_pays_nothing_twice),
 		T(of_two_devices_one_publishes),
+		T(a_head_comes_to_its_network_though_one_copy_is_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

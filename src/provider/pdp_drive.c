@@ -316,9 +316,10 @@ static int step(struct pdp_job *j, struct pdp_add *a, uint64_t head)
 		return post(j, a, head);
 	if (a->has_tx)
 		r = trace(j, a);
-	if (r != 0)
-		return MIN(r, 0);
-	if (head < a->posted + PDP_LOST_EPOCHS)
+	if (r < 0)
+		return r;
+	/* A provider may go on calling pending what the chain has lost. */
+	if (head < a->posted + (r ? PDP_STUCK_EPOCHS : PDP_LOST_EPOCHS))
 		return 0;
 	return post(j, a, head); /* the same bytes: they count once */
 }

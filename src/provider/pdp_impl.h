@@ -23,7 +23,8 @@
 #define PDP_PULL_MS       600000 /* from another provider; more for large ones */
 #define PDP_NO_PULL_MS    3600000 /* after one that failed */
 #define PDP_LOST_EPOCHS   10      /* without a trace, and it is sent again */
-#define PDP_FINAL_EPOCHS  10      /* under so many a landing stays */
+#define PDP_STUCK_EPOCHS  60 /* likewise, though the provider calls it pending */
+#define PDP_FINAL_EPOCHS  10 /* under so many a landing stays */
 #define PDP_DEAD_EPOCHS   30 /* refused, and nothing came of it for so long */
 #define PDP_DEAD_S        86400 /* a DEAD one is watched so long */
 #define PDP_SHUN_S        (30 * 86400)

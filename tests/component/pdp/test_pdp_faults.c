@@ -96,6 +96,7 @@ static const struct {
 	{ "{\"loseReceipt\":1}", NULL },
 	{ "{\"reorg\":{\"times\":1,\"epochs\":4}}", NULL },
 	{ "{\"revertAdd\":1}", NULL },
+	{ "{\"dropTx\":1}", NULL },
 	{ "{\"refuseAdd\":1}", NULL },
 	/* It lands, and nobody says so. */
 	{ NULL, "{\"route\":\"POST /pdp/data-sets.*\",\"when\":\"after\",\"cut\":true}" },

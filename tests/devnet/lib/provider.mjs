@@ -17,6 +17,7 @@
  *   loseReceipt    the next n land, but the provider says "failed"
  *   reorg          { times, epochs }: the next n are "reorged" for some epochs
  *   stall          its transactions reach no pool until it is off: a full chain
+ *   dropTx         the next n reach no pool, ever, and are called pending for ever
  *   missProofs     true, or a number of periods
  *   flip           { offset, pieceCid }: /piece lies in that byte, of every
  *                  piece without a CID; disk and proofs stay right
@@ -75,7 +76,7 @@ export class Provider {
 	static noKnobs() {
 		return { parkMs: 0, cutUpload: undefined, wrongCommP: 0, revertAdd: 0,
 			revertCreate: 0, refuseAdd: 0, refuseCreate: 0, replaceTx: 0,
-			loseReceipt: 0, reorg: undefined, stall: false, missProofs: 0,
+			loseReceipt: 0, reorg: undefined, stall: false, dropTx: 0, missProofs: 0,
 			flip: undefined, settleEvery: 0 };
 	}
 
@@ -241,6 +242,8 @@ export class Provider {
 		const raw = await this.wallet.transaction({ ...tx, gas: GAS,
 			maxPriorityFeePerGas,
 			maxFeePerGas: 10n * this.chain.baseFee + 1_000_000n });
+		if (this.use('dropTx'))
+			return keccak256(raw);
 		if (this.knobs.stall) {
 			this.held.push(raw);
 			return keccak256(raw);

@@ -288,6 +288,18 @@ static void who_cannot_be_reached_is_replaced_in_the_end(void **state)
 	comes_back(&a, r, 2, 2);
 }
 
+/* Store i has more than n pieces, kept or parked. */
+static bool has_over(struct rig *r, size_t i, size_t n)
+{
+	const struct parks_store *s = &r->parks->store[i];
+	bool over;
+
+	lock_take(&r->parks->lock);
+	over = s->n_kept > n || s->n_parked > n;
+	lock_drop(&r->parks->lock);
+	return over;
+}
+
 static void who_vanishes_half_way_is_replaced_and_the_commit_goes_on(void **state)
 {
 	struct rig *r = *state;
@@ -303,7 +315,7 @@ static void who_vanishes_half_way_is_replaced_and_the_commit_goes_on(void **stat
 	device_start(&a);
 	f_fill(&a, "file", 0, 60ul * MIB, 1);
 	ticket = onboard_request(a.onboard);
-	until(r->parks->store[1].n_kept > 20 || r->parks->store[1].n_parked > 20);
+	until(has_over(r, 1, 20));
 	vanish(r, 1);
 	give_up(r, 1);
 	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));

@@ -17,6 +17,7 @@
 #include "crypto/words.h"
 #include "ledger/ledger.h"
 #include "net/json.h"
+#include "tool.h"
 
 #define STORES_MAX 64
 #define VALUES_MAX 256
@@ -36,37 +37,13 @@ static const char *const heads[LEDGER_HEAD_NX] = {
 };
 static const char *const adds[] = { "", "SIGNED", "SENT", "LANDED", "DEAD" };
 
-static void must(int r, const char *what, const struct err *e)
-{
-	if (r >= 0)
-		return;
-	(void)fprintf(stderr, "ledger_states: %s: %s\n", what,
-		      e && e->text[0] ? e->text : err_str(r));
-	exit(1);
-}
-
-static struct keys *keys_of(const char *path)
-{
-	uint8_t text[WORDS_INPUT_MAX];
-	FILE *f = fopen(path, "re");
-	struct err e = { "" };
-	struct secret *entropy;
-	struct keys *k;
-	size_t n;
-
-	must(f ? 0 : -errno, path, NULL);
-	n = fread(text, 1, sizeof(text), f);
-	(void)fclose(f); /* read only */
-	must(words_parse(slice(text, n), &entropy, &e), path, &e);
-	must(keys_from_entropy(entropy, &k), "keys", NULL);
-	secret_free(entropy);
-	return k;
-}
-
 static void say(const char *what, const char *const *names, size_t n, uint64_t state)
 {
-	must(state < n ? 0 : -EUCLEAN, what, NULL);
-	(void)printf("%s %s\n", what, names[state]);
+	const char *name = state < n ? names[state] : NULL;
+
+	must(name ? 0 : -EUCLEAN, what, NULL);
+	if (name)
+		(void)printf("%s %s\n", what, name);
 }
 
 static int on_placement(void *ctx, const struct ledger_placement *p)

@@ -65,8 +65,7 @@ static void cancel(struct source *s, struct source_req *req)
 	lock_drop(&f->lock);
 }
 
-/* Lock: f->lock. */
-static void pause_entry(struct fakedag *f)
+static void pause_entry(struct fakedag *f) REQUIRES(&f->lock)
 {
 	uint64_t until = monotonic_ms() + f->pace_ms;
 
@@ -78,7 +77,7 @@ static void pause_entry(struct fakedag *f)
 }
 
 static int serve_dir(struct fakedag *f, struct source_req *req,
-		     const struct content *c)
+		     const struct content *c) REQUIRES(&f->lock)
 {
 	const struct content *all = f->v;
 	int r = 0;
@@ -118,7 +117,7 @@ static int serve_holes(struct source_req *req, const struct content *c)
 	return r;
 }
 
-static int serve(struct fakedag *f, struct source_req *req)
+static int serve(struct fakedag *f, struct source_req *req) REQUIRES(&f->lock)
 {
 	uint64_t id = req->link.n == 8 ? get_le64(req->link.p) : 0;
 	const struct content *c = id && id <= f->n ? &f->v[id - 1] : NULL;

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
@@ -22,6 +23,9 @@
 #include "net/json.h"
 
 #define UNLOCK_MS 10000
+/* Who looks at every mount in passing (df, an indexer) is gone in a moment. */
+#define BUSY_MS       1000
+#define BUSY_PAUSE_MS 20
 
 static const struct cli_option options[] = {
 	CLI_DRIVE,
@@ -144,6 +148,17 @@ static void wait_for_unlock(const char *name, long pid)
 		(void)poll(NULL, 0, 1); /* a pause */
 }
 
+static int unmount(const char *mountpoint, bool lazy, struct err *reterr)
+{
+	uint64_t until = monotonic_ms() + BUSY_MS;
+	int r;
+
+	while ((r = mounts_unmount(mountpoint, lazy, reterr)) == -EBUSY &&
+	       monotonic_ms() < until)
+		(void)poll(NULL, 0, BUSY_PAUSE_MS); /* a pause */
+	return r;
+}
+
 static int run(const struct cli *cli)
 {
 	_cleanup_(mounts_entry_fini) struct mounts_entry m = { .drive = NULL };
@@ -157,7 +172,7 @@ static int run(const struct cli *cli)
 		return r;
 	assert(m.mountpoint && m.drive);
 	c = enlist(&m, &pid);
-	r = mounts_unmount(m.mountpoint, lazy, &why);
+	r = unmount(m.mountpoint, lazy, &why);
 	if (r < 0)
 		return exits_say(EXITS_MOUNTPOINT, "%s",
 				 why.text[0] ? why.text : err_str(r));

@@ -387,6 +387,22 @@ def test_umount_names_what_to_do_when_busy(drives):
     assert read(path) == b'before and after'
 
 
+def test_umount_outlives_who_only_looks_in_passing(drives):
+    d = drives().init().mount()
+
+    def ended_or_pauses():
+        if command.poll() is not None:
+            return True
+        with open(f'/proc/{command.pid}/syscall', encoding='ascii') as f:
+            return f.read().split()[1:3] == ['0x0', '0x0']  # poll(NULL, 0, ..)
+    with open(os.path.join(d.mnt, 'held'), 'wb'):
+        command = d.start('umount', d.mnt)
+        until(ended_or_pauses, what='refused once')
+    said = command.communicate(timeout=d.patience)[1]
+    assert command.returncode == 0, said
+    assert not d.is_mounted()
+
+
 def test_umount_finds_the_drive_by_name_and_by_odd_paths(drives):
     d = drives().init()
     d.mnt = os.path.join(d.dir, 'a b\\ü')

@@ -209,6 +209,14 @@ class Killed(NetDrive):
         self.run('mount', '--drive', self.name, '--passfile', self.passfile,
                  self.mnt, check=False)
 
+    def outlived(self):
+        """It can no longer be killed; true: nor was it, at the last moment."""
+        self.kill_at(0)
+        try:
+            return self.status()['mounted']
+        except CommandFailed:  # it died while it was asked
+            return False
+
     def ends_with(self, done):
         """Waits until `done` or until the daemon is dead; true: done."""
         def over():
@@ -217,9 +225,9 @@ class Killed(NetDrive):
             except CommandFailed:  # it died while it was asked
                 return False
         until(over, what='an end, or its death')
-        self.kill_at(0)
-        if self.pids():
+        if self.outlived():
             return True
+        until(lambda: not self.pids(), what='the daemon is gone')
         self.detach()
         return False
 
@@ -235,10 +243,11 @@ class Killed(NetDrive):
         return set(said.splitlines())
 
     def dies_in(self, sync):
-        """Waits for a sync to end.  True: since the daemon has died."""
+        """Waits for a sync to end.  True: the daemon has died, of it or right
+        after it."""
         status = sync.wait()
         sync.stderr.close()
-        if status == 0:
+        if status == 0 and self.outlived():
             return False
         until(lambda: not self.pids(), what='the daemon is gone')
         self.detach()

@@ -120,9 +120,11 @@ static json_t *stores_of_engine(const struct engine_status *s)
 
 	for (size_t i = 0; r == 0 && i < s->n_stores; i++) {
 		const struct engine_store *e = &s->stores[i];
-		json_t *o = pair(e->pieces, e->bytes);
+		json_t *o = pair(e->held.pieces, e->held.bytes);
 
-		r = add(o, "url", json_text(e->url));
+		r = add(o, "unread",
+			pair(e->held.unread_pieces, e->held.unread_bytes));
+		r |= add(o, "url", json_text(e->url));
 		r |= add(o, "state", json_string(e->state));
 		r |= add(o, "error",
 			 e->error[0] ? json_text(e->error) : json_null());

@@ -39,6 +39,7 @@
 #include "base/list.h"
 #include "base/util.h"
 #include "daemon/config.h"
+#include "ledger/ledger.h"
 
 struct cache;
 struct cadence;
@@ -78,9 +79,8 @@ struct engine_given {
 /* How one store stands. */
 struct engine_store {
 	char url[CONFIG_URL_MAX];
-	char state[32];  /* "ok", "away", "not answering", "not asked yet" */
-	uint64_t pieces; /* held there, read back and verified */
-	uint64_t bytes;
+	char state[32]; /* "ok", "away", "not answering", "not asked yet" */
+	struct ledger_holding held;
 	char error[ENGINE_TEXT_MAX]; /* the last one; "": none */
 	struct engine_proof proof;
 	size_t n_given; /* the newest ones */

@@ -35,7 +35,7 @@ static void status_store(struct engine *e, size_t i, struct engine_store *ret)
 			       provider_name(e->providers[i]), silence / 1000); /* fits */
 	}
 	text_copy(ret->state, sizeof(ret->state), state);
-	if (ledger_store_sums(e->ledger, e->ids[i], &ret->pieces, &ret->bytes) < 0)
+	if (ledger_store_sums(e->ledger, e->ids[i], &ret->held) < 0)
 		text_copy(ret->error, sizeof(ret->error),
 			  "the ledger cannot be read");
 	engine_proof(e->ledger, e->ids[i], ret);

@@ -127,21 +127,32 @@ static void say_proof(const json_t *s)
 	}
 }
 
-static void say_stores(const json_t *stores)
+/* What was read back, and what is only said to be there. */
+static void say_held(const json_t *s)
 {
+	const json_t *unread = json_object_get(s, "unread");
 	char a[UNITS_TEXT_MAX];
 
+	units_say_size(num(s, "bytes"), a);
+	exits_out(", holds %llu pieces, %s",
+		  (unsigned long long)num(s, "pieces"), a);
+	if (!num(unread, "pieces"))
+		return;
+	units_say_size(num(unread, "bytes"), a);
+	exits_out(", and %llu more, %s, not read back yet",
+		  (unsigned long long)num(unread, "pieces"), a);
+}
+
+static void say_stores(const json_t *stores)
+{
 	for (size_t i = 0; i < json_array_size(stores); i++) {
 		const json_t *s = json_array_get(stores, i);
 
 		exits_out("Store:     ");
 		exits_out_store(text(s, "url"));
 		exits_out(": %s", text(s, "state"));
-		if (json_object_get(s, "pieces")) {
-			units_say_size(num(s, "bytes"), a);
-			exits_out(", holds %llu pieces, %s",
-				  (unsigned long long)num(s, "pieces"), a);
-		}
+		if (json_object_get(s, "pieces"))
+			say_held(s);
 		if (text(s, "error")[0])
 			exits_out(" (%s)", text(s, "error"));
 		exits_out("\n");

@@ -335,9 +335,14 @@ must_check int ledger_sums(struct ledger *l, struct ledger_sums *ret);
  * those given up as LOST the ones that are still linked into. */
 must_check int ledger_lost(struct ledger *l, uint64_t *ret);
 
-/* Pieces and bytes verified at one store. */
+/* What one store holds. */
+struct ledger_holding {
+	uint64_t pieces, bytes;               /* read back whole */
+	uint64_t unread_pieces, unread_bytes; /* said to be there: put, or listed by
+						 a commit, and not read back yet */
+};
 must_check int ledger_store_sums(struct ledger *l, uint64_t store,
-				 uint64_t *ret_pieces, uint64_t *ret_bytes);
+				 struct ledger_holding *ret);
 
 /* ---- pieces that nobody needs ---- */
 

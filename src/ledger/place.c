@@ -212,8 +212,7 @@ int ledger_lost(struct ledger *l, uint64_t *ret)
 	return r < 0 ? r : 0;
 }
 
-int ledger_store_sums(struct ledger *l, uint64_t store, uint64_t *ret_pieces,
-		      uint64_t *ret_bytes)
+int ledger_store_sums(struct ledger *l, uint64_t store, struct ledger_holding *ret)
 {
 	struct db_stmt *s = l->st[STMT_store_sums];
 	int r;
@@ -222,8 +221,10 @@ int ledger_store_sums(struct ledger *l, uint64_t store, uint64_t *ret_pieces,
 	db_bind_u64(s, 1, store);
 	r = ledger_row(s);
 	if (r == 1) {
-		*ret_pieces = db_col_u64(s, 0);
-		*ret_bytes = db_col_u64(s, 1);
+		ret->pieces = db_col_u64(s, 0);
+		ret->bytes = db_col_u64(s, 1);
+		ret->unread_pieces = db_col_u64(s, 2);
+		ret->unread_bytes = db_col_u64(s, 3);
 	}
 	db_reset(s);
 	ledger_done(l);

@@ -103,7 +103,7 @@
  STMT(blocks_to, "SELECT max(digest) FROM (SELECT digest FROM block WHERE digest > ?1 ORDER BY digest LIMIT 4096)") \
  STMT(blocks_dead, "SELECT 1 FROM block WHERE digest > ?1 AND digest <= ?2 AND piece IN (SELECT ordinal FROM piece WHERE state = 5) LIMIT 1") \
  STMT(blocks_drop, "DELETE FROM block WHERE digest > ?1 AND digest <= ?2 AND piece IN (SELECT ordinal FROM piece WHERE state = 5)") \
- STMT(store_sums, "SELECT count(*), coalesce(sum(c.size), 0) FROM placement p JOIN piece c ON c.ordinal = p.piece WHERE p.store = ?1 AND p.state = 3") \
+ STMT(store_sums, "SELECT count(*) FILTER (WHERE p.state = 3), coalesce(sum(c.size) FILTER (WHERE p.state = 3), 0), count(*) FILTER (WHERE p.state <> 3), coalesce(sum(c.size) FILTER (WHERE p.state <> 3), 0) FROM placement p JOIN piece c ON c.ordinal = p.piece WHERE p.store = ?1 AND p.state IN (2, 3, 6)") \
  STMT(head_add, "INSERT OR REPLACE INTO head (seq, state, time, piece, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
  STMT(head_set, "UPDATE head SET state = ?2 WHERE seq = ?1") \
  STMT(head_get, "SELECT seq, state, time, piece, hash, body FROM head WHERE seq = ?1") \

@@ -67,6 +67,9 @@ def test_the_copies_that_a_drive_kept_are_found_without_being_said(lost):
     before = d.set_ids()
     assert len(before) == 3
     d.back()
+    for s in d.status()['stores']:
+        assert s['pieces'] + s['unread']['pieces'] == \
+            len(d.sets()[0]['pieces']), 'none is said to have nothing'
     assert_same(want, picture(d.mnt))
     assert d.value('copies') == '3' and 'copies=3' in d.value('store')
     write(os.path.join(d.mnt, 'more'), b'm' * 100000)

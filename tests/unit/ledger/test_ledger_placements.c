@@ -14,7 +14,8 @@ static void placements_survive_and_count_at_configured_stores(void **state)
 {
 	static const char *const urls[] = { "dir:///a", "dir:///b", "dir:///c" };
 	struct fixture *f = *state;
-	uint64_t ids[3], o = add_ready(f->l, 1, 2), pieces = 9, bytes = 9;
+	uint64_t ids[3], o = add_ready(f->l, 1, 2);
+	struct ledger_holding h = { 0 };
 	struct ledger_placement p = { .piece = o,
 				      .attempts = 3,
 				      .next_try = 99,
@@ -35,6 +36,12 @@ static void placements_survive_and_count_at_configured_stores(void **state)
 		assert_string_equal(q.error, "no room");
 		assert_int_equal(ledger_copies(f->l, o, &copies), 0);
 		assert_int_equal(copies, s == LEDGER_VERIFIED);
+		assert_int_equal(ledger_store_sums(f->l, ids[0], &h), 0);
+		assert_int_equal(h.pieces, s == LEDGER_VERIFIED);
+		assert_int_equal(h.unread_pieces,
+				 s == LEDGER_STORED || s == LEDGER_LISTED);
+		assert_int_equal(h.bytes + h.unread_bytes,
+				 h.pieces + h.unread_pieces ? 5000 : 0);
 	}
 	p.state = LEDGER_VERIFIED;
 	for (int i = 0; i < 3; i++) {
@@ -46,13 +53,13 @@ static void placements_survive_and_count_at_configured_stores(void **state)
 	assert_int_equal(copies, 2);
 	assert_int_equal(ledger_placements(f->l, o, count_placement, &n), 0);
 	assert_int_equal(n, 2);
-	assert_int_equal(ledger_store_sums(f->l, ids[0], &pieces, &bytes), 0);
-	assert_true(pieces == 1 && bytes == 5000);
+	assert_int_equal(ledger_store_sums(f->l, ids[0], &h), 0);
+	assert_true(h.pieces == 1 && h.bytes == 5000);
 	assert_int_equal(ledger_placement_drop(f->l, o, ids[0]), 0);
 	again(f);
 	assert_int_equal(ledger_placement_get(f->l, o, ids[0], &q), -ENOENT);
-	assert_int_equal(ledger_store_sums(f->l, ids[0], &pieces, &bytes), 0);
-	assert_true(pieces == 0 && bytes == 0);
+	assert_int_equal(ledger_store_sums(f->l, ids[0], &h), 0);
+	assert_true(h.pieces == 0 && h.bytes == 0);
 	assert_int_equal(ledger_copies(f->l, o, &copies), 0);
 	assert_int_equal(copies, 1);
 }

@@ -1,6 +1,7 @@
 /* drive_lock.c - one process at a time works on a drive */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,15 +14,17 @@
 #define LEAVING_MS 60000 /* one whose mount is gone: it writes what it has */
 #define STEP_MS    10
 #define SAY_MS     1000 /* a wait that a person notices is explained */
-#define TEXT_MAX   64   /* bytes of the lock file, with NUL */
+#define TEXT_MAX   (PATH_MAX + 96) /* bytes of the lock file, with NUL */
 
-/* Behind the pid, once that process has mounted the drive; then the device. */
+/* Behind the pid, once that process has mounted the drive; then the device, a space,
+ * the mountpoint. */
 #define MOUNTED " mounted "
 
 /* Who has the lock, as the lock file says. */
 struct holder {
 	long pid;                       /* -1: unknown */
 	char device[MOUNTS_DEVICE_MAX]; /* empty: not mounted, or not known as what */
+	char mountpoint[PATH_MAX];
 };
 
 static int open_lock(const struct drive *d, int flags)
@@ -46,19 +49,28 @@ static struct holder read_holder(int fd)
 	if (h.pid <= 0)
 		h.pid = -1;
 	if (h.pid > 0 && strncmp(end, MOUNTED, strlen(MOUNTED)) == 0) {
-		end += strlen(MOUNTED);
-		end[strcspn(end, "\n")] = '\0';
-		text_copy(h.device, sizeof(h.device), end);
+		char *dev = end + strlen(MOUNTED), *at = strchr(dev, ' ');
+
+		text[n - 1] = '\0'; /* the newline; a path may have others */
+		if (!at)
+			return h;
+		*at++ = '\0';
+		text_copy(h.device, sizeof(h.device), dev);
+		text_copy(h.mountpoint, sizeof(h.mountpoint), at);
 	}
 	return h;
 }
 
-static int write_holder(int fd, const char *state, const char *device)
+/* at: NULL, not mounted yet. */
+static int write_holder(int fd, const struct mounts_entry *at)
 {
 	char text[TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%ld%s%s\n", (long)getpid(), state,
-			 device);
+	int n = snprintf(text, sizeof(text), "%ld%s%s%s%s\n", (long)getpid(),
+			 at ? MOUNTED : "", at ? at->device : "", at ? " " : "",
+			 at ? at->mountpoint : "");
 
+	if ((size_t)n >= sizeof(text))
+		return -ENAMETOOLONG;
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	return pwrite(fd, text, (size_t)n, 0) == n ? 0 : -EIO;
@@ -96,7 +108,9 @@ static int worth_waiting(struct holder h)
 {
 	if (is_dying(h.pid))
 		return DYING_MS;
-	return h.device[0] && mounts_shows(h.pid, h.device) == 0 ? LEAVING_MS : 0;
+	return h.device[0] && mounts_shows(h.pid, h.device, h.mountpoint) == 0 ?
+		       LEAVING_MS :
+		       0;
 }
 
 /* 0 or -errno of fcntl(2); waits for a holder that is ending. */
@@ -144,7 +158,7 @@ int drive_lock(struct drive *d, struct err *reterr)
 			       "drive '%.64s' is in use by process %ld; fildrive umount --drive %.64s ends it",
 			       d->name, holder, d->name);
 	}
-	r = write_holder(fd, "", "");
+	r = write_holder(fd, NULL);
 	if (r < 0)
 		return err_set(reterr, r, "%.160s/lock: cannot write the pid",
 			       d->dir);
@@ -158,7 +172,7 @@ int drive_lock_mounted(const struct drive *d, const char *mountpoint)
 	_cleanup_(mounts_entry_fini) struct mounts_entry at = { .drive = NULL };
 	int r = mounts_find(mountpoint, &at);
 
-	return r < 0 ? r : write_holder(d->lock_fd, MOUNTED, at.device);
+	return r < 0 ? r : write_holder(d->lock_fd, &at);
 }
 
 long drive_lock_holder(const struct drive *d)

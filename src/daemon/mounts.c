@@ -101,7 +101,7 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 	return 0;
 }
 
-int mounts_shows(long pid, const char *device)
+int mounts_shows(long pid, const char *device, const char *mountpoint)
 {
 	_cleanup_free_ char *line = NULL;
 	char path[40], *at, *name, *dev;
@@ -114,7 +114,8 @@ int mounts_shows(long pid, const char *device)
 	if (!f)
 		return -errno;
 	while (!found && getline(&line, &room, f) > 0)
-		found = parse(line, &at, &name, &dev) && strcmp(dev, device) == 0;
+		found = parse(line, &at, &name, &dev) &&
+			strcmp(dev, device) == 0 && strcmp(at, mountpoint) == 0;
 	if (ferror(f))
 		found = -EIO;
 	(void)fclose(f); /* only read */

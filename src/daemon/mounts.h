@@ -30,10 +30,11 @@ void mounts_entry_fini(struct mounts_entry *e);
 must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
 
 /*
- * 1: in the mount namespace of process `pid` this device of a drive is mounted; 0: it
- * is not; -errno: that cannot be told.
+ * 1: in the mount namespace of process `pid` this device of a drive is mounted at
+ * `mountpoint`; 0: it is not, or was moved; -errno: that cannot be told.  The number
+ * alone says little: the kernel gives that of a mount that has gone to the next one.
  */
-must_check int mounts_shows(long pid, const char *device);
+must_check int mounts_shows(long pid, const char *device, const char *mountpoint);
 
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);

@@ -503,13 +503,13 @@ def test_sync_local_makes_durable(drives):
 
 def test_mount_waits_for_the_daemon_of_the_mount_before(drives):
     # umount(8) returns when the mount has gone; the daemon ends a little later.
-    other = drives().init().mount()
-    d = drives().init().mount()
+    d, other = drives().init().mount(), drives().init()
     assert d.name == other.name, 'whose mount of this name does not count'
     write(os.path.join(d.mnt, 'f'), b'written')
     [pid] = d.pids()
     os.kill(pid, signal.SIGSTOP)
     subprocess.run(['fusermount3', '-u', d.mnt], check=True)
+    other.mount() # which as a rule gets the number of the device that has gone
     again = d.start('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt)
     try:
         said = again.stderr.readline() # or nothing, if it ended

@@ -174,6 +174,13 @@ int f_read(struct device *d, const char *path, uint64_t off, uint8_t *dst,
  * Heap.  A file that cannot be read says so in its line. */
 char *tree_text(struct device *d);
 void tree_same(const char *want, const char *got);
+void tree_is(struct device *d, const char *want);
+
+/* tree_text() of what a bare machine makes of the words and the stores. */
+char *recovered_text(struct rig *r, const char *name, size_t n_stores);
+void recovers_as(struct rig *r, const char *name, size_t n_stores, const char *want);
+/* Closes the device; the same comes back. */
+void comes_back(struct device *d, struct rig *r, size_t n_stores);
 
 /* ---- stores ---- */
 

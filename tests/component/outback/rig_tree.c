@@ -202,3 +202,39 @@ void tree_same(const char *want, const char *got)
 		got += m + (got[m] == '\n');
 	}
 }
+
+void tree_is(struct device *d, const char *want)
+{
+	char *got = tree_text(d);
+
+	tree_same(want, got);
+	free(got);
+}
+
+char *recovered_text(struct rig *r, const char *name, size_t n_stores)
+{
+	struct device d;
+	char *text;
+
+	device_recover(&d, r, name, n_stores, 1, 0);
+	text = tree_text(&d);
+	device_close(&d);
+	return text;
+}
+
+void recovers_as(struct rig *r, const char *name, size_t n_stores, const char *want)
+{
+	char *got = recovered_text(r, name, n_stores);
+
+	tree_same(want, got);
+	free(got);
+}
+
+void comes_back(struct device *d, struct rig *r, size_t n_stores)
+{
+	char *want = tree_text(d);
+
+	device_close(d);
+	recovers_as(r, "back", n_stores, want);
+	free(want);
+}

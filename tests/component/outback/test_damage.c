@@ -91,17 +91,6 @@ static int verify_all(struct device *d)
 	return onboard_verify(d->onboard, 100, on_fault, NULL, NULL, &e);
 }
 
-static char *recovered_text(struct rig *r, const char *name, size_t n_stores)
-{
-	struct device b;
-	char *text;
-
-	device_recover(&b, r, name, n_stores, 1, 0);
-	text = tree_text(&b);
-	device_close(&b);
-	return text;
-}
-
 static void wait_ms(long ms)
 {
 	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
@@ -199,7 +188,7 @@ static void with_two_copies_nobody_notices_and_repair_follows(void **state)
 	struct rig *r = *state;
 	struct piece_file v[80];
 	struct device a;
-	char path[512], *want, *got;
+	char path[512], *want;
 	size_t n;
 
 	device_init(&a, r, "a", 2, 2);
@@ -219,9 +208,7 @@ static void with_two_copies_nobody_notices_and_repair_follows(void **state)
 	car_path(r, "s0", v[2].name, path, sizeof(path));
 	assert_int_equal(unlink(path), 0);
 
-	got = recovered_text(r, "b", 2);
-	tree_same(want, got);
-	free(got);
+	recovers_as(r, "b", 2, want);
 	free(want);
 
 	assert_int_equal(verify_all(&a), 3);
@@ -245,7 +232,7 @@ static void a_store_that_is_away_is_filled_up_when_it_returns(void **state)
 {
 	struct rig *r = *state;
 	struct device a, b;
-	char *want, *got;
+	char *want;
 	size_t n;
 
 	device_init(&a, r, "a", 3, 2);
@@ -274,10 +261,8 @@ static void a_store_that_is_away_is_filled_up_when_it_returns(void **state)
 	device_close(&a);
 	/* Metadata has a copy more: the two that stay are enough for it all. */
 	rename_store(r, "s2", "gone2");
-	got = recovered_text(r, "c", 3);
-	tree_same(want, got);
+	recovers_as(r, "c", 3, want);
 	free(want);
-	free(got);
 }
 
 static void stores_that_disagree_are_named_and_the_newest_wins(void **state)
@@ -315,8 +300,8 @@ static void a_broken_head_is_refused_and_the_one_before_it_serves(void **state)
 	struct rig *r = *state;
 	struct piece_file v[80];
 	struct err e = { "" };
-	struct device a, b, c;
-	char *want, *got;
+	struct device a, b;
+	char *want;
 	char path[512];
 	size_t n;
 
@@ -343,22 +328,16 @@ static void a_broken_head_is_refused_and_the_one_before_it_serves(void **state)
 	device_find_end(&b);
 
 	device_recover(&b, r, "c", 1, 1, 2);
-	got = tree_text(&b);
-	tree_same(want, got);
+	tree_is(&b, want);
 	free(want);
-	free(got);
 	/* And work goes on from there, above what was claimed. */
 	device_start(&b);
 	f_write(&b, "y", 0, "three", 5);
 	ok(device_sync(&b));
 	want = tree_text(&b);
 	device_close(&b);
-	device_recover(&c, r, "d", 1, 1, 0);
-	got = tree_text(&c);
-	tree_same(want, got);
-	device_close(&c);
+	recovers_as(r, "d", 1, want);
 	free(want);
-	free(got);
 }
 
 static void salvage(struct rig *r, uint64_t sequence, uint64_t newest)

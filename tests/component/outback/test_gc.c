@@ -188,16 +188,12 @@ static void all_is_there(struct rig *r, size_t n_stores, const struct history *h
 		tree_same(h->tree[v.v[i]], got);
 		free(got);
 	}
-	got = tree_text(&b);
-	tree_same(h->tree[v.v[v.n - 1]], got);
-	free(got);
+	tree_is(&b, h->tree[v.v[v.n - 1]]);
 	device_close(&b);
 	rig_remove(r, "bare");
 	for (size_t i = 0; i < v.n; i++) {
 		device_recover(&b, r, "bare", n_stores, 1, v.v[i] + 1);
-		got = tree_text(&b);
-		tree_same(h->tree[v.v[i]], got);
-		free(got);
+		tree_is(&b, h->tree[v.v[i]]);
 		/* its own list of snapshots names all that are kept */
 		for (size_t k = 0; k <= i; k++)
 			assert_true(has(snapshots(&b), v.v[k]));

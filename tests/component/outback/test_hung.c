@@ -31,8 +31,8 @@ static void a_store_that_hangs_holds_up_no_other(void **state)
 {
 	struct rig *r = *state;
 	struct onboard_stats os;
-	struct device a, b;
-	char *want, *got;
+	struct device a;
+	char *want;
 
 	device_begun(&a, r, 3, 2);
 	device_hang(&a, 1);
@@ -56,12 +56,8 @@ static void a_store_that_hangs_holds_up_no_other(void **state)
 	device_start(&a);
 	device_until_newest(&a, 1, 4);
 	device_close(&a);
-	device_recover(&b, r, "b", 3, 2, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
+	recovers_as(r, "b", 3, want);
 	free(want);
-	free(got);
 }
 
 static void a_store_that_wakes_up_is_caught_up_with_at_once(void **state)
@@ -91,7 +87,7 @@ static void reads_go_to_a_store_that_answers(void **state)
 {
 	struct rig *r = *state;
 	struct device a, b;
-	char *want, *got;
+	char *want;
 
 	device_begun(&a, r, 2, 2);
 	want = tree_text(&a);
@@ -99,9 +95,7 @@ static void reads_go_to_a_store_that_answers(void **state)
 	for (size_t hung = 0; hung < 2; hung++) {
 		device_recover(&b, r, hung ? "c" : "b", 2, 2, 0);
 		device_hang(&b, hung);
-		got = tree_text(&b);
-		tree_same(want, got);
-		free(got);
+		tree_is(&b, want);
 		device_close(&b);
 		assert_in_range(b.closed_ms, 0, CLOSED_MS);
 	}

@@ -148,33 +148,6 @@ static void plant(struct device *d)
 	}
 }
 
-static char *recovered_text(struct rig *r, const char *name)
-{
-	struct device b;
-	char *text;
-
-	device_recover(&b, r, name, 1, 1, 0);
-	text = tree_text(&b);
-	device_close(&b);
-	return text;
-}
-
-static void recovers_as(struct rig *r, const char *name, const char *want)
-{
-	char *got = recovered_text(r, name);
-
-	tree_same(want, got);
-	free(got);
-}
-
-static void same_now(struct device *d, const char *want)
-{
-	char *got = tree_text(d);
-
-	tree_same(want, got);
-	free(got);
-}
-
 static unsigned n_lost(struct device *d)
 {
 	uint64_t files = 0, bytes = 0;
@@ -220,7 +193,7 @@ static void lose_the_outbox(struct rig *r, enum harm how, bool between)
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 0);
 	device_close(&a);
-	recovers_as(r, "b", want);
+	recovers_as(r, "b", 1, want);
 	free(want);
 }
 
@@ -264,7 +237,7 @@ static int verify_all(struct device *d, char *faults)
 static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 {
 	struct rig *r = *state;
-	char *want, *got, faults[FAULTS_MAX];
+	char *want, faults[FAULTS_MAX];
 	struct device a;
 
 	begin(&a, r);
@@ -287,9 +260,7 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	want = tree_text(&a);
 	assert_non_null(strstr(want, "unreadable"));
 	device_close(&a);
-	got = recovered_text(r, "b");
-	tree_same(want, got);
-	free(got);
+	recovers_as(r, "b", 1, want);
 	free(want);
 
 	/* Who deletes or overwrites what is lost is done with it. */
@@ -309,7 +280,7 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	want = tree_text(&a);
 	assert_null(strstr(want, "unreadable"));
 	device_close(&a);
-	recovers_as(r, "c", want);
+	recovers_as(r, "c", 1, want);
 	free(want);
 }
 
@@ -377,9 +348,9 @@ static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 	assert_int_equal(n_lost(&a), 0);
 	assert_int_equal(verify_all(&a, faults), 0);
 	ok(cache_evict(a.cache, 0));
-	same_now(&a, want);
+	tree_is(&a, want);
 	device_close(&a);
-	recovers_as(r, "b", want);
+	recovers_as(r, "b", 1, want);
 	free(want);
 }
 
@@ -405,7 +376,7 @@ static void sound_blocks_of_a_damaged_copy_are_saved(void **state)
 	want = tree_text(&a);
 	assert_non_null(strstr(want, "/other: "));
 	device_close(&a);
-	recovers_as(r, "b", want);
+	recovers_as(r, "b", 1, want);
 	free(want);
 }
 
@@ -453,7 +424,7 @@ static void a_piece_that_is_found_again_counts_again(void **state)
 	want = tree_text(&a);
 	assert_null(strstr(want, "unreadable"));
 	device_close(&a);
-	recovers_as(r, "b", want);
+	recovers_as(r, "b", 1, want);
 	free(want);
 }
 
@@ -500,7 +471,7 @@ static void new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up(void **state)
 	text = tree_text(&a);
 	device_close(&a);
 	device_recover(&b, r, "b", 1, 1, 0);
-	same_now(&b, text);
+	tree_is(&b, text);
 	device_close(&b);
 	free(text);
 }

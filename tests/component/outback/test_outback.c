@@ -97,8 +97,8 @@ static void leaves_of_all_sizes_come_back_in_their_order(void **state)
 					  MIB,       MIB + 1,       MIB + 128,
 					  MIB + 129, 2 * MIB + 5000 };
 	struct rig *r = *state;
-	struct device a, b;
-	char name[64], *want, *got;
+	struct device a;
+	char name[64], *want;
 
 	device_init(&a, r, "a", 1, 1);
 	device_start(&a);
@@ -114,19 +114,15 @@ static void leaves_of_all_sizes_come_back_in_their_order(void **state)
 	ok(device_sync(&a));
 	device_close(&a);
 	rig_remove(r, "a");
-	device_recover(&b, r, "b", 1, 1, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
+	recovers_as(r, "b", 1, want);
 	free(want);
-	free(got);
 }
 
 static void a_root_keeps_its_xattrs(void **state)
 {
 	struct rig *r = *state;
-	struct device a, b;
-	char *want, *got;
+	struct device a;
+	char *want;
 
 	device_init(&a, r, "a", 1, 1);
 	device_start(&a);
@@ -134,19 +130,15 @@ static void a_root_keeps_its_xattrs(void **state)
 	want = tree_text(&a);
 	ok(device_sync(&a));
 	device_close(&a);
-	device_recover(&b, r, "b", 1, 1, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
+	recovers_as(r, "b", 1, want);
 	free(want);
-	free(got);
 }
 
 static void a_small_change_costs_little(void **state)
 {
 	struct rig *r = *state;
-	struct device a, b;
-	char *want, *got;
+	struct device a;
+	char *want;
 	uint64_t before;
 
 	device_init(&a, r, "a", 1, 1);
@@ -180,12 +172,8 @@ static void a_small_change_costs_little(void **state)
 	want = tree_text(&a);
 	device_close(&a);
 
-	device_recover(&b, r, "b", 1, 1, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
+	recovers_as(r, "b", 1, want);
 	free(want);
-	free(got);
 }
 
 /* Every way in which an entry can change, one in each commit. */
@@ -210,7 +198,7 @@ static void a_large_directory_goes_out_by_what_changes_in_it(void **state)
 {
 	struct rig *r = *state;
 	struct device a, b;
-	char *want, *got;
+	char *want;
 	uint64_t before;
 	char name[32];
 
@@ -234,9 +222,7 @@ static void a_large_directory_goes_out_by_what_changes_in_it(void **state)
 	counts_hold(&a);
 	device_close(&a);
 	device_recover(&b, r, "b", 1, 1, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	free(got);
+	tree_is(&b, want);
 	/* and a device that has no memory of it makes the same of it */
 	device_start(&b);
 	f_unlink(&b, "l/n15");
@@ -246,20 +232,16 @@ static void a_large_directory_goes_out_by_what_changes_in_it(void **state)
 	free(want);
 	want = tree_text(&b);
 	device_close(&b);
-	device_recover(&a, r, "c", 1, 1, 0);
-	got = tree_text(&a);
-	tree_same(want, got);
-	device_close(&a);
+	recovers_as(r, "c", 1, want);
 	free(want);
-	free(got);
 }
 
 static void a_change_after_recover_needs_only_what_it_touches(void **state)
 {
 	struct rig *r = *state;
 	struct retrieve_stats rs;
-	struct device a, b, c;
-	char *want, *got;
+	struct device a, b;
+	char *want;
 	uint64_t before;
 
 	device_init(&a, r, "a", 1, 1);
@@ -281,12 +263,8 @@ static void a_change_after_recover_needs_only_what_it_touches(void **state)
 	assert_in_range(store_bytes(r, "s0") - before, 1, 2 * MIB);
 	want = tree_text(&b);
 	device_close(&b);
-	device_recover(&c, r, "c", 1, 1, 0);
-	got = tree_text(&c);
-	tree_same(want, got);
-	device_close(&c);
+	recovers_as(r, "c", 1, want);
 	free(want);
-	free(got);
 }
 
 static void a_device_that_was_overtaken_says_so_and_loses_nothing(void **state)

@@ -34,20 +34,6 @@ static void until_outbox_empty(struct device *d)
 	} while (sums.outbox_pieces);
 }
 
-static void comes_back(struct device *a, struct rig *r, size_t n, unsigned copies)
-{
-	char *want = tree_text(a), *got;
-	struct device b;
-
-	device_close(a);
-	device_recover(&b, r, "back", n, copies, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
-	free(want);
-	free(got);
-}
-
 static void a_small_commit_costs_one_fee_a_store(void **state)
 {
 	struct rig *r = *state;
@@ -64,7 +50,7 @@ static void a_small_commit_costs_one_fee_a_store(void **state)
 	}
 	assert_int_equal(r->parks->n_heads, 4);
 	assert_int_equal(r->parks->store[0].n_claims, 4);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void one_store_alone_claims_what_it_parked(void **state)
@@ -80,7 +66,7 @@ static void one_store_alone_claims_what_it_parked(void **state)
 	ok(device_sync(&a));
 	until_outbox_empty(&a);
 	assert_int_equal(r->parks->store[0].n_claims, 2);
-	comes_back(&a, r, 1, 1);
+	comes_back(&a, r, 1);
 }
 
 static void pieces_of_a_large_commit_share_fees(void **state)
@@ -102,7 +88,7 @@ static void pieces_of_a_large_commit_share_fees(void **state)
 	/* A full batch, what was left at the end, and the claim. */
 	assert_in_range(paid(r, 0), 1, 2 + n_kept / PROVIDER_COMMIT_MAX);
 	assert_in_range(paid(r, 1), 1, 2 + n_kept / PROVIDER_COMMIT_MAX);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 struct seen {
@@ -147,7 +133,7 @@ static void a_piece_leaves_this_machine_once_for_two_copies(void **state)
 	assert_true(seen(r, 1).n_kept == seen(r, 0).n_kept);
 	/* The fees are as few as if it had been put. */
 	assert_in_range(paid(r, 1), 3, 6);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void what_cannot_be_fetched_is_put(void **state)
@@ -161,7 +147,7 @@ static void what_cannot_be_fetched_is_put(void **state)
 	change(&a, 2);
 	assert_true(seen(r, 1).n_fetched == 0);
 	assert_true(seen(r, 1).n_puts == seen(r, 1).n_kept);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void what_the_first_store_cannot_take_the_second_does_not_wait_for(void **state)
@@ -178,7 +164,7 @@ static void what_the_first_store_cannot_take_the_second_does_not_wait_for(void *
 	while (seen(r, 1).n_kept == 0)
 		assert_true(monotonic_ms() < end);
 	assert_true(seen(r, 1).n_puts > 0);
-	comes_back(&a, r, 2, 1);
+	comes_back(&a, r, 2);
 }
 
 static void what_a_store_forgot_is_put_again(void **state)
@@ -195,7 +181,7 @@ static void what_a_store_forgot_is_put_again(void **state)
 	ok(device_sync(&a));
 	until_outbox_empty(&a);
 	assert_false(r->parks->store[1].forget);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void nothing_is_published_or_dropped_before_both_keep_it(void **state)
@@ -222,7 +208,7 @@ static void nothing_is_published_or_dropped_before_both_keep_it(void **state)
 	assert_true(sums.outbox_pieces > 0);
 	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
 	until_outbox_empty(&a);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void a_restart_with_parked_pieces_pays_nothing_twice(void **state)
@@ -249,7 +235,7 @@ static void a_restart_with_parked_pieces_pays_nothing_twice(void **state)
 	ok(device_sync(&a));
 	until_outbox_empty(&a);
 	assert_true(paid(r, 0) <= 3 && paid(r, 1) <= 3);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void of_two_devices_one_publishes(void **state)
@@ -303,7 +289,7 @@ static void a_head_comes_to_its_network_though_one_copy_is_wanted(void **state)
 		assert_int_equal(claims(r, 0), i);
 	}
 	until_outbox_empty(&a);
-	comes_back(&a, r, 2, 1);
+	comes_back(&a, r, 2);
 }
 
 int main(void)

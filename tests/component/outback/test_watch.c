@@ -142,21 +142,6 @@ static void set_proof(struct rig *r, size_t i, enum provider_proof_state state,
 	lock_drop(&r->parks->lock);
 }
 
-/* The words and the stores, and nothing of the device. */
-static void comes_back(struct device *a, struct rig *r, size_t n, unsigned copies)
-{
-	char *want = tree_text(a), *got;
-	struct device b;
-
-	device_close(a);
-	device_recover(&b, r, "back", n, copies, 0);
-	got = tree_text(&b);
-	tree_same(want, got);
-	device_close(&b);
-	free(want);
-	free(got);
-}
-
 static int on_given(void *ctx, const struct watch_given *g)
 {
 	struct watch_given *v = ctx;
@@ -224,7 +209,7 @@ static void who_misses_proofs_is_replaced_without_a_word(void **state)
 	until(r->parks->n_heads == heads + 1);
 	until(has_all(&a, 0) && has_all(&a, 1));
 	vanish(r, 0);
-	comes_back(&a, r, 2, 2); /* from the new one alone */
+	comes_back(&a, r, 2); /* from the new one alone */
 }
 
 static void a_late_proof_is_said_and_nothing_is_replaced(void **state)
@@ -265,7 +250,7 @@ static void who_ends_the_service_is_replaced(void **state)
 	until(has_all(&a, 0) && has_all(&a, 1));
 	vanish(r, 1);
 	give_up(r, 0);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void who_cannot_be_reached_is_replaced_in_the_end(void **state)
@@ -285,7 +270,7 @@ static void who_cannot_be_reached_is_replaced_in_the_end(void **state)
 	a.watch_away_s = 2;
 	device_start(&a); /* what was counted before a restart counts */
 	until_repaired(&a, r, 1, 1);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 /* Store i has more than n pieces, kept or parked. */
@@ -320,7 +305,7 @@ static void who_vanishes_half_way_is_replaced_and_the_commit_goes_on(void **stat
 	give_up(r, 1);
 	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
 	until_repaired(&a, r, 1, 1);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void fault_of(void *ctx, const char *sentence)
@@ -352,7 +337,7 @@ static void who_serves_wrong_bytes_is_replaced(void **state)
 	give_up(r, 1);
 	until_repaired(&a, r, 1, 1);
 	assert_non_null(strstr(given(&a, 1).why, "back wrong"));
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 /* Pieces of `a` are read by who has nothing but the words. */
@@ -378,7 +363,7 @@ static void who_lies_to_readers_alone_is_named_and_then_replaced(void **state)
 {
 	struct rig *r = *state;
 	uint8_t byte[1];
-	char name[32], *want, *got;
+	char name[32], *want;
 	struct device a, b;
 	size_t n;
 
@@ -418,10 +403,8 @@ static void who_lies_to_readers_alone_is_named_and_then_replaced(void **state)
 		(void)snprintf(name, sizeof(name), "file%u", i);
 		until(f_read(&b, name, 0, byte, 1, &n) == 0);
 	}
-	got = tree_text(&b);
-	tree_same(want, got);
+	tree_is(&b, want);
 	free(want);
-	free(got);
 	device_close(&b);
 }
 
@@ -477,7 +460,7 @@ static void what_the_budget_forbids_is_said_and_nothing_changes(void **state)
 	r->parks->store[1].no_replace = 0; /* there is money again */
 	lock_drop(&r->parks->lock);
 	until_repaired(&a, r, 1, 1);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void an_answer_that_is_lost_replaces_once(void **state)
@@ -503,7 +486,7 @@ static void an_answer_that_is_lost_replaces_once(void **state)
 	until_repaired(&a, r, 1, 1);
 	look(r, 1, 3);
 	assert_int_equal(n_replaced(r, 1), 1);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 static void the_only_copy_is_fetched_from_the_one_that_was_given_up(void **state)
@@ -518,7 +501,7 @@ static void the_only_copy_is_fetched_from_the_one_that_was_given_up(void **state
 	set_proof(r, 0, PROVIDER_PROOF_FAULTED, 2);
 	until_repaired(&a, r, 0, 1);
 	give_up(r, 0);
-	comes_back(&a, r, 1, 1);
+	comes_back(&a, r, 1);
 }
 
 static void the_only_copy_that_is_gone_is_sealed_anew(void **state)
@@ -540,7 +523,7 @@ static void the_only_copy_that_is_gone_is_sealed_anew(void **state)
 	until(has_all(&a, 0));
 	ok(ledger_lost_count(a.ledger, &lost, &bytes));
 	assert_int_equal(lost, 0); /* all of it was here */
-	comes_back(&a, r, 1, 1);
+	comes_back(&a, r, 1);
 }
 
 static void heads_of_data_sets_that_have_ended_are_gone_past(void **state)
@@ -558,7 +541,7 @@ static void heads_of_data_sets_that_have_ended_are_gone_past(void **state)
 	for (size_t i = 0; i < r->parks->n_heads - 1; i++)
 		r->parks->head[i].lost = true;
 	lock_drop(&r->parks->lock);
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 	/* A device whose own newest head is one of these goes on. */
 	r->parks->head[r->parks->n_heads - 1].lost = true;
 	device_open(&a);
@@ -567,7 +550,7 @@ static void heads_of_data_sets_that_have_ended_are_gone_past(void **state)
 	ok(device_sync(&a));
 	until(has_all(&a, 0) && has_all(&a, 1));
 	rig_remove(r, "back");
-	comes_back(&a, r, 2, 2);
+	comes_back(&a, r, 2);
 }
 
 int main(void)

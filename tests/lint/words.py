@@ -10,9 +10,9 @@ words.py --self-test plants each of them in a temporary tree and must find it.
 import os
 import re
 import sys
-import tempfile
 
 import tree
+from planted import main
 
 BANNED = re.compile(
     r'(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|strncpy|strtok|atoi|sscanf'
@@ -92,27 +92,5 @@ PLANTED = (
 )
 
 
-def self_test():
-    with tempfile.TemporaryDirectory() as root:
-        for path, text, _ in PLANTED:
-            os.makedirs(os.path.join(root, os.path.dirname(path)),
-                        exist_ok=True)
-            with open(os.path.join(root, path), 'w', encoding='utf-8') as f:
-                f.write(text)
-        found = {w.split(':')[0] for w in check(root)}
-    wanted = {path for path, _, bad in PLANTED if bad}
-    for path in sorted(found ^ wanted):
-        print(f'{path}: {"missed" if path in wanted else "false alarm"}')
-    return found == wanted
-
-
-def main():
-    if sys.argv[1:] == ['--self-test']:
-        return 0 if self_test() else 1
-    wrong = check(sys.argv[1])
-    print(*wrong, sep='\n')
-    return 1 if wrong else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(check, PLANTED))

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -598,6 +601,26 @@ void device_fill(struct device *d, const struct recover_found *f, struct salvage
 	if (s && salvage_mend(s, &cp, &e) < 0)
 		fail_msg("%s", e.text);
 	open_rest(d);
+}
+
+bool device_lives_through(struct device *d, int (*child)(struct device *d), long us)
+{
+	const struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(child(d));
+	(void)nanosleep(&t, NULL);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status)) {
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+		return false;
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return true;
 }
 
 void device_recover(struct device *d, struct rig *r, const char *name,

@@ -101,6 +101,12 @@ void device_open(struct device *d);
 void device_start(struct device *d);
 void device_close(struct device *d); /* unmount */
 
+/*
+ * A child process, which opens the device, gets SIGKILL after `us` microseconds.
+ * True: it had come to its end, which has to be 0.
+ */
+bool device_lives_through(struct device *d, int (*child)(struct device *d), long us);
+
 /* With the keys only, into the empty directory `name`; `before` as recover.h. */
 void device_recover(struct device *d, struct rig *r, const char *name,
 		    size_t n_stores, unsigned copies, uint64_t before);

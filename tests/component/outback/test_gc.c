@@ -9,10 +9,8 @@
 #include "rig.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -468,27 +466,6 @@ static int child(struct device *d)
 	return r == 0 ? 0 : 1;
 }
 
-/* True if the child came to its end. */
-static bool run_for(struct device *d, long us)
-{
-	const struct timespec t = { us / 1000000, us % 1000000 * 1000 };
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(child(d));
-	(void)nanosleep(&t, NULL);
-	(void)kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status)) {
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-		return false;
-	}
-	assert_int_equal(WEXITSTATUS(status), 0);
-	return true;
-}
-
 static void killed_at_any_time_it_goes_on_and_removes_no_more(void **state)
 {
 	struct rig *r = *state;
@@ -518,7 +495,7 @@ static void killed_at_any_time_it_goes_on_and_removes_no_more(void **state)
 	}
 	commit(&a, &h);
 	device_close(&a);
-	while (!run_for(&a, us)) {
+	while (!device_lives_through(&a, child, us)) {
 		us += us < 40000 ? 2000 : us / 2;
 		assert_true(++kills < 100);
 	}

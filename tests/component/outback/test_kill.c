@@ -8,11 +8,7 @@
 #include "rig.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define MIB      (1u << 20)
 #define STEP_MS  7
@@ -32,33 +28,13 @@ static int child(struct device *d)
 }
 
 /* True if the child came to its end; it ends the test if that was a failure. */
-static bool run_for(struct device *d, long ms)
-{
-	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(child(d));
-	(void)nanosleep(&t, NULL);
-	(void)kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status)) {
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-		return false;
-	}
-	assert_int_equal(WEXITSTATUS(status), 0);
-	return true;
-}
-
 static unsigned kill_until_done(struct device *d)
 {
 	long ms = 0;
 
 	for (unsigned i = 1; i < RUNS_MAX; i++) {
 		ms += i <= FINE ? STEP_MS : ms / 5;
-		if (run_for(d, ms))
+		if (device_lives_through(d, child, ms * 1000))
 			return i;
 	}
 	fail_msg("no run came to its end");

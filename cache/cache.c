@@ -184,6 +184,8 @@ static int load_state(struct cache *c, struct err *reterr)
 	c->counts.inodes = v[STATE_INODES];
 	c->counts.bytes = v[STATE_BYTES];
 	c->counted = c->counts.inodes > 0;
+	if (v[STATE_ROWS_OPENS] == c->opens)
+		c->inodes.in_db = c->inodes.noted = v[STATE_ROWS];
 	return 0;
 }
 
@@ -197,41 +199,53 @@ static int count_rows(struct cache *c, int which, uint64_t *ret)
 	return r < 0 ? r : 0;
 }
 
-/* Rebuild the slot map and the accounts from the rows. */
+/* Only inodes that are dirty, or have lost their name, have dirty blocks. */
+static int count_dirty(struct cache *c)
+{
+	struct db_stmt *s = st(c, STMT_extent_dirty);
+	int r;
+
+	while ((r = db_step(s)) > 0) {
+		const struct run run = { .block = db_col_u64(s, 0),
+					 .n = db_col_u64(s, 1),
+					 .seg = (uint32_t)db_col_u64(s, 2),
+					 .dgen = db_col_u64(s, 3) };
+		const struct inode i = { .clean_gen = db_col_u64(s, 4),
+					 .link_size = db_col_u64(s, 5) };
+
+		c->dirty_blocks += extent_dirty_part(&i, &run);
+	}
+	db_reset(s);
+	return r;
+}
+
+/*
+ * Rebuild the slot map and the accounts from the rows.  These are one for each
+ * small file at least, so nothing is looked up for one: a mount waits for it.
+ */
 static int scan_extents(struct cache *c)
 {
-	struct db_stmt *s = st(c, STMT_extent_scan);
-	uint64_t ino = 0, block = 0, n_bad = 0;
-	bool any = true;
-	int r = 0;
+	struct db_stmt *s = st(c, STMT_extent_slots);
+	uint64_t n_bad = 0;
+	int r;
 
-	while (any) {
-		any = false;
-		db_bind_u64(s, 1, ino);
-		db_bind_u64(s, 2, block);
-		while ((r = db_step(s)) > 0) {
-			struct run run = { .block = db_col_u64(s, 1),
-					   .n = db_col_u64(s, 2),
-					   .seg = (uint32_t)db_col_u64(s, 3),
-					   .slot = (uint32_t)db_col_u64(s, 4),
-					   .dgen = db_col_u64(s, 6) };
-			struct inode i = { .clean_gen = db_col_u64(s, 7),
-					   .link_size = db_col_u64(s, 8) };
+	while ((r = db_step(s)) > 0) {
+		const struct run run = { .seg = (uint32_t)db_col_u64(s, 0),
+					 .slot = (uint32_t)db_col_u64(s, 1),
+					 .n = db_col_u64(s, 2) };
 
-			any = true;
-			ino = db_col_u64(s, 0);
-			block = run.block;
-			if (run_is_promise(&run))
-				c->reserved += run.n;
-			if (run.seg == 0)
-				continue;
-			n_bad += seg_name(c, &run) < 0;
-			c->row_blocks += run.n;
-			c->dirty_blocks += extent_dirty_part(&i, &run);
-		}
-		if (r < 0)
-			return r;
+		if (run_is_promise(&run))
+			c->reserved += run.n;
+		if (run.seg == 0)
+			continue;
+		n_bad += seg_name(c, &run) < 0;
+		c->row_blocks += run.n;
 	}
+	db_reset(s);
+	if (r == 0)
+		r = count_dirty(c);
+	if (r < 0)
+		return r;
 	if (n_bad)
 		log_warn("%llu runs of blocks have lost their segment: reading "
 			 "them gives EIO; run fsck",
@@ -255,12 +269,17 @@ static int count_open(struct cache *c)
 	if (r == 0)
 		r = put_state(c, STATE_OPENS, c->opens + 1);
 	if (r == 0)
+		r = put_state(c, STATE_ROWS, c->inodes.in_db);
+	if (r == 0)
+		r = put_state(c, STATE_ROWS_OPENS, c->opens + 1);
+	if (r == 0)
 		r = db_commit(c->db);
 	if (r == 0)
 		r = db_begin(c->db);
 	if (r < 0)
 		return r;
 	c->opens++;
+	c->inodes.noted = c->inodes.in_db;
 	c->segs.sgen = c->opens << 40;
 	return 0;
 }
@@ -314,7 +333,7 @@ static int open_inside(struct cache *c, struct err *reterr)
 	if (r < 0)
 		return err_set(reterr, r, "drive.db has no tables: not formatted");
 	r = load_state(c, reterr);
-	if (r == 0)
+	if (r == 0 && !c->inodes.noted)
 		r = count_rows(c, STMT_inode_count, &c->inodes.in_db);
 	if (r == 0)
 		r = count_rows(c, STMT_dirty_count, &c->dirty_inodes);
@@ -453,6 +472,7 @@ static int put_first_state(struct cache *c, uint64_t next_ino)
 		[STATE_NEXT_POS] = 1,
 		[STATE_INODES] = c->counted ? c->counts.inodes : 0,
 		[STATE_BYTES] = c->counted ? c->counts.bytes : 0,
+		[STATE_ROWS] = c->inodes.in_db,
 	};
 	int r = 0;
 

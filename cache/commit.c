@@ -78,6 +78,11 @@ static int write_state(struct cache *c, bool new_gen)
 		if (r == 0)
 			r = put_counts(c);
 	}
+	if (r == 0 && c->inodes.noted != c->inodes.in_db) {
+		r = put_state(c, STATE_ROWS, c->inodes.in_db);
+		if (r == 0)
+			c->inodes.noted = c->inodes.in_db;
+	}
 	return r;
 }
 

@@ -50,6 +50,10 @@ enum state_key {
 	STATE_OPENS = 5,  /* times that the drive was opened for writing */
 	STATE_INODES = 6, /* of the whole drive; 0: not counted */
 	STATE_BYTES = 7,  /* of all its files */
+	/* Rows of table inode, and what STATE_OPENS was when that was written: a
+	 * program that does not know of it leaves an older one behind. */
+	STATE_ROWS = 8,
+	STATE_ROWS_OPENS = 9,
 	N_STATE
 };
 
@@ -414,6 +418,7 @@ struct cache {
 		size_t n_buckets, n, n_dirty;
 		struct list lru, dirty;
 		uint64_t in_db; /* rows */
+		uint64_t noted; /* STATE_ROWS as it is in the database */
 	} inodes;
 	struct segs segs;
 	struct {

@@ -53,8 +53,10 @@
  STMT(extent_overlap, EXTENT_OVERLAP) \
  STMT(extent_put, "INSERT OR REPLACE INTO extent (ino, " EXTENT_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
  STMT(extent_del, "DELETE FROM extent WHERE ino = ?1 AND block >= ?2 AND block < ?3") \
- STMT(extent_scan, "SELECT e.ino, e.block, e.n, e.seg, e.slot, e.sgen, e.dgen, i.clean_gen, i.link_size FROM extent e " \
-	"LEFT JOIN inode i ON i.ino = e.ino WHERE (e.ino, e.block) > (?1, ?2) ORDER BY e.ino, e.block LIMIT 4096") \
+ STMT(extent_scan, "SELECT ino, " EXTENT_COLS " FROM extent WHERE (ino, block) > (?1, ?2) ORDER BY ino, block LIMIT 4096") \
+ STMT(extent_slots, "SELECT seg, slot, n FROM extent") \
+ STMT(extent_dirty, "SELECT e.block, e.n, e.seg, e.dgen, i.clean_gen, i.link_size FROM (SELECT ino FROM dirty UNION SELECT ino FROM orphan) d " \
+	"JOIN inode i ON i.ino = d.ino JOIN extent e ON e.ino = d.ino") \
  STMT(xattr_get, "SELECT value FROM xattr WHERE ino = ?1 AND name = ?2") \
  STMT(xattr_put, "INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?1, ?2, ?3)") \
  STMT(xattr_del, "DELETE FROM xattr WHERE ino = ?1 AND name = ?2") \

@@ -1,6 +1,8 @@
 /* common.c - a drive on a recorder, and short words for its operations */
 #include "common.h"
 
+#include "db/db.h"
+
 static const struct cache_root root = { .uid = 1, .gid = 2, .mode = 0755 };
 
 static void params(struct drive *d)
@@ -191,4 +193,39 @@ void expect_pattern(struct drive *d, uint64_t ino, uint64_t off, size_t n,
 	assert_memory_equal(got, want, n);
 	free(want);
 	free(got);
+}
+
+static struct db *raw(struct drive *d)
+{
+	struct db_params p = { .io = recorder_io(d->rec),
+			       .name = "drive.db",
+			       .key = d->key };
+	struct err e = { 0 };
+	struct db *db;
+
+	memcpy(p.drive_id, d->p.drive_id, sizeof(p.drive_id));
+	assert_int_equal(db_open(&p, &db, &e), 0);
+	return db;
+}
+
+uint64_t drive_number(struct drive *d, const char *sql)
+{
+	struct db *db = raw(d);
+	struct db_stmt *s;
+	uint64_t n;
+
+	assert_int_equal(db_prepare(db, sql, &s), 0);
+	assert_int_equal(db_step(s), 1);
+	n = db_col_u64(s, 0);
+	db_stmt_free(s);
+	db_close(db);
+	return n;
+}
+
+void drive_change(struct drive *d, const char *sql)
+{
+	struct db *db = raw(d);
+
+	assert_int_equal(db_exec(db, sql), 0);
+	db_close(db);
 }

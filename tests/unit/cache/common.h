@@ -42,6 +42,10 @@ void drive_again(struct drive *d);
 /* The disk as a kill -9 right now leaves it, opened. */
 void drive_cut(struct drive *d, const struct recorder_cut *cut, struct drive *ret);
 
+/* On drive.db itself, while the drive is closed: one number, statements. */
+uint64_t drive_number(struct drive *d, const char *sql);
+void drive_change(struct drive *d, const char *sql);
+
 uint64_t mk(struct drive *d, uint64_t parent, const char *name, mode_t mode);
 int try_mk(struct drive *d, uint64_t parent, const char *name, mode_t mode,
 	   uint64_t *ret);

@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-#include "db/db.h"
-
 #define FILES 4
 #define STEPS 120
 
@@ -28,42 +26,6 @@ static int teardown(void **state)
 	drive_free(*state);
 	free(*state);
 	return 0;
-}
-
-/* On drive.db itself; the drive is closed. */
-static struct db *raw(struct drive *d)
-{
-	struct db_params p = { .io = recorder_io(d->rec),
-			       .name = "drive.db",
-			       .key = d->key };
-	struct err e = { 0 };
-	struct db *db;
-
-	memcpy(p.drive_id, d->p.drive_id, sizeof(p.drive_id));
-	assert_int_equal(db_open(&p, &db, &e), 0);
-	return db;
-}
-
-static uint64_t number(struct drive *d, const char *sql)
-{
-	struct db *db = raw(d);
-	struct db_stmt *s;
-	uint64_t n;
-
-	assert_int_equal(db_prepare(db, sql, &s), 0);
-	assert_int_equal(db_step(s), 1);
-	n = db_col_u64(s, 0);
-	db_stmt_free(s);
-	db_close(db);
-	return n;
-}
-
-static void change(struct drive *d, const char *sql)
-{
-	struct db *db = raw(d);
-
-	assert_int_equal(db_exec(db, sql), 0);
-	db_close(db);
 }
 
 /* The drive as it is after a cut of the power right now. */
@@ -107,7 +69,7 @@ static void what_is_too_much_to_log_is_sealed_at_once(void **state)
 	cut_now(d, &cut);
 	expect_pattern(&cut, ino, 0, sizeof(p), 7);
 	drive_close(&cut);
-	assert_int_equal(number(&cut, "SELECT count(*) FROM logged"), 0);
+	assert_int_equal(drive_number(&cut, "SELECT count(*) FROM logged"), 0);
 	drive_free(&cut);
 }
 
@@ -122,8 +84,8 @@ static void nothing_is_logged_in_a_drive_that_was_closed(void **state)
 	assert_int_equal(cache_sync(d->c), 0);
 	cut_now(d, &cut);
 	drive_close(&cut); /* what it found logged has slots now */
-	assert_int_equal(number(&cut, "SELECT count(*) FROM logged"), 0);
-	assert_int_equal(number(&cut, "SELECT sum(n) FROM extent"), 2);
+	assert_int_equal(drive_number(&cut, "SELECT count(*) FROM logged"), 0);
+	assert_int_equal(drive_number(&cut, "SELECT sum(n) FROM extent"), 2);
 	drive_open(&cut);
 	expect_pattern(&cut, ino, 0, sizeof(p), 1);
 	drive_free(&cut);
@@ -135,8 +97,8 @@ static void nothing_is_logged_in_a_drive_that_was_closed(void **state)
 	assert_int_equal(look(&cut, 1, "f"), 0);
 	assert_int_equal(cache_close(cut.c), 0);
 	cut.c = NULL;
-	assert_int_equal(number(&cut, "SELECT count(*) FROM logged"), 0);
-	assert_int_equal(number(&cut, "SELECT count(*) FROM extent"), 0);
+	assert_int_equal(drive_number(&cut, "SELECT count(*) FROM logged"), 0);
+	assert_int_equal(drive_number(&cut, "SELECT count(*) FROM extent"), 0);
 	drive_free(&cut);
 }
 
@@ -230,7 +192,7 @@ static void a_drive_of_format_1_is_upgraded_when_it_may_be_written(void **state)
 	pattern(p, sizeof(p), 0, 3);
 	put(d, ino, 0, p, sizeof(p));
 	drive_close(d);
-	change(d, "DROP TABLE logged; UPDATE state SET v = 1 WHERE k = 1");
+	drive_change(d, "DROP TABLE logged; UPDATE state SET v = 1 WHERE k = 1");
 
 	d->p.read_only = true;
 	assert_int_equal(cache_open(&d->p, &d->c, &e), -EROFS);
@@ -244,12 +206,33 @@ static void a_drive_of_format_1_is_upgraded_when_it_may_be_written(void **state)
 	drive_again(d);
 	expect_pattern(d, ino, 0, sizeof(p), 3);
 	drive_close(d);
-	assert_int_equal(number(d, "SELECT v FROM state WHERE k = 1"), 2);
+	assert_int_equal(drive_number(d, "SELECT v FROM state WHERE k = 1"), 2);
 
-	change(d, "UPDATE state SET v = 3 WHERE k = 1");
+	drive_change(d, "UPDATE state SET v = 3 WHERE k = 1");
 	assert_int_equal(cache_open(&d->p, &d->c, &e3), -EUCLEAN);
 	assert_non_null(strstr(e3.text, "format 3"));
 	d->c = NULL;
+}
+
+static void inodes_are_counted_anew_behind_a_program_that_did_not(void **state)
+{
+	struct drive *d = *state;
+	struct cache_stats s;
+
+	(void)mk(d, 1, "f", S_IFREG | 0644);
+	drive_close(d);
+	assert_int_equal(drive_number(d, "SELECT v FROM state WHERE k = 8"), 2);
+	/* it has opened the drive, and has removed the file */
+	drive_change(d, "UPDATE state SET v = v + 1 WHERE k = 5;"
+			"DELETE FROM dentry; DELETE FROM inode WHERE ino > 1");
+	drive_open(d);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.inodes, 1);
+	drive_close(d);
+	drive_change(d, "DELETE FROM state WHERE k = 8 OR k = 9");
+	drive_open(d);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.inodes, 1);
 }
 
 static void a_row_that_belongs_to_nothing_is_damage(void **state)
@@ -267,9 +250,9 @@ static void a_row_that_belongs_to_nothing_is_damage(void **state)
 	assert_int_equal(mk(d, 1, "f", S_IFREG | 0644), 2);
 	drive_close(d);
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
-		change(d, rows[k]);
+		drive_change(d, rows[k]);
 		assert_int_equal(cache_open(&d->p, &d->c, &e), -EUCLEAN);
-		change(d, "DELETE FROM logged");
+		drive_change(d, "DELETE FROM logged");
 	}
 	drive_open(d);
 }
@@ -283,6 +266,7 @@ int main(void)
 		T(what_is_too_much_to_log_is_sealed_at_once),
 		T(nothing_is_logged_in_a_drive_that_was_closed),
 		T(what_was_synced_is_found_and_all_of_it),
+		T(inodes_are_counted_anew_behind_a_program_that_did_not),
 		T(a_drive_of_format_1_is_upgraded_when_it_may_be_written),
 		T(a_row_that_belongs_to_nothing_is_damage),
 	};

@@ -1,8 +1,9 @@
 /*
  * shorthash.h - SipHash-2-4 of 128 bits, for tables and sums in memory
  *
- * Under a random key that never leaves the process nobody can choose messages
- * that collide.  Not for anything on disk or wire.
+ * Under a random key that never leaves the process, or the drive's own encrypted
+ * databases, nobody can choose messages that collide.  Not for anything else that
+ * is on disk or wire.
  *
  * Threading: stateless.
  */

@@ -31,6 +31,8 @@
 #include "dag/file.h"
 #include "dag/unixfs.h"
 
+struct buf;
+struct cursor;
 struct dag_profile;
 struct dir_builder;
 struct dir_memo;
@@ -87,6 +89,23 @@ bool dir_builder_wants(struct dir_builder *b, struct slice name, uint64_t id,
  * that is small. */
 must_check int dir_builder_memo(const struct dir_builder *b, struct dir_memo **ret);
 void dir_memo_free(struct dir_memo *m); /* NULL is fine */
+
+/*
+ * To be kept with the key that it was made with; of use only for the directory with
+ * this root.  Of each of the 256 buckets of the root shard:
+ *
+ *   size  field
+ *   v     n, entries in it (LEB128, as all of variable size)
+ *   16    if n > 0: sum of names and ids
+ *   v     if n > 1: link of the shard (crypto/link.h)
+ *   v v   if n > 1: its size and tsize (struct dag_root)
+ *
+ * -EMSGSIZE  over the maximum of `b`;  DIR_MEMO_MAX is always enough
+ * -EPROTO    a wrong form
+ */
+#define DIR_MEMO_MAX (256 * (3 * 10 + 16 + LINK_ENCODED_MAX)) /* bytes */
+must_check int dir_memo_encode(const struct dir_memo *m, struct buf *b);
+must_check int dir_memo_decode(struct cursor *c, struct dir_memo **ret);
 
 /*
  * Sort, decide, seal; ret->size is 0.  After it only free.  1: go over the entries

@@ -1,5 +1,6 @@
 /*
- * dir_impl.h - what dir_build.c and dir_large.c share (internal to src/dag)
+ * dir_impl.h - what dir_build.c, dir_large.c and dir_memo.c share (internal to
+ * src/dag)
  *
  * Threading: belongs to one thread.
  */
@@ -7,6 +8,7 @@
 #define DAG_DIR_IMPL_H
 
 #include "base/buf.h"
+#include "crypto/shorthash.h"
 #include "dag/dir_rec.h"
 #include "dag/file.h"
 #include "dag/hamt.h"
@@ -60,6 +62,17 @@ must_check int dir_build_all(struct dir_builder *b, struct dag_root *ret);
 bool dir_is_basic(const struct dir_builder *b);
 
 /* ---- a part at a time (dir_large.c) ---- */
+
+#define DIR_LARGE_BITS   8
+#define DIR_LARGE_FANOUT (1u << DIR_LARGE_BITS) /* of the root shard */
+
+struct dir_memo {
+	struct dir_memo_top {
+		uint8_t sum[SHORTHASH_SIZE];
+		uint64_t n;          /* entries */
+		struct dag_root sub; /* if they are more than one */
+	} tops[DIR_LARGE_FANOUT];
+};
 
 void dir_large_free(struct dir_large *l); /* NULL is fine */
 void dir_large_added(struct dir_builder *b);

@@ -22,8 +22,8 @@
 #include "dag/dir_impl.h"
 #include "dag/profile.h"
 
-#define BITS      8
-#define FANOUT    (1u << BITS)
+#define BITS      DIR_LARGE_BITS
+#define FANOUT    DIR_LARGE_FANOUT
 #define LARGE_MIN 4096 /* entries; so many are never a basic directory */
 #define GUESS     256  /* bytes of a record, where none was seen */
 
@@ -36,14 +36,6 @@ struct top {
 struct top_shard {
 	struct dag_root sub;
 	const uint8_t *lone; /* the only entry of the bucket, or NULL */
-};
-
-struct dir_memo {
-	struct {
-		uint8_t sum[SHORTHASH_SIZE];
-		uint64_t n;
-		struct dag_root sub;
-	} tops[FANOUT];
 };
 
 enum phase {
@@ -315,9 +307,4 @@ int dir_builder_memo(const struct dir_builder *b, struct dir_memo **ret)
 	}
 	*ret = m;
 	return 0;
-}
-
-void dir_memo_free(struct dir_memo *m)
-{
-	free(m);
 }

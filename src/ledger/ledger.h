@@ -132,6 +132,7 @@ enum ledger_key {
 				  set by recover, else there is none above ours */
 	LEDGER_RENEW = 13, /* 1: a commit is due, even if nothing has changed */
 	LEDGER_CONDEMNED_AT = 14, /* newest commit when a piece was last condemned */
+	LEDGER_MEMO = 32, /* to 47: of large directories (onboard/memos.c) */
 };
 
 must_check int ledger_get_u64(struct ledger *l, enum ledger_key k,

@@ -27,6 +27,7 @@
 #include "ledger/convergence.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
+#include "onboard/memos.h"
 #include "onboard/reseal.h"
 
 #define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
@@ -489,6 +490,7 @@ int run_commit(struct onboard *o, struct err *reterr)
 	buf_init(&rec.root_attr, ATTR_ENCODED_MAX);
 	cache_stats(o->p.cache, &cs);
 	phase(o, ONBOARD_PACKING, cs.dirty_bytes);
+	memos_load(o->memos, o->p.ledger);
 	rc = reseal_begin(&r);
 	r.renew = watch_renews(o);
 	if (rc == 0)
@@ -503,6 +505,8 @@ int run_commit(struct onboard *o, struct err *reterr)
 	/* Adopt while the snapshot still tells what has changed since. */
 	if (rc == 0)
 		rc = run_replay(o);
+	if (rc == 0)
+		memos_save(o->memos, o->p.ledger);
 	cache_snap_close(r.snap);
 	if (rc == 0) {
 		lock_take(&o->lock);

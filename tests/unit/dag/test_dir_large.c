@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "base/buf.h"
+#include "base/cursor.h"
 #include "base/err.h"
 #include "crypto/shorthash.h"
 #include "dag/dir.h"
@@ -227,6 +229,33 @@ static void a_memo_of_memos_holds_as_well(void **state)
 	dir_memo_free(old);
 }
 
+static void a_memo_that_was_encoded_and_decoded_is_as_good(void **state)
+{
+	struct dir_memo *m = NULL;
+	struct set s = ALL;
+	struct built b;
+	struct cursor c;
+	struct buf text;
+
+	(void)state;
+	s.n = 9000;
+	b = build(&s, SMALL, NULL);
+	buf_init(&text, DIR_MEMO_MAX);
+	assert_int_equal(dir_memo_encode(b.memo, &text), 0);
+	dir_memo_free(b.memo);
+	for (size_t n = 0; n < text.n; n += 1 + n / 50) {
+		c = cursor(slice(text.p, n));
+		assert_int_equal(dir_memo_decode(&c, &m), -EPROTO);
+	}
+	c = cursor(buf_slice(&text));
+	assert_int_equal(dir_memo_decode(&c, &m), 0);
+	assert_int_equal(cursor_done(&c), 0);
+	s.renamed = 5;
+	expect_little(&s, m);
+	dir_memo_free(m);
+	buf_fini(&text);
+}
+
 static void a_directory_that_shrinks_becomes_a_basic_one(void **state)
 {
 	struct set s = ALL;
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(the_parts_make_the_same_directory),
 		cmocka_unit_test(a_memo_leaves_only_what_has_changed_to_be_built),
 		cmocka_unit_test(a_memo_of_memos_holds_as_well),
+		cmocka_unit_test(a_memo_that_was_encoded_and_decoded_is_as_good),
 		cmocka_unit_test(a_directory_that_shrinks_becomes_a_basic_one),
 		cmocka_unit_test(entries_that_are_not_the_same_each_time_are_refused),
 		cmocka_unit_test(a_name_that_stands_twice_is_refused),

@@ -268,6 +268,10 @@ must_check int cache_parent(struct cache *c, struct cache_op *op, uint64_t ino,
 void cache_ref(struct cache *c, uint64_t ino, uint64_t n);
 void cache_forget(struct cache *c, uint64_t ino, uint64_t n);
 
+/* The numbers of all inodes that have references now; *ret is the caller's to
+ * free().  -ENOMEM. */
+must_check int cache_referenced(struct cache *c, uint64_t **ret, size_t *ret_n);
+
 /*
  * Bytes.  A read returns what is there up to the end of the file; holes are
  * zeros.  Reads and writes of one inode are atomic to each other.

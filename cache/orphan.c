@@ -142,6 +142,24 @@ void cache_forget(struct cache *c, uint64_t ino, uint64_t n)
 	lock_drop(&c->lock);
 }
 
+int cache_referenced(struct cache *c, uint64_t **ret, size_t *ret_n)
+{
+	uint64_t *v;
+	size_t n = 0;
+
+	lock_take(&c->lock);
+	v = calloc(MAX(c->refs.n, (size_t)1), sizeof(*v));
+	for (size_t k = 0; v && k < c->refs.cap; k++)
+		if (c->refs.v[k].ino)
+			v[n++] = c->refs.v[k].ino;
+	lock_drop(&c->lock);
+	if (!v)
+		return -ENOMEM;
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
 /* Unreferenced ones whose deletion failed before, or from before a crash. */
 int orphan_reap(struct cache *c)
 {

@@ -260,24 +260,27 @@ bool mount_gone(int fd)
 	return poll(&p, 1, 0) == 1 && p.revents & (POLLERR | POLLNVAL);
 }
 
-int mount_detach(const char *path)
+int mount_detach(const char *path, bool lazy)
 {
-	const char *const argv[] = { FUSERMOUNT, "-u", "-z", "-q",
-				     "--",       path, NULL };
+	const char *const argv[] = { FUSERMOUNT, "-u", lazy ? "-z" : "-q",
+				     "-q",       "--", path,
+				     NULL };
 	pid_t pid;
 	int r;
 
-	/* First politely, so that the kernel writes back what it holds. */
-	if (umount2(path, UMOUNT_NOFOLLOW) == 0)
-		return 0;
-	if (errno == EBUSY && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+	if (umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
 		return 0;
 	if (errno == EINVAL || errno == ENOENT)
 		return 0; /* somebody was faster */
+	if (errno == EBUSY)
+		return -EBUSY;
 	if (errno != EPERM)
 		return log_err(-errno, "umount %s", path);
 	r = spawn(argv, -1, &pid);
 	if (r == 0)
 		r = wait_for(pid);
+	/* It does not say why; being busy is what can be done something about. */
+	if (r == -EPERM && !lazy)
+		return -EBUSY;
 	return r < 0 ? log_err(r, "%s -u %s", FUSERMOUNT, path) : 0;
 }

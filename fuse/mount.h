@@ -33,7 +33,11 @@ void mount_read_ahead(const char *path, unsigned kib);
 /* Is the mount of this device gone? */
 bool mount_gone(int fd);
 
-/* Unmount; lazily if it is busy.  -errno if it could not be done. */
-must_check int mount_detach(const char *path);
+/*
+ * Unmount; the kernel writes back what it holds.  -EBUSY: a program has a file or
+ * its working directory there; `lazy` takes it out of the tree all the same.  Other
+ * -errno, which are logged: it could not be done.
+ */
+must_check int mount_detach(const char *path, bool lazy);
 
 #endif

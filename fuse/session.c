@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "fuse/evict.h"
 #include "fuse/mount.h"
 #include "fuse/ops.h"
 #include "fuse/opts.h"
@@ -31,6 +32,7 @@ struct session {
 	struct fuse_session *se;
 	int fd; /* belongs to se */
 	struct wire wire;
+	struct evict evict;
 	struct pool *pool;
 	struct lock lock;
 	bool stopped;      /* lock: lock */
@@ -116,6 +118,8 @@ static void serve(void *ctx, struct pool_worker *w, uint8_t *p, size_t n)
 	struct wire_kind kind;
 	struct fuse_buf buf = { .mem = p };
 
+	if (evict_refuses(&s->evict, s->fd, p, n))
+		return;
 	buf.size = wire_request(&s->wire, p, n, &kind);
 	if (kind.heavy)
 		pool_share(w);
@@ -288,6 +292,26 @@ int session_wait(struct session *s)
 	return pool_wait(s->pool);
 }
 
+/*
+ * Out of the tree.  If the mount is busy the kernel would go on showing what it
+ * has cached, to programs whose files are open and to who looks into its memory.
+ * What waits for a store is answered first: it may hold a folder that evict_all()
+ * has to lock.
+ */
+static void leave(struct session *s)
+{
+	int r = mount_detach(s->mountpoint, false);
+
+	if (r != -EBUSY)
+		return; /* logged there */
+	retry_stop(s->env.retry);
+	evict_begin(&s->evict);
+	r = atomic_load(&s->ready) ? evict_all(s->se, s->p.cache) : 0;
+	if (r < 0)
+		log_err(r, "the kernel still holds something of the drive in memory");
+	best_effort(mount_detach(s->mountpoint, true)); /* logged there */
+}
+
 void session_stop(struct session *s)
 {
 	bool first;
@@ -299,7 +323,7 @@ void session_stop(struct session *s)
 	if (!first)
 		return;
 	if (s->fd >= 0 && !mount_gone(s->fd))
-		best_effort(mount_detach(s->mountpoint)); /* logged there */
+		leave(s);
 	retry_stop(s->env.retry);
 	if (s->pool)
 		pool_stop(s->pool, 0);

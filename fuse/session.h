@@ -71,7 +71,11 @@ must_check int session_run_threads(struct session *s, struct err *reterr);
 /* 0 after an unmount or a stop; -errno if the connection failed. */
 must_check int session_wait(struct session *s);
 
-/* Unmount (lazily if it is busy), cancel what is parked, end the workers. */
+/*
+ * Unmount, cancel what is parked, end the workers.  If the mount is busy, what the
+ * kernel has cached of it goes first (evict.h), and then the mount all the same:
+ * programs with open files get ENOTCONN, and SIGBUS where they have mapped one.
+ */
 void session_stop(struct session *s);
 
 void session_free(struct session *s); /* NULL is fine */

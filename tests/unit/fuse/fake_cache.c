@@ -399,6 +399,22 @@ void cache_forget(struct cache *c, uint64_t ino, uint64_t n)
 	lock_drop(&c->lock);
 }
 
+int cache_referenced(struct cache *c, uint64_t **ret, size_t *ret_n)
+{
+	uint64_t *v = calloc(N_INODES, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	*ret_n = 0;
+	lock_take(&c->lock);
+	for (uint64_t ino = 1; ino < N_INODES; ino++)
+		if (c->i[ino].used && c->i[ino].n_refs)
+			v[(*ret_n)++] = ino;
+	lock_drop(&c->lock);
+	*ret = v;
+	return 0;
+}
+
 int cache_sync(struct cache *c)
 {
 	lock_take(&c->lock);

@@ -93,6 +93,24 @@ int path_socket(const char *drive, char **ret)
 	return r < 0 ? -ENOMEM : 0;
 }
 
+int path_socket_elsewhere(const char *drive, unsigned i, char **ret)
+{
+	_cleanup_free_ char *dir = NULL;
+	int r;
+
+	if (env("FILDRIVE_HOME") || i > 1)
+		return -ENOENT;
+	r = path_drive_dir(drive, &dir);
+	if (r < 0)
+		return r;
+	if (i == 0)
+		r = asprintf(ret, "/run/user/%u/fildrive/%s.sock",
+			     (unsigned)geteuid(), drive);
+	else
+		r = asprintf(ret, "%s/sock", dir);
+	return r < 0 ? -ENOMEM : 0;
+}
+
 int path_make_dirs(const char *path)
 {
 	_cleanup_free_ char *p = strdup(path);

@@ -18,6 +18,12 @@ must_check int path_check_name(const char *drive);
 /* The results are heap strings that the caller frees.  -EINVAL, -ENOMEM. */
 must_check int path_drive_dir(const char *drive, char **ret);
 must_check int path_socket(const char *drive, char **ret);
+/*
+ * Where else the socket may be, since who asks may have another environment than
+ * the daemon (a shell of ssh, cron, a system's unit): the i-th place.  -ENOENT: there
+ * are no more.
+ */
+must_check int path_socket_elsewhere(const char *drive, unsigned i, char **ret);
 must_check int path_home(char **ret); /* the folder that holds the drives */
 
 /* mkdir -p with mode 0700. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/err.h"
@@ -14,11 +15,31 @@
 
 struct client_conn {
 	int fd;
+	int daemon; /* its pidfd; -errno */
 	struct lines in;
 };
 
+/*
+ * Somebody else's process is no daemon of ours, whatever it is named: -EPERM.  Else
+ * its pidfd in *ret, or why there is none.
+ */
+static int check_peer(int fd, int *ret)
+{
+	struct ucred peer = { 0 };
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return -errno;
+	if (peer.uid != geteuid() && peer.uid != 0 && geteuid() != 0)
+		return -EPERM;
+	*ret = (int)syscall(SYS_pidfd_open, peer.pid, 0); /* close-on-exec */
+	if (*ret < 0)
+		*ret = -errno;
+	return 0;
+}
+
 /* As in control.c: through the directory, since sun_path is short. */
-static int connect_at(const char *path)
+static int connect_at(const char *path, int *ret_daemon)
 {
 	_cleanup_close_ int dir = -1, fd = -1;
 	_cleanup_free_ char *copy = strdup(path);
@@ -44,6 +65,9 @@ static int connect_at(const char *path)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
+	n = check_peer(fd, ret_daemon);
+	if (n < 0)
+		return n;
 	n = fd;
 	fd = -1;
 	return n;
@@ -59,7 +83,16 @@ int client_connect(const char *drive, struct client_conn **ret, struct err *rete
 		return err_set(reterr, r, "'%.64s' is no name for a drive", drive);
 	if (r < 0 || !c)
 		return r < 0 ? r : -ENOMEM;
-	c->fd = connect_at(path);
+	c->fd = connect_at(path, &c->daemon);
+	for (unsigned i = 0; c->fd == -ENOENT || c->fd == -ECONNREFUSED; i++) {
+		_cleanup_free_ char *other = NULL;
+
+		if (path_socket_elsewhere(drive, i, &other) < 0)
+			break;
+		r = connect_at(other, &c->daemon);
+		if (r >= 0)
+			c->fd = r;
+	}
 	if (c->fd < 0)
 		return err_set(reterr, c->fd, "the daemon at %.160s: %s", path,
 			       err_str(c->fd));
@@ -73,8 +106,25 @@ void client_close(struct client_conn *c)
 	if (!c)
 		return;
 	lines_fini(&c->in);
+	if (c->daemon >= 0)
+		(void)close(c->daemon); /* only watched */
 	(void)close(c->fd); /* every request had its answer, or we give up */
 	free(c);
+}
+
+int client_wait_end(struct client_conn *c, int timeout_ms)
+{
+	struct pollfd p = { .fd = c->daemon, .events = POLLIN };
+	int r;
+
+	if (c->daemon < 0)
+		return c->daemon == -ESRCH ? 0 : c->daemon;
+	do {
+		r = poll(&p, 1, timeout_ms);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return r == 0 ? -ETIMEDOUT : 0;
 }
 
 int client_send(struct client_conn *c, json_t *request)

@@ -38,6 +38,12 @@ must_check int client_call(struct client_conn *c, json_t *request, int timeout_m
 			   void (*progress)(void *ctx, const json_t *p),
 			   void *ctx, json_t **ret, struct err *reterr);
 
+/*
+ * Until the daemon's process has ended, of which nothing is left then.  -ETIMEDOUT;
+ * other -errno: that cannot be told.
+ */
+must_check int client_wait_end(struct client_conn *c, int timeout_ms);
+
 static inline void client_closep(struct client_conn **c)
 {
 	client_close(*c);

@@ -72,6 +72,8 @@ static const struct key keys[] = {
 	  "between two looks at the proofs of a storage provider" },
 	{ "give_up", KIND_TIME, FIELD(give_up), DAY, 60 * SECOND, 30 * DAY,
 	  "of asking in vain, after which another storage provider takes its place" },
+	{ "lock_after", KIND_TIME, FIELD(lock_after), 0, 0, 365 * DAY,
+	  "without a request by any program, after which the drive is locked; 0: never" },
 	{ "compress", KIND_COMPRESS, FIELD(compress), CONFIG_COMPRESS_NODES, 0, CONFIG_COMPRESS_NX - 1,
 	  "nodes: metadata only; all: file contents too" },
 	{ "gateway", KIND_URLS, FIELD(gateway), 0, 0, 0,

@@ -70,6 +70,7 @@ struct config {
 	uint64_t store_timeout; /* ms until a store is called silent */
 	uint64_t proof_watch; /* ms between two looks at a provider's proofs */
 	uint64_t give_up;     /* ms in vain until a provider is replaced */
+	uint64_t lock_after;  /* ms unused until it is locked; 0: never */
 	uint64_t compress;    /* enum config_compress */
 	char gateway[CONFIG_URLS_MAX]; /* URLs, blanks between; empty: none */
 	char router[CONFIG_URLS_MAX];  /* likewise */

@@ -10,6 +10,7 @@
 #include "daemon/daemon_impl.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
+#include "daemon/idle.h"
 #include "daemon/moneywatch.h"
 #include "fuse/session.h"
 #include "net/loop.h"
@@ -98,23 +99,70 @@ static void stop_work_done(uv_work_t *req, int status)
 	free(w);
 }
 
+int daemon_stop_soon(struct daemon *d)
+{
+	struct stop_work *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->d = d;
+	daemon_busy(d);
+	r = uv_queue_work(loop_uv(d->loop), &w->req, stop_work_run, stop_work_done);
+	if (r == 0)
+		return 0;
+	daemon_idle(d);
+	free(w);
+	return r;
+}
+
 static void on_signal(uv_signal_t *s, int number)
 {
 	struct daemon *d = s->data;
-	struct stop_work *w;
 
 	if (d->ending)
 		return;
 	log_info("signal %d: unmounting", number);
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return; /* the next signal tries again */
-	w->d = d;
-	daemon_busy(d);
-	if (uv_queue_work(s->loop, &w->req, stop_work_run, stop_work_done) == 0)
-		return;
-	daemon_idle(d);
-	free(w);
+	best_effort(daemon_stop_soon(d)); /* the next signal tries again */
+}
+
+/* ---- a drive that nobody uses ---- */
+
+static bool count_requests(void *ctx, uint64_t *ret)
+{
+	struct daemon *d = ctx;
+	struct session_stats s;
+	bool mounted;
+
+	lock_take(&d->lock);
+	mounted = d->mounted;
+	lock_drop(&d->lock);
+	if (!mounted || d->ending) /* the session goes meanwhile */
+		return false;
+	session_stats(d->session, &s);
+	*ret = s.requests;
+	return s.parked == 0; /* who waits uses it */
+}
+
+static void on_idle(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	log_info("drive %s was not used for as long as lock_after says: locking it",
+		 d->p->drive->name);
+	if (daemon_stop_soon(d) < 0)
+		(void)kill(getpid(), SIGTERM); /* the same, without memory */
+}
+
+static int start_idle(struct daemon *d)
+{
+	struct idle_params p = { .loop = d->loop,
+				 .after_ms = d->p->drive->config.lock_after,
+				 .requests = count_requests,
+				 .over = on_idle,
+				 .ctx = d };
+
+	return p.after_ms ? idle_new(&p, &d->idle) : 0;
 }
 
 static int signals_start(struct daemon *d)
@@ -270,6 +318,9 @@ static int start(struct daemon *d, enum daemon_part *part, struct err *reterr)
 	if (r < 0)
 		return r;
 	*part = DAEMON_CONTROL;
+	r = start_idle(d);
+	if (r < 0)
+		return r;
 	r = loop_start(d->loop);
 	if (r < 0)
 		return r;
@@ -353,6 +404,7 @@ static int end(struct daemon *d, int err, bool *ret_left, struct err *reterr)
 	if (looping)
 		loop_stop(d->loop);
 	moneywatch_free(d->watch);
+	idle_free(d->idle);
 	/* Its HTTP has timers of the loop, which has ended and is there still. */
 	if (d->engine)
 		d->p->engine->close(d->engine);

@@ -2,8 +2,8 @@
  * daemon.h - one mounted drive: wiring and life
  *
  *   start   loop, control socket, engine, cache, session; then ready()
- *   serve   until the mount is gone: umount, fusermount3 -u, SIGTERM, SIGINT,
- *           SIGHUP
+ *   serve   until the mount is gone: umount, fusermount3 -u, lock, lock_after,
+ *           SIGTERM, SIGINT, SIGHUP
  *   end     session (no request is under way), engine (no upload is), cache
  *           (last group commit), control (says so to who waits), loop
  *

@@ -19,6 +19,7 @@
 
 struct cache;
 struct engine;
+struct idle;
 struct loop;
 struct moneywatch;
 struct session;
@@ -33,6 +34,7 @@ struct daemon {
 	struct moneywatch *watch; /* NULL: no store costs money */
 	struct cache *cache;
 	struct session *session;
+	struct idle *idle; /* NULL: it is never locked by itself */
 	time_t since;
 	bool looping; /* the loop's thread runs; main thread only */
 
@@ -71,8 +73,10 @@ void daemon_verbs_progress(struct daemon *d, const char *stage);
 void daemon_verbs_end(struct daemon *d, int err, const char *reason);
 void daemon_verbs_cancel_syncs(struct daemon *d);
 
-/* Any thread: begin the end. */
+/* Begin the end: any thread but the loop's, since it may take its time. */
 void daemon_stop(struct daemon *d);
+/* The same from the loop; it goes on meanwhile. */
+must_check int daemon_stop_soon(struct daemon *d);
 
 /* Count work that touches the daemon off the main thread. */
 void daemon_busy(struct daemon *d);

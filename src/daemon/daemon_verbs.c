@@ -81,21 +81,43 @@ struct umount_call {
 	struct control_call *call;
 };
 
-static void verb_umount_start(void *ctx, struct control_call *call,
-			      const json_t *request)
+/* The final line comes with the end. */
+static int enlist(struct daemon *d, struct control_call *call)
 {
-	struct daemon *d = ctx;
 	struct umount_call *u = calloc(1, sizeof(*u));
 
-	(void)request;
-	if (!u) {
-		control_done(call, -ENOMEM, NULL, NULL);
-		return;
-	}
+	if (!u)
+		return -ENOMEM;
 	u->call = call;
 	list_push(&d->umounts, &u->node);
 	control_progress(call, json_pack("{s:s}", "stage",
 					 d->ending ? "ending" : "waiting"));
+	return 0;
+}
+
+static void verb_umount_start(void *ctx, struct control_call *call,
+			      const json_t *request)
+{
+	int r = enlist(ctx, call);
+
+	(void)request;
+	if (r < 0)
+		control_done(call, r, NULL, NULL);
+}
+
+/* ---- lock: an umount that no open file holds up ---- */
+
+static void verb_lock_start(void *ctx, struct control_call *call,
+			    const json_t *request)
+{
+	struct daemon *d = ctx;
+	int r = d->ending ? 0 : daemon_stop_soon(d);
+
+	(void)request;
+	if (r == 0)
+		r = enlist(d, call); /* the end comes after this turn of the loop */
+	if (r < 0)
+		control_done(call, r, NULL, NULL);
 }
 
 void daemon_verbs_progress(struct daemon *d, const char *stage)
@@ -242,6 +264,7 @@ void daemon_verbs_cancel_syncs(struct daemon *d)
 
 const struct control_verb daemon_verbs[] = {
 	{ "history", daemon_verb_history },
+	{ "lock", verb_lock_start },
 	{ "snapshots", daemon_verb_snapshots },
 	{ "status", verb_status_start },
 	{ "sync", verb_sync_start },

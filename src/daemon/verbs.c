@@ -16,11 +16,11 @@
 #define HELPER "mount.fildrive"
 
 static const struct cli_verb *const verbs[] = {
-	&verb_init,    &verb_mount,   &verb_umount,    &verb_status,
-	&verb_sync,    &verb_recover, &verb_snapshots, &verb_verify,
-	&verb_gc,      &verb_publish, &verb_quote,     &verb_wallet,
-	&verb_destroy, &verb_passwd,  &verb_config,    &verb_fsck,
-	&verb_version, &verb_help,
+	&verb_init,   &verb_mount,   &verb_umount,  &verb_lock,
+	&verb_status, &verb_sync,    &verb_recover, &verb_snapshots,
+	&verb_verify, &verb_gc,      &verb_publish, &verb_quote,
+	&verb_wallet, &verb_destroy, &verb_passwd,  &verb_config,
+	&verb_fsck,   &verb_version, &verb_help,
 };
 
 const struct cli_verb *verbs_at(size_t i)

@@ -19,6 +19,7 @@ extern const struct cli_verb verb_fsck;
 extern const struct cli_verb verb_gc;
 extern const struct cli_verb verb_help;
 extern const struct cli_verb verb_init;
+extern const struct cli_verb verb_lock;
 extern const struct cli_verb verb_mount;
 extern const struct cli_verb verb_passwd;
 extern const struct cli_verb verb_publish;

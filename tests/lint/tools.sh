@@ -54,15 +54,17 @@ unit)
 	need systemd-analyze
 	run=$(mktemp -d) || exit 1
 	trap 'rm -rf "$run"' EXIT
-	sed "s|@bindir@|$3|" 'packaging/systemd/fildrive@.service.in' \
-		>"$run/fildrive@.service"
-	# What it does not know it ignores, and says so.
-	if ! XDG_RUNTIME_DIR=$run HOME=$run systemd-analyze --user --man=no \
-		verify "$run/fildrive@.service" >"$run/said" 2>&1 ||
-		[ -s "$run/said" ]; then
-		cat "$run/said"
-		exit 1
-	fi
+	for of in user:fildrive@ system:fildrive-lock@; do
+		file=${of#*:}.service
+		sed "s|@bindir@|$3|" "packaging/systemd/$file.in" >"$run/$file"
+		# What it does not know it ignores, and says so.
+		if ! XDG_RUNTIME_DIR=$run HOME=$run systemd-analyze "--${of%%:*}" \
+			--man=no verify "$run/$file" >"$run/said" 2>&1 ||
+			[ -s "$run/said" ]; then
+			cat "$run/said"
+			exit 1
+		fi
+	done
 	;;
 *)
 	echo "usage: tools.sh ROOT cppcheck|spelling|shell|manual|unit [BINDIR]" >&2

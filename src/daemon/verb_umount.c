@@ -180,6 +180,7 @@ static int run(const struct cli *cli)
 		return EXITS_OK;
 	r = wait_for_end(c);
 	wait_for_unlock(m.drive, pid);
+	best_effort(client_wait_end(c, UNLOCK_MS)); /* all was said already */
 	return r;
 }
 

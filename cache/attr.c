@@ -53,6 +53,8 @@ int cache_setattr(struct cache *c, struct cache_op *op, uint64_t ino,
 		if (i->mode & S_IXGRP)
 			i->mode &= ~(uint32_t)S_ISGID;
 	}
+	if (set->mask & CACHE_KILL_SGID)
+		i->mode &= ~(uint32_t)S_ISGID;
 	if (set->mask & CACHE_SET_MODE)
 		i->mode = (i->mode & S_IFMT) | (set->mode & 07777);
 	if (set->mask & CACHE_SET_UID)

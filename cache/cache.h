@@ -166,6 +166,7 @@ struct cache_op {
 	gid_t gid;
 	struct cache_miss miss;
 	bool mode_changed; /* out: a write took suid or sgid away */
+	bool sgid_kept;    /* out: it left sgid, for want of group execution */
 };
 
 struct cache_attr {
@@ -189,6 +190,7 @@ enum {
 	CACHE_SET_CTIME = 1 << 6, /* else: now */
 	CACHE_KILL_SUID = 1 << 7, /* clear suid, sgid (if group-executable) and
 				       security.capability */
+	CACHE_KILL_SGID = 1 << 8, /* clear sgid in any case */
 };
 
 struct cache_setattr {

@@ -325,6 +325,8 @@ static void written(struct cache *c, struct cache_op *op, struct inode *i,
 		i->mode = mode;
 		op->mode_changed = true;
 	}
+	if (flags & CACHE_WRITE_KILL_SUID && mode & S_ISGID)
+		op->sgid_kept = true;
 	i->size = MAX(i->size, end);
 	inode_data_changed(c, i, now_real());
 }

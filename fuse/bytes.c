@@ -55,6 +55,8 @@ static int run_write(struct op *op)
 	int r = cache_write(op->env->cache, &op->who, op->ino, op->off,
 			    op->data, (unsigned)op->flags);
 
+	if (r == 0 && op->who.sgid_kept)
+		r = ops_kill_sgid(op, op->ino);
 	if (r == 0 && op->who.mode_changed)
 		ops_mode_changed(op, op->ino);
 	return r < 0 ? r : reply_write(op, op->data.n);

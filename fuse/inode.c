@@ -1,5 +1,7 @@
 #include "fuse/ops.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "fuse/acl.h"
@@ -39,9 +41,43 @@ static void ll_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	op_start(&op);
 }
 
+/*
+ * May the caller not keep sgid of a file that has no group execution: is he in
+ * another group?  Who cannot be asked any more is.
+ */
+static bool is_outsider(struct op *op, const struct cache_attr *a)
+{
+	_cleanup_free_ gid_t *groups = NULL;
+	int n, got = 0;
+
+	if (!(a->mode & S_ISGID) || a->mode & S_IXGRP || op->who.gid == a->gid)
+		return false;
+	n = fuse_req_getgroups(op->req, 0, NULL);
+	if (n > 0 && n <= NGROUPS_MAX)
+		groups = malloc((size_t)n * sizeof(*groups));
+	if (groups)
+		got = fuse_req_getgroups(op->req, n, groups);
+	for (int i = 0; i < MIN(n, got); i++)
+		if (groups[i] == a->gid)
+			return false;
+	return true;
+}
+
+int ops_kill_sgid(struct op *op, uint64_t ino)
+{
+	const struct cache_setattr set = { .mask = CACHE_KILL_SGID };
+	struct cache_attr a;
+	int r = cache_getattr(op->env->cache, &op->who, ino, &a);
+
+	if (r < 0 || !is_outsider(op, &a))
+		return r;
+	op->who.mode_changed = true;
+	return cache_setattr(op->env->cache, &op->who, ino, &set, &a);
+}
+
 int ops_kill_suid(struct op *op, uint64_t ino)
 {
-	const struct cache_setattr set = { .mask = CACHE_KILL_SUID };
+	struct cache_setattr set = { .mask = CACHE_KILL_SUID };
 	struct cache_attr a;
 	int r;
 
@@ -50,6 +86,8 @@ int ops_kill_suid(struct op *op, uint64_t ino)
 	r = cache_getattr(op->env->cache, &op->who, ino, &a);
 	if (r < 0 || S_ISDIR(a.mode) || !(a.mode & (S_ISUID | S_ISGID)))
 		return r;
+	if (is_outsider(op, &a))
+		set.mask |= CACHE_KILL_SGID;
 	r = cache_setattr(op->env->cache, &op->who, ino, &set, &a);
 	if (r == 0)
 		ops_mode_changed(op, ino);
@@ -81,6 +119,7 @@ static int run_setattr(struct op *op)
 {
 	struct cache_setattr set = op->set;
 	struct cache_attr a;
+	bool is_chown;
 	int r;
 
 	if (set.mask & CACHE_SET_MODE) {
@@ -90,13 +129,16 @@ static int run_setattr(struct op *op)
 	}
 	/* chown(2) takes suid and sgid from whoever does it, but leaves the
 	 * sgid of directories alone. */
-	if (set.mask & (CACHE_SET_UID | CACHE_SET_GID) &&
-	    !(set.mask & CACHE_SET_MODE)) {
+	is_chown = set.mask & (CACHE_SET_UID | CACHE_SET_GID) &&
+		   !(set.mask & CACHE_SET_MODE);
+	if (is_chown || set.mask & CACHE_KILL_SUID) {
 		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
 		if (r < 0)
 			return r;
 		if (!S_ISDIR(a.mode))
 			set.mask |= CACHE_KILL_SUID;
+		if (!S_ISDIR(a.mode) && op->who.uid != 0 && is_outsider(op, &a))
+			set.mask |= CACHE_KILL_SGID;
 	}
 	r = cache_setattr(op->env->cache, &op->who, op->ino, &set, &a);
 	return r < 0 ? r : reply_attr(op, &a);

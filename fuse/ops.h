@@ -42,6 +42,13 @@ must_check int ops_get_acl(struct op *op, uint64_t ino, const char *name,
 must_check int ops_kill_suid(struct op *op, uint64_t ino);
 
 /*
+ * Clear sgid of a file without group execution if the caller is not in its
+ * group, as the kernel does on its own file systems.  Sets who.mode_changed.  Of
+ * an inode that was just changed, so never -EINPROGRESS.
+ */
+must_check int ops_kill_sgid(struct op *op, uint64_t ino);
+
+/*
  * Suid or sgid went away by a change of content.  The kernel leaves that to us
  * (HANDLE_KILLPRIV_V2) and does not look at the mode again: who asks for nothing
  * else, stat -c %a or execve(2), would see the old bits until the attributes time

@@ -133,6 +133,53 @@ def test_who_asks_for_the_mode_alone_sees_no_suid_after_a_write(
 
 
 @pytest.mark.root
+@pytest.mark.parametrize('who', ['outsider', 'member', 'root'])
+@pytest.mark.parametrize('change', ['write', 'direct', 'truncate', 'allocate',
+                                    'punch', 'copy', 'chown', 'mmap'])
+def test_sgid_without_group_execution_goes_by_who_changes(native, there, who,
+                                                          change):
+    """It stays if that is one of the file's group, be it by a supplementary
+    group, or root: what the kernel does on its own file systems."""
+    def op(d):
+        f, other = os.path.join(d, 'f'), os.path.join(d, 'g')
+        os.chmod(d, 0o755)
+        write(f, bytes(8192))
+        write(other, b'z' * 4096)
+        os.chown(f, 1000 if change == 'chown' else 0, 4242)
+        os.chown(other, NOBODY, NOBODY)
+        uid = {'root': 0, 'outsider': 1000, 'member': 1000}[who]
+        got = []
+        for mode in 0o6666, 0o2666, 0o6676, 0o2646:
+            os.chmod(f, mode)
+            flags = os.O_RDWR | (os.O_DIRECT if change == 'direct' else 0)
+            with as_user(uid, groups=[7, 4242] if who == 'member' else [7]):
+                fd, src = os.open(f, flags), os.open(other, os.O_RDONLY)
+                block = mmap.mmap(-1, 4096)
+                if change == 'truncate':
+                    os.truncate(fd, 4096)
+                elif change == 'allocate':
+                    fallocate(fd, 0, 0, 12288)
+                elif change == 'punch':
+                    fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 0, 4096)
+                elif change == 'copy':
+                    os.copy_file_range(src, fd, 4096, 0, 0)
+                elif change == 'chown':
+                    os.chown(f, uid, 7)
+                elif change == 'mmap':
+                    with mmap.mmap(fd, 4096) as m:
+                        m[0] = 1
+                        m.flush()
+                else:
+                    os.writev(fd, [block])
+                os.close(fd)
+                os.close(src)
+            got.append(f'{stat.S_IMODE(os.stat(f).st_mode):o}')
+            os.chown(f, 1000 if change == 'chown' else 0, 4242)
+        return got
+    same(native, there, op)
+
+
+@pytest.mark.root
 @pytest.mark.parametrize('mode,uid,gid,want', [
     (0o600, NOBODY, NOBODY, 'EACCES'), (0o604, NOBODY, NOBODY, b'content'),
     (0o640, 1000, 77, b'content'), (0o004, 1000, 77, 'EACCES'),

@@ -1,5 +1,6 @@
 #include "provider/routing.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,14 +40,18 @@ static bool host_of(const char *kind, const char *s, char ret[static PART_MAX + 
 	static const char names[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 	bool six = strcmp(kind, "ip6") == 0;
-	bool four = strcmp(kind, "ip4") == 0;
+	unsigned char bytes[16];
+	bool good;
 
-	if (!six && !four && strcmp(kind, "dns") != 0 &&
-	    strcmp(kind, "dns4") != 0 && strcmp(kind, "dns6") != 0)
-		return false;
-	if (!only_has(s, six  ? "0123456789abcdefABCDEF:." :
-			 four ? "0123456789." :
-				names))
+	if (six)
+		good = inet_pton(AF_INET6, s, bytes) == 1;
+	else if (strcmp(kind, "ip4") == 0)
+		good = inet_pton(AF_INET, s, bytes) == 1;
+	else
+		good = (strcmp(kind, "dns") == 0 || strcmp(kind, "dns4") == 0 ||
+			strcmp(kind, "dns6") == 0) &&
+		       only_has(s, names) && s[0] != '.' && !strstr(s, "..");
+	if (!good)
 		return false;
 	(void)snprintf(ret, PART_MAX + 2, six ? "[%s]" : "%s", s); /* fits */
 	return true;

@@ -177,8 +177,8 @@ int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
 	r = get_file(c, ino, &rd.i);
 	if (r == 0 && off < rd.i->size) {
 		rd.n = MIN(n, rd.i->size - off);
-		fetch_readahead(c, rd.i, off, rd.n);
 		r = read_plan(c, op, &rd);
+		fetch_readahead(c, rd.i, off, rd.n, r == -EINPROGRESS);
 	}
 	if (rd.todo.n)
 		seg_pin(c, &pin);

@@ -477,9 +477,10 @@ struct cache {
 	} snap_want;           /* what the snapshot missed last */
 	struct fetch_state *fetch;
 	struct reader {
-		uint64_t ino, next, asked; /* bytes */
-		unsigned run;
-	} readers[64]; /* sequential reads, by ino */
+		uint64_t ino, off, next, asked; /* bytes */
+		unsigned run;                   /* chunks ahead */
+		bool waits;                     /* the last one missed */
+	} readers[64];                          /* sequential reads, by ino */
 };
 
 /* Slots that buffered blocks and fallocate's promises will take. */
@@ -561,6 +562,8 @@ void fetch_fini(struct cache *c);
 /* A copy of fetched bytes that found no room: the number of bytes, or 0. */
 size_t fetch_transient(struct cache *c, uint64_t ino, struct slice link,
 		       uint64_t off, uint8_t *dst, size_t n);
-void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n);
+/* A read has come by; `missed`: it waits for bytes that are not here. */
+void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n,
+		     bool missed);
 
 #endif

@@ -477,6 +477,11 @@ static void rest(const struct run *u)
 	bool wait = true;
 
 	lock_take(&r->lock);
+	if (u->stop && u->stop->leaves && !u->stop->asked) {
+		u->stop->asked = true;
+		if (!list_empty(&r->jobs)) /* read-ahead may follow now */
+			cond_wake_all(&r->cond);
+	}
 	for (size_t i = 0; i < u->n; i++) {
 		const struct fetch *f = &u->v[i];
 

@@ -36,6 +36,8 @@ struct read_store {
 struct stop {
 	atomic_bool cancelled;
 	bool ahead;               /* nobody waits for it yet */
+	bool leaves;              /* the walk has come down to the bytes */
+	bool asked;               /* lock: r->lock; and has asked for them */
 	struct provider_req *req; /* lock: r->lock; of the gateway; NULL: none */
 };
 

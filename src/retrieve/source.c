@@ -256,13 +256,32 @@ static bool job_again(struct job *j, int status)
 	if (again) {
 		j->not_before_ms = now + j->pause_ms;
 		j->pause_ms = MIN(2 * j->pause_ms, RETRY_MAX_MS);
+		j->stop.asked = false;
 		list_push(&r->jobs, &j->node);
-		cond_wake_one(&r->cond);
+		cond_wake_all(&r->cond);
 	} else {
 		list_push(&r->busy, &j->node);
 	}
 	lock_drop(&r->lock);
 	return again;
+}
+
+/*
+ * Read-ahead of a file follows who waits for its bytes, until these are asked for:
+ * else it may be first on the line, when the node that both need has come.
+ */
+static bool has_to_follow(struct retrieve *r, const struct job *j) REQUIRES(&r->lock)
+{
+	if (!j->req->readahead || atomic_load(&j->stop.cancelled) || r->stopping)
+		return false;
+	list_foreach(p, &r->busy) {
+		const struct job *b = container_of(p, struct job, node);
+
+		if (!b->req->readahead && b->req->kind == SOURCE_READ &&
+		    b->req->ino == j->req->ino && !b->stop.asked)
+			return true;
+	}
+	return false;
 }
 
 /* The first job that may run: what somebody waits for before read-ahead. */
@@ -281,6 +300,8 @@ static struct job *job_pick(struct retrieve *r, uint64_t *ret_wait_until)
 			*ret_wait_until = MIN(*ret_wait_until, j->not_before_ms);
 			continue;
 		}
+		if (has_to_follow(r, j))
+			continue;
 		if (!found || (found->req->readahead && !j->req->readahead))
 			found = j;
 		if (!found->req->readahead)
@@ -330,6 +351,8 @@ static void *fetcher(void *arg)
 			continue;
 		lock_take(&r->lock);
 		list_del(&j->node);
+		if (!list_empty(&r->jobs)) /* what had to follow it */
+			cond_wake_all(&r->cond);
 		lock_drop(&r->lock);
 		job_end(j, status, &e);
 	}

@@ -232,6 +232,8 @@ static int file_level(struct file_walk *f, const struct file_want *fw,
 
 	if (depth > FILE_DEPTH_MAX)
 		return -EPROTO;
+	if (f->stop && w[0].link.codec == LINK_RAW)
+		f->stop->leaves = true;
 	r = wants_fetch(f->r, w, n, f->stop, f->reterr);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = file_node_parse(buf_slice(&w[i].body), w[i].link.codec,

@@ -74,6 +74,8 @@ static int far_start(struct provider *p, struct provider_req *req)
 	q->begin_us = now + f->line.latency_ms * 1000ull;
 	q->at_us = q->begin_us;
 	if (get && f->line.rate) {
+		if (f->count.n[PROVIDER_GET] > 1 && q->begin_us > f->free_us)
+			f->count.idle_us += q->begin_us - f->free_us;
 		q->begin_us = MAX(q->begin_us, f->free_us);
 		q->at_us = q->begin_us + req->n * 1000000 / f->line.rate;
 		f->free_us = q->at_us;

@@ -25,6 +25,7 @@ struct far_count {
 	unsigned n[PROVIDER_NX]; /* requests by verb */
 	unsigned most;           /* at once */
 	uint64_t bytes;          /* that GETs gave, or had begun to give */
+	uint64_t idle_us; /* that a line with a rate was free between two GETs */
 };
 
 /* Before anything is asked of it.  Failures end the test. */

@@ -1,6 +1,7 @@
 /* test_cache_dag.c - properties of snapshots, adoption, eviction and fetches */
 #include "fakedag.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 #define SIZE (1200u * 1024)
@@ -508,6 +509,50 @@ static void clean_data_makes_room_for_writers(void **state)
 		read_back(d, inos[k], 1u << 20, a);
 }
 
+/* 4 KiB of a file of which nothing is here: so many chunks are asked for. */
+static void expect_asked(struct world *w, uint64_t ino, uint64_t off,
+			 uint64_t other, unsigned n)
+{
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	unsigned before;
+	size_t got;
+	int r;
+
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).clean_bytes, 0);
+	before = fakedag_starts(w->f);
+	while ((r = cache_read(d->c, &op, ino, off, b, 4096, &got)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	while (fakedag_starts(w->f) - before < n)
+		(void)sched_yield();
+	/* and for no more, as far as a later request can tell */
+	for (unsigned k = 1; k < 4; k++) {
+		assert_int_equal(cache_sync(d->c), 0);
+		assert_int_equal(cache_evict(d->c, 0), 0);
+		read_back(d, other, 100, a);
+		assert_int_equal(fakedag_starts(w->f) - before, n + k);
+	}
+}
+
+static void who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	uint64_t other = mk(d, 1, "g", S_IFREG | 0644);
+
+	pattern(a, SIZE, 0, 1);
+	for (unsigned k = 0; k < 8; k++)
+		put(d, ino, k * (1u << 20), a, 1u << 20);
+	put(d, other, 0, a, 100);
+	onboard(d, w->f, NULL, NULL);
+	expect_asked(w, ino, 5u << 20, other, 1);
+	expect_asked(w, ino, 0, other, 1 + 4);
+}
+
 static uint64_t look_fetched(struct drive *d, uint64_t parent, const char *name)
 {
 	struct cache_op op = { 0 };
@@ -607,6 +652,7 @@ int main(void)
 		T(a_directory_that_keeps_coming_is_waited_for),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(clean_data_makes_room_for_writers),
+		T(who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not),
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),
 	};
 #undef T

@@ -166,6 +166,47 @@ static void read_ahead_waits_behind_what_somebody_waits_for(void **state)
 	ask_end(&wanted);
 }
 
+static void read_ahead_of_a_file_follows_who_waits_for_its_bytes(void **state)
+{
+	struct world *w = *state;
+	struct source *s;
+	struct ask wanted, ahead, other;
+
+	world_threads(w, 2);
+	s = retrieve_source(w->r);
+	both(w, STORE_HANGS);
+	/* it hangs at the file's node, before its bytes */
+	ask_start(&wanted, w, SOURCE_READ, &w->file.link, 0, LOOSE_SIZE, false);
+	wait_until_hanging(w, 0);
+	ask_start(&ahead, w, SOURCE_READ, &w->loose[1], 0, LOOSE_SIZE, true);
+	/* so there is a thread for others, also when it has nothing else to do */
+	for (unsigned k = 0; k < 20; k++) {
+		ask_start(&other, w, SOURCE_DIR, &w->dir.link, 0, 0, false);
+		wait_until_hanging_at(w, 0, w->dir.link.place.off);
+		s->cancel(s, &other.req);
+		assert_int_equal(ask_wait(&other), -ECANCELED);
+		ask_end(&other);
+	}
+	s->cancel(s, &wanted.req);
+	assert_int_equal(ask_wait(&wanted), -ECANCELED);
+	wait_until_hanging_at(w, 0, w->loose[1].place.off);
+	s->cancel(s, &ahead.req);
+	assert_int_equal(ask_wait(&ahead), -ECANCELED);
+	ask_end(&wanted);
+	ask_end(&ahead);
+	/* its bytes are asked for: so may be what is ahead of them */
+	ask_start(&wanted, w, SOURCE_READ, &w->loose[2], 0, LOOSE_SIZE, false);
+	wait_until_hanging_at(w, 0, w->loose[2].place.off);
+	ask_start(&ahead, w, SOURCE_READ, &w->loose[9], 0, LOOSE_SIZE, true);
+	wait_until_hanging_at(w, 0, w->loose[9].place.off);
+	s->cancel(s, &ahead.req);
+	assert_int_equal(ask_wait(&ahead), -ECANCELED);
+	s->cancel(s, &wanted.req);
+	assert_int_equal(ask_wait(&wanted), -ECANCELED);
+	ask_end(&wanted);
+	ask_end(&ahead);
+}
+
 static void a_request_is_called_off_while_its_store_hangs(void **state)
 {
 	static const enum source_kind kinds[] = { SOURCE_READ, SOURCE_DIR,
@@ -291,6 +332,7 @@ int main(void)
 		T(what_is_wrong_or_missing_fails_at_once),
 		T(read_ahead_is_not_tried_again),
 		T(read_ahead_waits_behind_what_somebody_waits_for),
+		T(read_ahead_of_a_file_follows_who_waits_for_its_bytes),
 		T(a_request_is_called_off_while_its_store_hangs),
 		T(stop_answers_everything_and_refuses_what_comes_later),
 		T(a_link_of_a_wrong_form_is_refused_at_the_start),

@@ -104,7 +104,7 @@ class Fuse(Native):
 
 
 class Nullfs(Fuse):
-    name = 'nullfs'
+    name, options = 'nullfs', ()
     process = None
 
     def __init__(self, args):
@@ -113,7 +113,8 @@ class Nullfs(Fuse):
 
     def start(self):
         if self.mnt not in mounts():
-            self.process = subprocess.Popen([self.binary, self.mnt],
+            self.process = subprocess.Popen([self.binary, *self.options,
+                                             self.mnt],
                                             stdout=subprocess.DEVNULL)
             until(lambda: self.mnt in mounts(), what='nullfs is mounted')
 
@@ -125,6 +126,11 @@ class Nullfs(Fuse):
         self.umount()
         if self.process:
             self.process.wait()
+
+
+class NullfsXattr(Nullfs):
+    """The floor of who keeps extended attributes: each file is asked for some."""
+    name, options = 'nullfs-x', ('--xattr',)
 
 
 class Gocryptfs(Fuse):
@@ -375,7 +381,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit('bench.py: cold rows drop the kernel caches: run it as root')
     kinds = [Native]
-    kinds += [Nullfs] if args.nullfs else []
+    kinds += [Nullfs, NullfsXattr] if args.nullfs else []
     kinds += [Gocryptfs] if shutil.which('gocryptfs') else []
     kinds += [Fildrive] if args.fildrive else []
     if args.only:

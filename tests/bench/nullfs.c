@@ -1,12 +1,16 @@
 /*
  * nullfs.c - an empty FUSE server: the floor under every benchmark
  *
- * usage: nullfs MOUNTPOINT
+ * usage: nullfs [--xattr] MOUNTPOINT
  *
  * Keeps names, attributes and sizes in memory and forgets what is written: a
  * read gives zeros.  So it costs what the kernel, libfuse and the wake-ups cost,
  * and nothing that a real drive has to do.  Its mount is as fildrive's: no kernel
  * write-back cache, 1 MiB writes, long timeouts, keep_cache, no FLUSH.
+ *
+ * It has no extended attributes, which the kernel asks for once and never again.
+ * With --xattr it has them, though no file has one: then it is asked for each, as
+ * whoever keeps them is.
  *
  * Runs in the foreground until it is unmounted; prints "ready" once it answers.
  * One lock guards everything; no operation holds it for longer than a lookup or,
@@ -457,6 +461,23 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	(void)fuse_reply_err(req, 0);
 }
 
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	(void)ino;
+	(void)name;
+	(void)size;
+	(void)fuse_reply_err(req, ENODATA);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	(void)ino;
+	if (size)
+		(void)fuse_reply_buf(req, NULL, 0);
+	else
+		(void)fuse_reply_xattr(req, 0);
+}
+
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st = {
@@ -473,7 +494,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 }
 
 /* What is absent here is ENOSYS: the kernel asks once and never again. */
-static const struct fuse_lowlevel_ops ops = {
+static const struct fuse_lowlevel_ops plain = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.getattr = op_getattr,
@@ -525,12 +546,18 @@ int main(int argc, char **argv)
 	char option[] = "-ofsname=nullfs,subtype=nullfs";
 	char *words[] = { argv[0], option, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(2, words);
+	struct fuse_lowlevel_ops ops = plain;
 	struct fuse_session *se;
+	bool xattr = argc == 3 && strcmp(argv[1], "--xattr") == 0;
 	int r = -1;
 
-	if (argc != 2) {
-		(void)fprintf(stderr, "usage: nullfs MOUNTPOINT\n");
+	if (argc != 2 && !xattr) {
+		(void)fprintf(stderr, "usage: nullfs [--xattr] MOUNTPOINT\n");
 		return 2;
+	}
+	if (xattr) {
+		ops.getxattr = op_getxattr;
+		ops.listxattr = op_listxattr;
 	}
 	if (!fs_init()) {
 		(void)fprintf(stderr, "nullfs: no memory\n");
@@ -538,7 +565,7 @@ int main(int argc, char **argv)
 	}
 	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (se && fuse_set_signal_handlers(se) == 0) {
-		r = serve(se, argv[1]);
+		r = serve(se, argv[argc - 1]);
 		fuse_remove_signal_handlers(se);
 	}
 	if (se)

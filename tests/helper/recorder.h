@@ -53,6 +53,8 @@ enum recorder_lose {
 	RECORDER_NOTHING, /* the process was killed: all of the prefix is there */
 	RECORDER_ALL,     /* whatever was not synced is gone */
 	RECORDER_SOME,    /* each unsynced change kept, torn or lost, by seed */
+	RECORDER_PICK, /* those unsynced changes are lost whose bit of seed is
+			     set, the last one's is bit 0; older ones are kept */
 };
 
 struct recorder_cut {
@@ -63,6 +65,9 @@ struct recorder_cut {
 
 /* Changes (and syncs) so far.  Note it beside what your test acknowledged. */
 size_t recorder_length(struct recorder *rec);
+
+/* How many of the changes before `at` a cut there may lose. */
+must_check int recorder_unsynced(struct recorder *rec, size_t at, size_t *ret);
 must_check int recorder_replay(struct recorder *rec, const struct recorder_cut *cut,
 			       struct recorder **ret);
 

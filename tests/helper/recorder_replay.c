@@ -18,6 +18,7 @@ struct replay {
 	struct memnode **nodes; /* by id, referenced; NULL: not met yet */
 	size_t n_nodes;
 	bool *durable; /* by log index */
+	bool *picked;  /* of RECORDER_PICK: is lost */
 	const struct recorder_cut *cut;
 };
 
@@ -36,20 +37,51 @@ static bool is_sync(const struct change *c)
 	return c->kind == CHANGE_SYNC || c->kind == CHANGE_SYNCDIR;
 }
 
-static int find_durable(const struct recorder *rec, struct replay *rp)
+static int find_durable(const struct recorder *rec, struct replay *rp, size_t *ret)
 {
 	_cleanup_free_ bool *synced = calloc(rp->n_nodes, sizeof(*synced));
+	size_t n = 0;
 
 	rp->durable = calloc(rp->cut->at + 1, sizeof(*rp->durable));
-	if (!synced || !rp->durable)
+	rp->picked = calloc(rp->cut->at + 1, sizeof(*rp->picked));
+	if (!synced || !rp->durable || !rp->picked)
 		return -ENOMEM;
 	for (size_t i = rp->cut->at; i-- > 0;) {
-		if (is_sync(&rec->log[i]))
+		if (is_sync(&rec->log[i])) {
 			synced[rec->log[i].node] = true;
-		else
-			rp->durable[i] = synced[rec->log[i].node];
+			continue;
+		}
+		rp->durable[i] = synced[rec->log[i].node];
+		if (rp->durable[i])
+			continue;
+		rp->picked[i] = n < 64 && (rp->cut->seed >> n & 1);
+		n++;
 	}
+	*ret = n;
 	return 0;
+}
+
+int recorder_unsynced(struct recorder *rec, size_t at, size_t *ret)
+{
+	struct recorder_cut cut = { .at = at };
+	struct replay rp = { .cut = &cut };
+	int r;
+
+	lock_take(&rec->lock);
+	assert(at <= rec->n_log);
+	rp.n_nodes = rec->next_id;
+	r = find_durable(rec, &rp, ret);
+	lock_drop(&rec->lock);
+	free(rp.durable);
+	free(rp.picked);
+	return r;
+}
+
+/* Is it there whole, whatever the dice say? */
+static bool is_kept(const struct replay *rp, size_t i)
+{
+	return rp->durable[i] || rp->cut->lose == RECORDER_NOTHING ||
+	       (rp->cut->lose == RECORDER_PICK && !rp->picked[i]);
 }
 
 /* NULL: no memory. */
@@ -86,13 +118,13 @@ static int apply_torn(struct replay *rp, size_t i, const struct change *c,
 static int apply_data(struct replay *rp, size_t i, const struct change *c)
 {
 	uint64_t d = dice(rp->cut->seed, i, UINT64_MAX);
-	bool whole = rp->durable[i] || rp->cut->lose == RECORDER_NOTHING;
+	bool whole = is_kept(rp, i);
 	struct memnode *node = node_of(rp, c->node, false);
 
 	if (!node)
 		return -ENOMEM;
 	if (!whole) {
-		if (rp->cut->lose == RECORDER_ALL || d % 3 == 0)
+		if (rp->cut->lose != RECORDER_SOME || d % 3 == 0)
 			return 0;
 		if (c->kind == CHANGE_WRITE && d % 3 == 1)
 			return apply_torn(rp, i, c, node);
@@ -120,10 +152,8 @@ static int apply_name(struct replay *rp, size_t i, const struct change *c)
 
 	if (!node)
 		return -ENOMEM;
-	if (!rp->durable[i] && rp->cut->lose == RECORDER_ALL)
-		return 0;
-	if (!rp->durable[i] && rp->cut->lose == RECORDER_SOME &&
-	    (dice(rp->cut->seed, i, UINT64_MAX) & 1))
+	if (!is_kept(rp, i) && (rp->cut->lose != RECORDER_SOME ||
+				(dice(rp->cut->seed, i, UINT64_MAX) & 1)))
 		return 0;
 	if (c->kind == CHANGE_CREATE)
 		return memfs_link(fs, c->path, node);
@@ -156,13 +186,14 @@ static int apply(struct replay *rp, size_t i, const struct change *c)
 
 static int replay(struct recorder *rec, struct replay *rp)
 {
+	size_t n;
 	int r;
 
 	rp->n_nodes = rec->next_id;
 	rp->nodes = calloc(rp->n_nodes, sizeof(struct memnode *));
 	if (!rp->nodes)
 		return -ENOMEM;
-	r = find_durable(rec, rp);
+	r = find_durable(rec, rp, &n);
 	if (r < 0)
 		return r;
 	memfs_fini(&rp->to->now);
@@ -197,6 +228,7 @@ int recorder_replay(struct recorder *rec, const struct recorder_cut *cut,
 		memnode_unref(rp.nodes[i]);
 	free(rp.nodes);
 	free(rp.durable);
+	free(rp.picked);
 	if (r == 0)
 		r = recorder_forget(rp.to);
 	if (r < 0) {

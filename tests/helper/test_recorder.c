@@ -124,6 +124,32 @@ static void an_unsynced_write_vanishes_and_may_be_torn(void **state)
 	recorder_free(rec);
 }
 
+static void each_combination_of_unsynced_writes_can_be_lost(void **state)
+{
+	struct recorder *rec = new_disk(), *disk;
+	struct io_file *f = open_file(rec, "f", O_RDWR | O_CREAT);
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++)
+		fill(f, 1, 4096, (uint64_t)k * 4096);
+	assert_int_equal(io_datasync(f), 0);
+	assert_int_equal(io_syncdir(recorder_io(rec), "."), 0);
+	for (unsigned k = 0; k < 3; k++)
+		fill(f, 2, 4096, (uint64_t)k * 4096);
+	io_close(f);
+	assert_int_equal(recorder_unsynced(rec, recorder_length(rec), &n), 0);
+	assert_int_equal(n, 3);
+	for (uint64_t lost = 0; lost < 8; lost++) {
+		disk = cut_at(rec, recorder_length(rec), RECORDER_PICK, lost);
+		for (unsigned k = 0; k < 3; k++) /* bit 0 is the last one */
+			assert_int_equal(byte_at(disk, "f", (uint64_t)k * 4096),
+					 lost >> (2 - k) & 1 ? 1 : 2);
+		recorder_free(disk);
+	}
+	recorder_free(rec);
+}
+
 static void a_name_is_durable_only_after_syncdir(void **state)
 {
 	struct recorder *rec = new_disk(), *disk;
@@ -300,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_synced_write_survives_every_cut_behind_its_sync),
 		cmocka_unit_test(an_unsynced_write_vanishes_and_may_be_torn),
+		cmocka_unit_test(each_combination_of_unsynced_writes_can_be_lost),
 		cmocka_unit_test(a_name_is_durable_only_after_syncdir),
 		cmocka_unit_test(io_replace_leaves_the_old_or_the_new_after_any_cut),
 		cmocka_unit_test(a_failed_sync_makes_nothing_durable),

@@ -22,11 +22,11 @@ deps_fedora_build='gcc meson ninja-build pkgconf-pkg-config fuse3
 deps_debian_test='libcmocka-dev python3 python3-pytest
 	clang libclang-rt-dev llvm clang-format-14 clang-tidy cppcheck codespell
 	shellcheck acl attr git sqlite3 rsync restic borgbackup fio
-	e2fsprogs mandoc zsh systemd'
+	e2fsprogs xfsprogs mandoc zsh systemd'
 deps_fedora_test='libcmocka-devel python3 python3-pytest
 	clang compiler-rt llvm clang-tools-extra cppcheck codespell
 	ShellCheck acl attr git sqlite rsync restic borgbackup fio
-	tar gawk diffutils e2fsprogs mandoc zsh systemd'
+	tar gawk diffutils e2fsprogs xfsprogs mandoc zsh systemd'
 
 # For what is written in Node: tests/interop and tests/devnet.
 deps_debian_node='nodejs npm ca-certificates'

@@ -29,7 +29,11 @@ OPTIONS = ('allow_other', 'default_permissions', 'suid', 'dev') \
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not LONG:
+        late = [i for i in items if i.get_closest_marker('long')]
+        items[:] = [i for i in items if i not in late]
+        config.hook.pytest_deselected(items=late)
     why = None if NATIVE else no_fuse()
     for item in items:
         if why:
@@ -51,6 +55,7 @@ def drives():
         made.append(Drive(**{'options': OPTIONS, **kw}))
         return made[-1]
     make.adopt = lambda drive: made.append(drive) or drive
+    make.made = lambda: reversed(made)
     yield make
     for drive in reversed(made):
         drive.close()

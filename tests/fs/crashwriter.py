@@ -196,22 +196,30 @@ def _apply(tree, step):
         assert op in SYNCS, op
 
 
-def states(log):
+def states(log, cut=None):
     """[(tree, earliest, latest)]: each tree that may be found, and when it was
     the state of the drive.  The first is what the last acknowledged sync
-    promised; the last one has the step that was cut short."""
+    promised; the last one has the step that was cut short.
+
+    Without `cut` the end of the log is the time of the cut.  With it, the log
+    went on: what was acknowledged before cut.t0 was promised, and what began
+    after cut.t1 cannot have left a trace."""
     steps, done = [], {}
     with open(log, encoding='ascii') as f:
         for line in f:
             if not line.endswith('\n'):
                 break
             mark, n, t, *rest = line.split(' ', 3)
+            if mark == '>' and cut and int(t) > cut.t1:
+                break
             if mark == '>':
                 steps.append((int(n), int(t), json.loads(rest[0])))
             else:
                 done[int(n)] = int(t)
+    before = cut.t0 if cut else 1 << 62
     promised = max([i + 1 for i, (n, _, step) in enumerate(steps)
-                    if step[0] in SYNCS and n in done], default=0)
+                    if step[0] in SYNCS and done.get(n, 1 << 63) <= before],
+                   default=0)
     tree, found = {}, []
     for i in range(len(steps) + 1):
         begun = steps[i - 1][1] if i else 0

@@ -44,13 +44,13 @@ def wait_for_steps(logs, seed):
     until(run, what='all writers write')
 
 
-def assert_one_instant(d, logs, seed):
+def assert_one_instant(d, logs, seed, cut=None):
     """Each writer's folder is the tree after one of its steps, not before the
     last acknowledged sync, and all of them are so at one moment."""
     begun, ended, steps = [], [], 0
     for w in range(WRITERS):
         found = crashwriter.picture(os.path.join(d.mnt, f'{seed}.{w}'))
-        may, done = crashwriter.states(os.path.join(logs, f'{seed}.{w}'))
+        may, done = crashwriter.states(os.path.join(logs, f'{seed}.{w}'), cut)
         fits = [s for s in may if s[0] == found]
         assert fits, tell(may, found, os.path.join(logs, f'{seed}.{w}'))
         begun.append(min(s[1] for s in fits))

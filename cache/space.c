@@ -121,7 +121,8 @@ static struct room look(struct cache *c)
 	g->step = (uint32_t)MAX(step / CACHE_BLOCK, 1);
 	g->limit = m.data / CACHE_BLOCK;
 	m.pinned = g->waiting * CACHE_BLOCK;
-	m.used = (g->head + g->used + g->old + slots_promised(c)) * CACHE_BLOCK +
+	m.used = (g->head + g->used + g->old + g->punching + slots_promised(c)) *
+			 CACHE_BLOCK +
 		 2 * step;
 	lock_drop(&g->lock);
 	m.left = m.data > m.used ? m.data - m.used : 0;

@@ -15,7 +15,10 @@ import tempfile
 
 import pytest
 
+from devnet import Devnet, no_devnet
 from drive import Drive, no_fuse
+from lostdrive import Lost
+from netdrive import NetDrive
 
 NATIVE = bool(os.environ.get('FILDRIVE_TEST_NATIVE'))
 LONG = bool(os.environ.get('FILDRIVE_TEST_LONG'))
@@ -35,9 +38,13 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [i for i in items if i not in late]
         config.hook.pytest_deselected(items=late)
     why = None if NATIVE else no_fuse()
+    net = no_devnet() if any(i.get_closest_marker('devnet') for i in items) \
+        else None
     for item in items:
         if why:
             item.add_marker(pytest.mark.skip(reason=why))
+        elif net and item.get_closest_marker('devnet'):
+            item.add_marker(pytest.mark.skip(reason=net))
         elif NATIVE and not {'there', 'native'} & set(item.fixturenames):
             item.add_marker(pytest.mark.skip(
                 reason='this machine stands in for a drive'))
@@ -59,6 +66,37 @@ def drives():
     yield make
     for drive in reversed(made):
         drive.close()
+
+
+# What a file of its own needs another way it makes itself.
+
+@pytest.fixture(scope='module')
+def net():
+    """A network with a short day, for all tests of a file."""
+    made = Devnet(epoch_ms=20)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def d(net):
+    """A drive on it, which is not there yet."""
+    with NetDrive(net) as made:
+        yield made
+
+
+@pytest.fixture
+def lost(net):
+    """Makes drives that can be lost; then the network begins anew."""
+    made = []
+
+    def make(**kw):
+        made.append(Lost(net, **kw))
+        return made[-1]
+    yield make
+    for drive_ in made:
+        drive_.close()
+    net.admin('reset', {})
 
 
 @pytest.fixture(scope='module')

@@ -7,13 +7,12 @@ import os
 
 import pytest
 
-from devnet import Devnet, no_devnet
+from devnet import Devnet
 from drive import until
-from netdrive import NetDrive, amount, units
+from netdrive import amount, units
 from syscalls import write
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 DAY = 2880  # epochs
 PERIOD = 120
 EPOCH_MS = 20
@@ -24,12 +23,6 @@ def _net(request):
     net = Devnet(epoch_ms=EPOCH_MS, **getattr(request, 'param', {}))
     yield net
     net.close()
-
-
-@pytest.fixture(name='d')
-def _d(net):
-    with NetDrive(net) as d:
-        yield d
 
 
 def fill(d, n=5):

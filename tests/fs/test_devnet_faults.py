@@ -8,14 +8,12 @@ import os
 
 import pytest
 
-from devnet import Devnet, no_devnet
+from devnet import Devnet
 from drive import until
-from netdrive import NetDrive
 from syscalls import write
 from trees import assert_same, picture
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 EPOCH_MS = 20
 
 
@@ -31,12 +29,6 @@ def _net(fleet):
     yield fleet
     fleet.pace(EPOCH_MS)
     fleet.admin('reset', {})
-
-
-@pytest.fixture(name='d')
-def _d(net):
-    with NetDrive(net) as d:
-        yield d
 
 
 def more(d, n=3, size=60_000):

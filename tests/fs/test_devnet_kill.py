@@ -10,26 +10,17 @@ import threading
 
 import pytest
 
-from devnet import Devnet, no_devnet
 from drive import until
 from netdrive import Killed
 from syscalls import write
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 DRIVES = 4  # at a time; what they wait for is the network, not this machine
 
 # What an ordinary commit goes through.  (Who opens a ledger drops what is BUILDING.)
 STATES = {'piece READY', 'piece HELD', 'placement PLANNED',
           'placement PARKED', 'placement STORED', 'placement VERIFIED',
           'head BUILT', 'head CLAIMED', 'add SIGNED', 'add SENT', 'add LANDED'}
-
-
-@pytest.fixture(scope='module', name='net')
-def _net():
-    net = Devnet(epoch_ms=20)
-    yield net
-    net.close()
 
 
 class Sweep:

@@ -4,27 +4,11 @@ import shutil
 
 import pytest
 
-from devnet import Devnet, no_devnet
-from netdrive import NetDrive
 from scenario import lost_and_found
 from test_programs import needs, run
 from trees import assert_same, make_of_everything, picture
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
-
-
-@pytest.fixture(scope='module', name='net')
-def _net():
-    net = Devnet(epoch_ms=20)
-    yield net
-    net.close()
-
-
-@pytest.fixture(name='d')
-def _d(net):
-    with NetDrive(net) as d:
-        yield d
+pytestmark = pytest.mark.devnet
 
 
 @pytest.fixture(name='source')

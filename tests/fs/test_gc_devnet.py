@@ -5,13 +5,11 @@ import subprocess
 
 import pytest
 
-from devnet import UNIT, Devnet, no_devnet
+from devnet import UNIT, Devnet
 from drive import until
-from netdrive import NetDrive
 from syscalls import read, write
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 MIB = 1 << 20
 PERIOD = 120  # epochs from proof to proof
 
@@ -21,12 +19,6 @@ def _net():
     net = Devnet(epoch_ms=20)
     yield net
     net.close()
-
-
-@pytest.fixture(name='d')
-def _d(net):
-    with NetDrive(net) as d:
-        yield d
 
 
 def gc(d, *args, **kw):

@@ -9,13 +9,12 @@ import re
 
 import pytest
 
-from devnet import Devnet, no_devnet
-from drive import PATIENCE, no_fuse, until
+from devnet import Devnet
+from drive import PATIENCE, until
 from evil import KINDS, Evil
 from netdrive import NetDrive
 
-CAN = no_devnet() or no_fuse()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 MIB = 1 << 20
 
 

@@ -9,34 +9,12 @@ import os
 
 import pytest
 
-from devnet import Devnet, no_devnet
 from drive import until
-from lostdrive import INTEGRITY, Lost, files_of, text_of, warnings
+from lostdrive import INTEGRITY, files_of, text_of, warnings
 from syscalls import write
 from trees import assert_same, make_of_everything, picture
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
-
-
-@pytest.fixture(scope='module', name='net')
-def _net():
-    net = Devnet(epoch_ms=20)
-    yield net
-    net.close()
-
-
-@pytest.fixture(name='lost')
-def _lost(net):
-    made = []
-
-    def make(**kw):
-        made.append(Lost(net, **kw))
-        return made[-1]
-    yield make
-    for drive in made:
-        drive.close()
-    net.admin('reset', {})
+pytestmark = pytest.mark.devnet
 
 
 def test_words_and_a_network_bring_everything_back(lost):

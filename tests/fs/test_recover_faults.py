@@ -7,33 +7,11 @@ import os
 
 import pytest
 
-from devnet import Devnet, no_devnet
-from lostdrive import INTEGRITY, OFFLINE, Lost, files_of, warnings
+from lostdrive import INTEGRITY, OFFLINE, files_of, warnings
 from syscalls import write
 from trees import assert_same, picture
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
-
-
-@pytest.fixture(scope='module', name='net')
-def _net():
-    net = Devnet(epoch_ms=20)
-    yield net
-    net.close()
-
-
-@pytest.fixture(name='lost')
-def _lost(net):
-    made = []
-
-    def make(**kw):
-        made.append(Lost(net, **kw))
-        return made[-1]
-    yield make
-    for drive in made:
-        drive.close()
-    net.admin('reset', {})
+pytestmark = pytest.mark.devnet
 
 
 def test_with_one_provider_dead_the_other_serves(lost, net):

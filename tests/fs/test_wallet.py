@@ -14,12 +14,11 @@ import time
 
 import pytest
 
-from devnet import UNIT, Devnet, no_devnet
+from devnet import UNIT, Devnet
 from drive import binary, until
 from netdrive import NetDrive
 
-CAN = no_devnet()
-pytestmark = pytest.mark.skipif(bool(CAN), reason=CAN or '')
+pytestmark = pytest.mark.devnet
 FUNDS = 15  # exit code
 
 

@@ -100,6 +100,14 @@ static int enter(struct recorder *rec, unsigned kind) REQUIRES(&rec->lock)
 	return -rec->fail_err;
 }
 
+/* The change that next_change() gave counts. */
+static void logged(struct recorder *rec)
+{
+	rec->n_log++;
+	if (rec->watch && rec->n_log % rec->watch_every == 0)
+		rec->watch(rec->watch_ctx, rec->n_log);
+}
+
 /* Room for one more change, zeroed; it counts once n_log is raised. */
 static struct change *next_change(struct recorder *rec, enum change_kind kind)
 {
@@ -161,7 +169,7 @@ static int log_name(struct recorder *rec, enum change_kind kind,
 		change_fini(c);
 		return -ENOMEM;
 	}
-	rec->n_log++;
+	logged(rec);
 	return 0;
 }
 
@@ -206,7 +214,7 @@ static int write_logged(struct recorder *rec, struct memnode *node,
 	if (r < 0)
 		change_fini(c);
 	else
-		rec->n_log++;
+		logged(rec);
 	return r;
 }
 
@@ -221,7 +229,7 @@ static int truncate_logged(struct recorder *rec, struct memnode *node, uint64_t 
 	c->n = size;
 	r = memnode_truncate(node, size);
 	if (r == 0)
-		rec->n_log++;
+		logged(rec);
 	return r;
 }
 
@@ -354,7 +362,7 @@ static int log_sync(struct recorder *rec, enum change_kind kind, size_t node)
 	if (!c)
 		return -ENOMEM;
 	c->node = node;
-	rec->n_log++;
+	logged(rec);
 	return 0;
 }
 
@@ -561,7 +569,7 @@ static int allocate_locked(struct recorder *rec, struct rec_file *f, int mode,
 	else
 		r = memnode_allocate(f->node, off, n, c->flag);
 	if (r == 0)
-		rec->n_log++;
+		logged(rec);
 	return r;
 }
 
@@ -759,4 +767,14 @@ int recorder_flip(struct recorder *rec, const char *name, uint64_t off, uint8_t 
 		node->data[off] ^= mask;
 	lock_drop(&rec->lock);
 	return r;
+}
+
+void recorder_watch(struct recorder *rec, size_t every,
+		    void (*cb)(void *ctx, size_t at), void *ctx)
+{
+	lock_take(&rec->lock);
+	rec->watch = cb;
+	rec->watch_ctx = ctx;
+	rec->watch_every = every;
+	lock_drop(&rec->lock);
 }

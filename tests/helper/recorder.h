@@ -71,6 +71,14 @@ must_check int recorder_unsynced(struct recorder *rec, size_t at, size_t *ret);
 must_check int recorder_replay(struct recorder *rec, const struct recorder_cut *cut,
 			       struct recorder **ret);
 
+/*
+ * After each `every`-th change cb is called, with the log's length then, while
+ * nothing else can be written, synced or read: a moment at which to note how the
+ * world beside the disk is.  It must not use the recorder.  NULL ends it.
+ */
+void recorder_watch(struct recorder *rec, size_t every,
+		    void (*cb)(void *ctx, size_t at), void *ctx);
+
 /* What is there now becomes durable, the log empty: a short log is swept fast. */
 must_check int recorder_forget(struct recorder *rec);
 

@@ -51,6 +51,9 @@ struct recorder {
 	int fail_err;
 	bool fail_sticky;
 	uint64_t failed;
+	void (*watch)(void *ctx, size_t at); /* may be NULL */
+	void *watch_ctx;
+	size_t watch_every;
 };
 
 void change_fini(struct change *c);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
+#include "helper/recorder.h"
 #include "ledger/head_info.h"
 #include "net/fan.h"
 #include "parks.h"
@@ -93,9 +94,13 @@ static void open_io(struct device *d)
 	char path[256];
 
 	rig_path(d->rig, d->name, path, sizeof(path));
-	if (mkdir(path, 0700) < 0)
-		assert_int_equal(errno, EEXIST);
-	ok(io_dir_new(path, &d->io));
+	if (d->rig->disk) {
+		d->io = recorder_io(d->rig->disk);
+	} else {
+		if (mkdir(path, 0700) < 0)
+			assert_int_equal(errno, EEXIST);
+		ok(io_dir_new(path, &d->io));
+	}
 	ok(loop_new(&d->loop));
 	ok(loop_start(d->loop));
 	ok(work_new(d->loop, 2, &d->work));
@@ -496,7 +501,8 @@ void device_close(struct device *d)
 	ledger_close(d->ledger);
 	loop_stop(d->loop);
 	loop_free(d->loop);
-	io_free(d->io);
+	if (!d->rig->disk)
+		io_free(d->io);
 	d->retrieve = NULL;
 	d->cache = NULL;
 	d->work = NULL;

@@ -52,15 +52,18 @@ struct rig {
 	char root[64]; /* everything below it */
 	struct secret *entropy;
 	struct keys *keys;
-	unsigned silence_ms;  /* of stores to be opened; 0: as in real life */
-	unsigned hung;        /* bit i: store i hangs from its opening on */
-	struct parks *parks;  /* the stores are these; NULL: plain folders */
-	struct far_line line; /* to all stores opened from now on; those
+	unsigned silence_ms;   /* of stores to be opened; 0: as in real life */
+	unsigned hung;         /* bit i: store i hangs from its opening on */
+	struct parks *parks;   /* the stores are these; NULL: plain folders */
+	struct recorder *disk; /* of devices to be opened; who sets it frees it;
+				  NULL: folders */
+	struct far_line line;  /* to all stores opened from now on; those
 				 do not hang; zero: none */
 };
 
 struct hang;
 struct parks;
+struct recorder;
 
 struct device {
 	struct rig *rig;

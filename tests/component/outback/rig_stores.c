@@ -61,19 +61,31 @@ uint64_t store_bytes(struct rig *r, const char *store)
 	return sum;
 }
 
-void rig_copy(struct rig *r, const char *from, const char *to)
+static int copy(const char *from, const char *to)
 {
-	char a[256], b[256];
 	int status;
-	pid_t pid;
+	pid_t pid = fork();
 
-	rig_path(r, from, a, sizeof(a));
-	rig_path(r, to, b, sizeof(b));
-	pid = fork();
 	if (pid == 0) {
-		(void)execlp("cp", "cp", "-a", a, b, (char *)NULL);
+		(void)execlp("cp", "cp", "-a", from, to, (char *)NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+void rig_copy(struct rig *r, const char *from, const char *to)
+{
+	char a[256], b[256];
+	int status = 1;
+
+	rig_path(r, from, a, sizeof(a));
+	rig_path(r, to, b, sizeof(b));
+	/* Of a store that is written to a file may get its name meanwhile. */
+	for (unsigned tries = 0; status != 0 && tries < 20; tries++) {
+		if (tries)
+			rig_remove(r, to);
+		status = copy(a, b);
+	}
 	assert_int_equal(status, 0);
 }

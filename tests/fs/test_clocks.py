@@ -1,0 +1,112 @@
+"""Clocks that jump, machines that sleep, stores that are away for long: nothing is
+lost, and the drive goes on by itself."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from drive import PATIENCE, until
+from test_disk import MIB, at, put
+from timed import DAY, Timed
+from trees import assert_same, picture
+
+
+def sequence(d):
+    last = d.status()['last_commit']
+    return last['sequence'] if last else 0
+
+
+def test_clock_jumps_lose_no_commit_and_no_file(drives):
+    d = drives.adopt(Timed()).init().set(onboard_idle='1h', onboard_age='1d')
+    d.mount()
+    jumps = (0, -20 * 365 * DAY, 30 * 365 * DAY, 3600, -3600, 0)
+    for n, jump in enumerate(jumps):
+        d.set_clock(real=jump)
+        before = time.time() + jump
+        put(at(d, str(n)), b'%d' % n * 3000)
+        assert abs(os.stat(at(d, str(n))).st_mtime - before) < PATIENCE
+        d.sync()
+        assert sequence(d) == n + 1
+        assert d.status()['errors'] == []
+    listed = json.loads(d.run('snapshots', '--drive', d.name, '--json').stdout)
+    assert [s['sequence'] for s in listed] == list(range(1, n + 2))
+    want = picture(d.mnt)
+    for jump in jumps:  # and when it is mounted then
+        d.umount().set_clock(real=jump)
+        d.mount().meet()
+        assert_same(want, picture(d.mnt))
+        assert d.status()['errors'] == []
+    put(at(d, 'again'), b'again')
+    want = picture(d.sync().mnt)
+    d.umount()
+    assert_same(want, picture(drives.adopt(d.recovered()).mount().mnt))
+
+
+def test_a_store_that_is_away_for_a_week_gets_everything_then(drives):
+    d = drives.adopt(Timed(stores=2, copies=2)).init()
+    d.set(onboard_idle='1s', onboard_age='2s').mount()
+    put(at(d, 'before'), b'1' * 50000)
+    d.sync()
+    n = sequence(d)
+    away = d.stores[1]
+    os.rename(away, away + '.away')
+    for day in range(7):
+        put(at(d, f'day{day}'), os.urandom(30000))
+        d.pass_time(DAY)
+    until(lambda: any(away in s['url'] and s['error']
+                      for s in d.status()['stores']), what='it is said')
+    assert sequence(d) == n  # two have to hold it
+    want = picture(d.mnt)
+    os.rename(away + '.away', away)
+    d.pass_time(120)  # the longest pause between two tries
+    until(lambda: sequence(d) > n and not d.status()['queued']['pieces'] and
+          d.status()['cache']['dirty_inodes'] == 0, what='all has left')
+    until(lambda: d.status()['errors'] == [], what='nothing is wrong any more')
+    assert_same(want, picture(d.mnt))
+    d.umount()
+    for store in d.stores:
+        back = drives.adopt(d.recovered(stores=[store])).mount()
+        assert_same(want, picture(back.mnt))
+        back.umount()
+
+
+@pytest.mark.parametrize('counts', [True, False],
+                         ids=['clock goes on', 'clock stands still'])
+def test_a_machine_that_sleeps_goes_on_when_it_wakes(drives, counts):
+    """In the middle of a commit and of reads of what is not here, for longer
+    than any deadline.  Linux lets CLOCK_MONOTONIC stand still; what would be if
+    it did not holds as well, for a daemon that was stopped."""
+    d = drives.adopt(Timed()).init()
+    d.set(onboard_idle='1s', onboard_age='2s').mount()
+    for i in range(30):
+        put(at(d, f'{i}'), os.urandom(200000))
+    want = picture(d.sync().mnt)
+    d.lose().recover().set(onboard_idle='1s', onboard_age='2s').mount()
+    readers = [subprocess.Popen(['cat', at(d, f'{i}')],
+                                stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE) for i in range(30)]
+    put(at(d, 'new'), os.urandom(3 * MIB))
+    for _ in range(5):
+        for pid in d.pids():
+            os.kill(pid, signal.SIGSTOP)
+        d.set_clock(real=d.real + DAY,
+                    monotonic=d.monotonic + (DAY if counts else 0))
+        for pid in d.pids():
+            os.kill(pid, signal.SIGCONT)
+        assert len(os.listdir(d.mnt)) == 31
+    said = [r.communicate(timeout=PATIENCE)[1] for r in readers]
+    assert set(said) == {b''}
+    n = sequence(d)
+    put(at(d, 'newer'), b'x' * 1000)
+    until(lambda: sequence(d) > n and d.status()['errors'] == [],
+          what='it goes on')
+    d.sync()
+    got = picture(d.mnt)
+    assert_same(want, {k: v for k, v in got.items()
+                       if k not in (b'new', b'newer', b'.')} |
+                {b'.': want[b'.']})
+    d.umount()
+    assert_same(got, picture(drives.adopt(d.recovered()).mount().mnt))

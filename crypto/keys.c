@@ -88,6 +88,15 @@ void keys_free(struct keys *k)
 	free(k);
 }
 
+int keys_locked(const struct keys *k)
+{
+	int r = secret_locked(k->drive);
+
+	for (size_t i = 0; i < KEYS_NX && r == 0; i++)
+		r = secret_locked(k->use[i]);
+	return r;
+}
+
 const uint8_t *keys_drive_id(const struct keys *k)
 {
 	return k->drive_id;

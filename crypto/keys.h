@@ -38,6 +38,9 @@ enum keys_use {
 must_check int keys_from_entropy(const struct secret *entropy, struct keys **ret);
 void keys_free(struct keys *k); /* wipes; NULL is fine */
 
+/* secret_locked() of all of them. */
+must_check int keys_locked(const struct keys *k);
+
 /* Public: names the drive in associated data.  KEYS_DRIVE_ID_SIZE bytes. */
 const uint8_t *keys_drive_id(const struct keys *k);
 

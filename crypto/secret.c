@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <sys/mman.h>
 
 #include "crypto/hash.h"
 
@@ -56,6 +57,12 @@ int secret_derive(const struct secret *parent, const char *label, struct secret 
 	}
 	*ret = s;
 	return 0;
+}
+
+int secret_locked(const struct secret *s)
+{
+	/* Once more costs nothing if it is, and works if there is room now. */
+	return mlock(s, sizeof(*s)) < 0 ? -errno : 0;
 }
 
 void secret_free(struct secret *s)

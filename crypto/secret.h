@@ -33,6 +33,12 @@ must_check int secret_new_random(struct secret **ret);
 must_check int secret_derive(const struct secret *parent, const char *label,
 			     struct secret **ret);
 
+/*
+ * Is it kept out of swap?  Making one does not fail where memory may not be locked
+ * (RLIMIT_MEMLOCK), so who cares asks: -errno of mlock(2) if not.
+ */
+must_check int secret_locked(const struct secret *s);
+
 void secret_free(struct secret *s); /* NULL is fine */
 
 /* For crypto/ only. */

@@ -197,7 +197,11 @@ static void on_ready(void *ctx)
 {
 	struct daemon *d = ctx;
 
+	struct err swap = { "" };
+
 	if (!d->p->ready || d->p->ready(d->p->ctx) == 0) {
+		if (daemon_warn_swap(d, &swap))
+			log_warn("%s", swap.text);
 		log_info("drive %s is mounted at %s", d->p->drive->name,
 			 d->p->mountpoint);
 		return;

@@ -73,6 +73,9 @@ void daemon_verbs_progress(struct daemon *d, const char *stage);
 void daemon_verbs_end(struct daemon *d, int err, const char *reason);
 void daemon_verbs_cancel_syncs(struct daemon *d);
 
+/* Any thread: may memory be written to a disk in the clear?  What to say then. */
+bool daemon_warn_swap(struct daemon *d, struct err *ret);
+
 /* Begin the end: any thread but the loop's, since it may take its time. */
 void daemon_stop(struct daemon *d);
 /* The same from the loop; it goes on meanwhile. */

@@ -7,9 +7,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cache/cache.h"
+#include "crypto/keys.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
 #include "daemon/moneywatch.h"
+#include "daemon/swap.h"
 #include "fuse/session.h"
 #include "net/json.h"
 
@@ -216,12 +218,28 @@ static int add_mountpoint_bytes(json_t *o, const char *path)
 	return add(o, "mountpoint_bytes", json_stringn((const char *)hex.p, hex.n));
 }
 
+bool daemon_warn_swap(struct daemon *d, struct err *ret)
+{
+	char areas[128];
+
+	if (swap_plain("", areas, sizeof(areas)) <= 0)
+		return false; /* what cannot be told is not warned of */
+	err_set(ret, 0,
+		"swap on %s is not encrypted: what you read and write%s may be left there",
+		areas,
+		keys_locked(d->p->drive->keys) < 0 ?
+			", and keys, since memory cannot be locked (ulimit -l)," :
+			"");
+	return true;
+}
+
 json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 {
 	const struct drive *drive = d->p->drive;
 	struct cache_stats cs;
 	json_t *o = json_object(), *errors = json_array();
 	json_t *warnings = json_array();
+	struct err swap = { "" };
 	bool mounted;
 	int r = 0;
 
@@ -250,6 +268,8 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 		moneywatch_poke(d->watch);
 		r |= add(o, "wallet", moneywatch_json(d->watch, warnings));
 	}
+	if (daemon_warn_swap(d, &swap))
+		r |= json_array_append_new(warnings, json_text(swap.text));
 	r |= add(o, "warnings", warnings);
 	r |= add(o, "errors", json_incref(errors));
 	json_decref(errors);

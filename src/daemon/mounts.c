@@ -19,8 +19,7 @@ void mounts_entry_fini(struct mounts_entry *e)
 	free(steal(&e->drive));
 }
 
-/* \040 and the like, in place. */
-static void unescape(char *s)
+void mounts_unescape(char *s)
 {
 	char *to = s;
 
@@ -64,8 +63,8 @@ static bool parse(char *line, char **mountpoint, char **drive, char **device)
 	}
 	if (!*mountpoint || strlen(*device) >= MOUNTS_DEVICE_MAX)
 		return false;
-	unescape(*mountpoint);
-	unescape(*drive);
+	mounts_unescape(*mountpoint);
+	mounts_unescape(*drive);
 	return true;
 }
 

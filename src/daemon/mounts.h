@@ -36,6 +36,9 @@ must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
  */
 must_check int mounts_shows(long pid, const char *device, const char *mountpoint);
 
+/* \040 and the like, as /proc has them in paths, in place. */
+void mounts_unescape(char *s);
+
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);
 

@@ -528,20 +528,27 @@ static int read_gap(struct view *v, uint64_t block, uint64_t end)
 	return r;
 }
 
+/* Whole blocks open where they belong, as many at once as there are. */
 static int read_run(struct view *v, const struct run *run)
 {
-	uint8_t text[2 * CACHE_BLOCK];
+	uint64_t end = v->off + v->n, whole;
+	uint8_t one[CACHE_BLOCK];
 	int r = 0;
 
-	for (uint64_t k = 0; k < run->n && r == 0; k += 2) {
-		uint64_t n = MIN(2, run->n - k);
+	if (run->seg == 0) /* dst is zeros */
+		return 0;
+	for (uint64_t k = 0; k < run->n && r == 0; k += whole) {
+		uint64_t at = (run->block + k) * CACHE_BLOCK;
 
-		if (run->seg)
-			r = seg_read(v->s->c, run, k, n, text);
-		else
-			memset(text, 0, sizeof(text));
-		for (uint64_t b = 0; b < n && r == 0; b++)
-			place(v, run->block + k + b, text + b * CACHE_BLOCK);
+		whole = at >= v->off ? MIN(run->n - k, (end - at) / CACHE_BLOCK) : 0;
+		if (whole) {
+			r = seg_read(v->s->c, run, k, whole, v->dst + (at - v->off));
+			continue;
+		}
+		whole = 1;
+		r = seg_read(v->s->c, run, k, 1, one);
+		if (r == 0)
+			place(v, run->block + k, one);
 	}
 	return r == -EBADMSG ? -EIO : r;
 }

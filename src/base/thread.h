@@ -20,7 +20,10 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/util.h"
 
@@ -136,6 +139,24 @@ static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
 			      (long)(until_ms % 1000) * 1000000 };
 
 	return cond_wait_until(c, l, &t);
+}
+
+#define BACKGROUND_NICE 10
+
+/*
+ * The calling thread works in the background from now on: nicer than the thread
+ * that main() runs on, by so much, and it never takes a core away from another
+ * thread because it woke up (SCHED_BATCH).  The kernel may refuse either, which is
+ * not an error.  Linux: both are a thread's own, not the process's.
+ */
+static inline void thread_background(void)
+{
+	const struct sched_param none = { 0 };
+	/* cannot fail: we live.  Not ours: it may come from such a thread. */
+	int niced = getpriority(PRIO_PROCESS, (id_t)getpid()) + BACKGROUND_NICE;
+
+	(void)setpriority(PRIO_PROCESS, 0, niced); /* the kernel caps it at 19 */
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 #endif

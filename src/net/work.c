@@ -2,12 +2,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include "base/thread.h"
 
-#define WORK_NICE        10
 #define WORK_THREADS_MAX 64
 
 struct work {
@@ -48,8 +45,7 @@ static void *work_thread(void *arg)
 	struct work_item *item;
 	bool back;
 
-	/* Linux: nice is a thread's own. */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WORK_NICE);
+	thread_background();
 	for (;;) {
 		item = work_next(w);
 		if (!item)

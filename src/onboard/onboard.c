@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -28,7 +26,6 @@
 #define TICK_MS      1000
 #define RETRY_MS     30000 /* a run that failed is tried again after so long */
 #define AWAY_MS      3000 /* one that needs a store that is away, after so long */
-#define PACK_NICE    10
 
 void onboard_kick(struct onboard *o)
 {
@@ -192,8 +189,7 @@ static void *pack_thread(void *arg)
 	uint64_t ticket, failed_ms = 0, pause_ms = AWAY_MS;
 	bool asked, go;
 
-	/* Linux: nice is a thread's own. */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), PACK_NICE);
+	thread_background();
 	for (;;) {
 		struct err e = { 0 };
 		uint64_t now = monotonic_ms();

@@ -34,6 +34,7 @@ struct item {
 	struct fixture *f;
 	atomic_int runs;
 	bool on_loop_in_run, on_loop_in_done;
+	int nice, policy; /* of the thread that ran it */
 };
 
 static void note(struct loop_task *t)
@@ -68,6 +69,8 @@ static void item_run(struct work_item *w)
 	struct item *it = container_of(w, struct item, w);
 
 	it->on_loop_in_run = loop_is_here(it->f->loop);
+	it->nice = getpriority(PRIO_PROCESS, 0); /* the thread's own */
+	it->policy = sched_getscheduler(0);
 	atomic_fetch_add(&it->runs, 1);
 }
 
@@ -125,6 +128,32 @@ static void tick(void *ctx)
 	lock_drop(&f->lock);
 }
 
+static void workers_are_nicer_than_the_process_however_nice_that_is(void **state)
+{
+	static struct item it;
+	struct fixture f = { 0 };
+	int own = getpriority(PRIO_PROCESS, 0);
+	struct work *w;
+
+	(void)state;
+	for (int more = 0; more < 3; more++) {
+		/* what has no room to be nicer is as nice as can be */
+		own = MIN(own + more, 19);
+		assert_int_equal(setpriority(PRIO_PROCESS, 0, own), 0);
+		it = (struct item){ .w = { .run = item_run }, .f = &f };
+		assert_int_equal(loop_new(&f.loop), 0);
+		assert_int_equal(loop_start(f.loop), 0);
+		assert_int_equal(work_new(f.loop, 1, &w), 0);
+		work_submit(w, &it.w);
+		work_free(w);
+		loop_stop(f.loop);
+		loop_free(f.loop);
+		assert_int_equal(it.runs, 1);
+		assert_int_equal(it.nice, MIN(own + BACKGROUND_NICE, 19));
+		assert_int_equal(it.policy, SCHED_BATCH);
+	}
+}
+
 static void a_timer_repeats_until_it_is_stopped(void **state)
 {
 	struct fixture f = { 0 };
@@ -151,6 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tasks_run_once_and_in_order_before_the_loop_ends),
 		cmocka_unit_test(work_runs_off_the_loop_and_returns_through_it),
+		cmocka_unit_test(
+			workers_are_nicer_than_the_process_however_nice_that_is),
 		cmocka_unit_test(a_timer_repeats_until_it_is_stopped),
 	};
 

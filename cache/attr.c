@@ -18,6 +18,42 @@ int cache_getattr(struct cache *c, struct cache_op *op, uint64_t ino,
 	return r;
 }
 
+#define DAY_S 86400
+
+static bool is_before(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+bool cache_atime_due(const struct cache_attr *a)
+{
+	return !is_before(a->mtime, a->atime) || !is_before(a->ctime, a->atime) ||
+	       now_real().tv_sec - a->atime.tv_sec >= DAY_S;
+}
+
+void cache_accessed(struct cache *c, uint64_t ino)
+{
+	struct cache_attr a;
+	struct inode *i;
+	bool due;
+
+	lock_take(&c->lock);
+	due = inode_get(c, ino, &i) == 0;
+	if (due) {
+		inode_fill_attr(i, &a);
+		due = cache_atime_due(&a);
+	}
+	lock_drop(&c->lock);
+	/* No room or a failed disk: the bytes were read all the same. */
+	if (!due || op_begin(c, OP_FREES) < 0)
+		return;
+	if (inode_get(c, ino, &i) == 0) {
+		i->atime = now_real();
+		inode_change(c, i);
+	}
+	best_effort(op_end(c, 0)); /* likewise */
+}
+
 static int set_size(struct cache *c, struct cache_op *op, struct inode *i,
 		    uint64_t size, struct timespec now)
 {

@@ -233,6 +233,19 @@ must_check int cache_getattr(struct cache *c, struct cache_op *op, uint64_t ino,
 must_check int cache_setattr(struct cache *c, struct cache_op *op, uint64_t ino,
 			     const struct cache_setattr *set,
 			     struct cache_attr *ret);
+
+/*
+ * Would a read now move the time of access, as relatime has it: is it no later
+ * than the other times, or a day old?
+ */
+bool cache_atime_due(const struct cache_attr *a);
+
+/*
+ * ino was read: moves its time of access if that is due.  It becomes durable with
+ * the group commit and makes nothing dirty: a commit takes it along when there is
+ * another reason for one.
+ */
+void cache_accessed(struct cache *c, uint64_t ino);
 must_check int cache_mknod(struct cache *c, struct cache_op *op,
 			   uint64_t parent, struct slice name,
 			   const struct cache_new *n, struct cache_attr *ret);

@@ -10,19 +10,38 @@
  * Nothing hangs on an open file: the kernel keeps the inode referenced, writes
  * carry the file's flags, and O_TRUNC comes as a setattr of its own (we do not
  * ask for ATOMIC_O_TRUNC).  ENOSYS tells the kernel to open, with keep_cache,
- * and to close without asking again: two round trips less for each open.
+ * and to close without asking again: two round trips less for each open.  With
+ * relatime it has to be asked: opening is where what the kernel has in memory is
+ * dropped if a read is to move the time of access.
  */
+static int run_open(struct op *op)
+{
+	struct fuse_file_info fi = { .flags = op->flags, .keep_cache = 1 };
+	struct cache_attr a;
+	int r;
+
+	if (op->env->atime && (op->flags & O_ACCMODE) != O_WRONLY &&
+	    !(op->flags & O_NOATIME)) {
+		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
+		if (r < 0)
+			return r;
+		/* Else who reads what the kernel has in memory is not seen. */
+		fi.keep_cache = !cache_atime_due(&a);
+	}
+	(void)fuse_reply_open(op->req, &fi);
+	return 0;
+}
+
 static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct op op = op_new(req, NULL);
+	struct op op = op_new(req, run_open);
 
-	(void)ino;
-	if (op.env->no_open) {
+	op.ino = ino;
+	op.flags = fi->flags;
+	if (op.env->no_open)
 		(void)fuse_reply_err(req, ENOSYS); /* see reply_err() */
-		return;
-	}
-	fi->keep_cache = 1;
-	(void)fuse_reply_open(req, fi);
+	else
+		op_start(&op);
 }
 
 static int run_read(struct op *op)
@@ -31,7 +50,11 @@ static int run_read(struct op *op)
 	int r = cache_read(op->env->cache, &op->who, op->ino, op->off,
 			   op->room->p, op->n, &n);
 
-	return r < 0 ? r : reply_buf(op, op->room->p, n);
+	if (r < 0)
+		return r;
+	if (op->env->atime && !(op->flags & O_NOATIME))
+		cache_accessed(op->env->cache, op->ino);
+	return reply_buf(op, op->room->p, n);
 }
 
 /* Replies: bytes, fewer only at the end | err(EINTR, EIO) */
@@ -40,7 +63,7 @@ static void ll_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 {
 	struct op op = op_new(req, run_read);
 
-	(void)fi;
+	op.flags = fi->flags;
 	op.ino = ino;
 	op.off = (uint64_t)off;
 	op.n = size;

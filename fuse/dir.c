@@ -1,24 +1,44 @@
 #include "fuse/ops.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "fuse/dirent.h"
 #include "fuse/reply.h"
 #include "fuse/syncer.h"
 
+/* fh of a directory that was opened with O_NOATIME. */
+#define FH_NOATIME 1u
+
+static int run_opendir(struct op *op)
+{
+	struct fuse_file_info fi = { .keep_cache = 1, .cache_readdir = 1 };
+	struct cache_attr a;
+	int r;
+
+	if (op->flags & O_NOATIME)
+		fi.fh = FH_NOATIME;
+	if (op->env->diratime && fi.fh != FH_NOATIME) {
+		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
+		if (r < 0)
+			return r;
+		fi.keep_cache = !cache_atime_due(&a);
+	}
+	(void)fuse_reply_open(op->req, &fi);
+	return 0;
+}
+
 /* As with open: nothing hangs on an open directory, positions are stable. */
 static void ll_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct op op = op_new(req, NULL);
+	struct op op = op_new(req, run_opendir);
 
-	(void)ino;
-	if (op.env->no_opendir) {
+	op.ino = ino;
+	op.flags = fi->flags;
+	if (op.env->no_opendir)
 		(void)fuse_reply_err(req, ENOSYS); /* the kernel's to judge */
-		return;
-	}
-	fi->keep_cache = 1;
-	fi->cache_readdir = 1;
-	(void)fuse_reply_open(req, fi);
+	else
+		op_start(&op);
 }
 
 static int add_name(void *ctx, struct slice name, const struct cache_attr *a,
@@ -80,6 +100,8 @@ static int run_readdir(struct op *op)
 	if (r > 0 && d.n == 0)
 		return -EINVAL; /* a buffer too small for one name */
 
+	if (op->env->diratime && op->off2 != FH_NOATIME)
+		cache_accessed(op->env->cache, op->ino);
 	dirent_refs(&d, ref_one, op);
 	if (fuse_reply_buf(op->req, (const char *)d.p, d.n) < 0)
 		dirent_refs(&d, unref_one, op);
@@ -87,7 +109,8 @@ static int run_readdir(struct op *op)
 }
 
 /* Replies: entries, none at the end | err(ENOTDIR, EINTR, EIO) */
-static void start(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
+static void start(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		  uint64_t fh, bool plus)
 {
 	struct op op = op_new(req, run_readdir);
 
@@ -95,21 +118,20 @@ static void start(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool p
 	op.off = (uint64_t)off;
 	op.n = MIN(size, op.room->n);
 	op.flags = plus;
+	op.off2 = fh;
 	op_start(&op);
 }
 
 static void ll_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
-	(void)fi;
-	start(req, ino, size, off, false);
+	start(req, ino, size, off, fi->fh, false);
 }
 
 static void ll_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 			   off_t off, struct fuse_file_info *fi)
 {
-	(void)fi;
-	start(req, ino, size, off, true);
+	start(req, ino, size, off, fi->fh, true);
 }
 
 static void ll_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,

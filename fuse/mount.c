@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "base/err.h"
@@ -232,6 +233,46 @@ int mount_attach(const char *path, const struct opts *o, int *ret_fd,
 	if (r == -EPERM || r == -EACCES)
 		return mount_helper(path, o, ret_fd, reterr);
 	return r < 0 ? err_set(reterr, r, "mount %s: %s", path, err_str(r)) : 0;
+}
+
+int mount_flags(const char *path, unsigned long *ret)
+{
+	static const struct {
+		unsigned long st, ms;
+	} bits[] = {
+		{ ST_RDONLY, MS_RDONLY },
+		{ ST_NOSUID, MS_NOSUID },
+		{ ST_NODEV, MS_NODEV },
+		{ ST_NOEXEC, MS_NOEXEC },
+		{ ST_NOATIME, MS_NOATIME },
+		{ ST_NODIRATIME, MS_NODIRATIME },
+		{ ST_RELATIME, MS_RELATIME },
+		{ ST_SYNCHRONOUS, MS_SYNCHRONOUS },
+	};
+	struct statvfs st;
+
+	if (statvfs(path, &st) < 0)
+		return -errno;
+	*ret = 0;
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++)
+		if (st.f_flag & bits[i].st)
+			*ret |= bits[i].ms;
+	return 0;
+}
+
+int mount_again(const char *path, unsigned long flags, struct err *reterr)
+{
+	int r;
+
+	if (mount(NULL, path, NULL, MS_REMOUNT | flags, NULL) == 0)
+		return 0;
+	r = -errno;
+	if (r == -EBUSY)
+		return err_set(reterr, r,
+			       "%s: a file there is open for writing", path);
+	return err_set(reterr, r,
+		       r == -EPERM ? "%s: only root may remount" : "%s: %s",
+		       path, err_str(r));
 }
 
 void mount_read_ahead(const char *path, unsigned kib)

@@ -24,6 +24,13 @@ struct opts;
 must_check int mount_attach(const char *path, const struct opts *o, int *ret_fd,
 			    struct err *reterr);
 
+/* MS_* that the mount at `path` has now; MS_DIRSYNC cannot be seen. */
+must_check int mount_flags(const char *path, unsigned long *ret);
+
+/* Give the mount at `path` these flags (MS_*) and no others. */
+must_check int mount_again(const char *path, unsigned long flags,
+			   struct err *reterr);
+
 /*
  * Let the kernel read ahead so far, best effort: INIT can only lower its 128 KiB,
  * and only root may raise them.  Call after INIT; sends no request to the mount.

@@ -287,6 +287,8 @@ static int run_readlink(struct op *op)
 	if (r < 0)
 		return r;
 	target[n] = '\0';
+	if (op->env->atime)
+		cache_accessed(op->env->cache, op->ino);
 	return reply_target(op, target);
 }
 

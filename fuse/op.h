@@ -43,6 +43,8 @@ struct op_env {
 	struct fuse_session *se;
 	bool no_open;    /* the kernel takes ENOSYS for: never ask again */
 	bool no_opendir; /* likewise */
+	bool atime;      /* reading a file or a symlink moves its atime */
+	bool diratime;   /* listing a directory does */
 };
 
 /* A thread's own room for answers; never more than one op uses it. */

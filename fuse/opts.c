@@ -14,14 +14,22 @@ struct flag {
 };
 
 static const struct flag flags[] = {
-	{ "ro", MS_RDONLY, 0 },           { "rw", 0, MS_RDONLY },
-	{ "suid", 0, MS_NOSUID },         { "nosuid", MS_NOSUID, 0 },
-	{ "dev", 0, MS_NODEV },           { "nodev", MS_NODEV, 0 },
-	{ "exec", 0, MS_NOEXEC },         { "noexec", MS_NOEXEC, 0 },
-	{ "atime", 0, MS_NOATIME },       { "noatime", MS_NOATIME, 0 },
-	{ "diratime", 0, MS_NODIRATIME }, { "nodiratime", MS_NODIRATIME, 0 },
-	{ "relatime", MS_RELATIME, 0 },   { "sync", MS_SYNCHRONOUS, 0 },
-	{ "async", 0, MS_SYNCHRONOUS },   { "dirsync", MS_DIRSYNC, 0 },
+	{ "ro", MS_RDONLY, 0 },
+	{ "rw", 0, MS_RDONLY },
+	{ "suid", 0, MS_NOSUID },
+	{ "nosuid", MS_NOSUID, 0 },
+	{ "dev", 0, MS_NODEV },
+	{ "nodev", MS_NODEV, 0 },
+	{ "exec", 0, MS_NOEXEC },
+	{ "noexec", MS_NOEXEC, 0 },
+	{ "diratime", 0, MS_NODIRATIME },
+	{ "nodiratime", MS_NODIRATIME, 0 },
+	{ "sync", MS_SYNCHRONOUS, 0 },
+	{ "async", 0, MS_SYNCHRONOUS },
+	{ "dirsync", MS_DIRSYNC, 0 },
+	{ "noatime", MS_NOATIME, MS_RELATIME },
+	{ "atime", MS_RELATIME, MS_NOATIME },
+	{ "relatime", MS_RELATIME, MS_NOATIME },
 };
 
 /* Taken and without effect here. */
@@ -37,6 +45,10 @@ static const char *const ignored[] = {
 	"nofail",
 	"",
 };
+
+/* With a value: what mount(8) repeats from /proc/mounts for a remount. */
+static const char *const repeated[] = { "user_id", "group_id", "rootmode",
+					"blksize", "fd" };
 
 struct token {
 	char name[OPTION_MAX];
@@ -150,9 +162,18 @@ static int take(struct opts *o, const struct token *t, struct err *reterr)
 		       t->name, t->value ? "=" : "", t->value ? t->value : "");
 }
 
-int opts_parse(const char *text, struct opts *ret, struct err *reterr)
+static bool is_repeated(const struct token *t)
 {
-	struct opts o = { .flags = MS_NOSUID | MS_NODEV, .subtype = "fildrive" };
+	for (size_t i = 0; i < ARRAY_LEN(repeated) && t->value; i++)
+		if (strcmp(repeated[i], t->name) == 0)
+			return true;
+	return false;
+}
+
+static int parse(const char *text, unsigned long now, bool again,
+		 struct opts *ret, struct err *reterr)
+{
+	struct opts o = { .flags = now, .subtype = "fildrive" };
 	const char *at = text ? text : "";
 	bool over = false;
 	struct token t;
@@ -163,6 +184,8 @@ int opts_parse(const char *text, struct opts *ret, struct err *reterr)
 		if (over)
 			return err_set(reterr, -EINVAL,
 				       "mount option too long: %.60s…", t.name);
+		if (again && is_repeated(&t))
+			continue;
 		r = take(&o, &t, reterr);
 		if (r < 0)
 			return r;
@@ -171,5 +194,26 @@ int opts_parse(const char *text, struct opts *ret, struct err *reterr)
 		return err_set(reterr, -EINVAL,
 			       "allow_other and allow_root exclude each other");
 	*ret = o;
+	return 0;
+}
+
+int opts_parse(const char *text, struct opts *ret, struct err *reterr)
+{
+	return parse(text, MS_NOSUID | MS_NODEV | MS_NOATIME, false, ret, reterr);
+}
+
+int opts_parse_again(const char *text, unsigned long now, unsigned long *ret,
+		     struct err *reterr)
+{
+	const unsigned long fixed = MS_NOATIME | MS_NODIRATIME;
+	struct opts o = { .flags = now };
+	int r = parse(text, now, true, &o, reterr);
+
+	if (r < 0)
+		return r;
+	if ((o.flags ^ now) & fixed)
+		return err_set(reterr, -EINVAL,
+			       "noatime and relatime are chosen when a drive is mounted; unmount it first");
+	*ret = o.flags;
 	return 0;
 }

@@ -4,8 +4,8 @@
  * What every FUSE program takes, and what fstab may add.  Commas inside of a
  * value are escaped with a backslash, as mount.fuse wants it.
  *
- *   ro rw  suid nosuid  dev nodev  exec noexec  atime noatime diratime
- *   nodiratime relatime  sync async dirsync      flags of mount(2)
+ *   ro rw  suid nosuid  dev nodev  exec noexec  sync async dirsync
+ *   noatime relatime atime (as relatime) diratime nodiratime  flags of mount(2)
  *   allow_other allow_root                       who may look
  *   default_permissions                          always on
  *   fsname=NAME subtype=NAME                     what df and mount show
@@ -14,7 +14,7 @@
  *   debug                                        libfuse logs every request
  *   defaults auto noauto user nouser users _netdev nofail x-…  for fstab: ignored
  *
- * nosuid and nodev are the default, also for root.
+ * nosuid and nodev are the default, also for root; and noatime, see docs/posix.md.
  */
 #ifndef FUSE_OPTS_H
 #define FUSE_OPTS_H
@@ -41,5 +41,13 @@ struct opts {
  * if it is not given.  -EINVAL with a sentence that names the option.
  */
 must_check int opts_parse(const char *text, struct opts *ret, struct err *reterr);
+
+/*
+ * For a mount that stands and has the flags `now` (MS_*): those that it is to have,
+ * which are the same but for what `text` says.  What mount(8) repeats from
+ * /proc/mounts is taken.  -EINVAL also for what cannot change any more.
+ */
+must_check int opts_parse_again(const char *text, unsigned long now,
+				unsigned long *ret, struct err *reterr);
 
 #endif

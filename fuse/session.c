@@ -1,6 +1,7 @@
 #include "fuse/session.h"
 
 #include <limits.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -61,7 +62,8 @@ static void ll_init(void *userdata, struct fuse_conn_info *c)
 	c->congestion_threshold = MAX_BACKGROUND;
 	c->time_gran = 1;
 	want(c, FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK, true);
-	want(c, FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS, true);
+	want(c, FUSE_CAP_PARALLEL_DIROPS, true);
+	want(c, FUSE_CAP_CACHE_SYMLINKS, !env->atime);
 	/* name_to_handle_at(2), also over NFS and across mounts. */
 	want(c, FUSE_CAP_EXPORT_SUPPORT, true);
 	want(c, FUSE_CAP_WRITEBACK_CACHE, s->opts.writeback_cache);
@@ -74,8 +76,8 @@ static void ll_init(void *userdata, struct fuse_conn_info *c)
 	want(c, FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV, false);
 	want(c, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
 	     false);
-	env->no_open = c->capable & FUSE_CAP_NO_OPEN_SUPPORT;
-	env->no_opendir = c->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
+	env->no_open = c->capable & FUSE_CAP_NO_OPEN_SUPPORT && !env->atime;
+	env->no_opendir = c->capable & FUSE_CAP_NO_OPENDIR_SUPPORT && !env->diratime;
 }
 
 /* Requests are read by pool.c; libfuse does not do it itself. */
@@ -112,6 +114,18 @@ static void log_line_of_libfuse(enum fuse_log_level level, const char *fmt,
 
 /* ---- serving ---- */
 
+/* Without libfuse, which need not see it. */
+static void refuse(struct session *s, uint64_t unique)
+{
+	struct fuse_out_header out = {
+		.len = sizeof(out),
+		.error = -EROFS,
+		.unique = unique,
+	};
+
+	best_effort(write(s->fd, &out, sizeof(out))); /* as in reply.c */
+}
+
 static void serve(void *ctx, struct pool_worker *w, uint8_t *p, size_t n)
 {
 	struct session *s = ctx;
@@ -121,6 +135,10 @@ static void serve(void *ctx, struct pool_worker *w, uint8_t *p, size_t n)
 	if (evict_refuses(&s->evict, s->fd, p, n))
 		return;
 	buf.size = wire_request(&s->wire, p, n, &kind);
+	if (kind.changes && s->opts.flags & MS_RDONLY) {
+		refuse(s, kind.unique);
+		return;
+	}
 	if (kind.heavy)
 		pool_share(w);
 	op_set_flags(kind.flags);
@@ -200,6 +218,8 @@ static int take_opts(struct session *s, struct err *reterr)
 	if (!s->opts.fsname[0])
 		(void)snprintf(s->opts.fsname, sizeof(s->opts.fsname),
 			       "fildrive:%s", s->p.drive ? s->p.drive : "");
+	s->env.atime = !(s->opts.flags & (MS_NOATIME | MS_RDONLY));
+	s->env.diratime = s->env.atime && !(s->opts.flags & MS_NODIRATIME);
 	s->p.opts = s->p.drive = NULL; /* borrowed until here */
 	return 0;
 }
@@ -370,4 +390,22 @@ int session_check_opts(const char *opts, bool *ret_read_only, struct err *reterr
 		return r;
 	*ret_read_only = o.flags & MS_RDONLY;
 	return 0;
+}
+
+int session_remount(const char *mountpoint, const char *opts,
+		    bool stays_read_only, struct err *reterr)
+{
+	unsigned long flags = 0;
+	int r = mount_flags(mountpoint, &flags);
+
+	if (r < 0)
+		return err_set(reterr, r, "%s: %s", mountpoint, err_str(r));
+	r = opts_parse_again(opts, flags, &flags, reterr);
+	if (r < 0)
+		return r;
+	if (stays_read_only && !(flags & MS_RDONLY))
+		return err_set(reterr, -EROFS,
+			       "%s: the drive was mounted read only; unmount it, and mount it without ro",
+			       mountpoint);
+	return mount_again(mountpoint, flags, reterr);
 }

@@ -38,7 +38,7 @@ struct session_params {
 	const char *mountpoint;
 	const char *drive; /* shown as the source of the mount: fildrive:drive */
 	const char *opts;  /* as given to -o, comma separated; NULL: none */
-	bool read_only;    /* as does "ro" among opts */
+	bool read_only;    /* as does "ro" among opts; for good, see below */
 	bool writeback_cache;      /* as does "writeback_cache" among opts */
 	unsigned fetch_timeout_ms; /* how long a request may wait for absent
 				      bytes before EIO; 0: the default */
@@ -63,7 +63,11 @@ struct session_params {
 must_check int session_new(const struct session_params *p, struct session **ret,
 			   struct err *reterr);
 
-/* Is the mount read only, by params or by options? */
+/*
+ * Is the mount read only, by params or by options?  Such a session answers every
+ * change with EROFS, also after the kernel was told that it may be written to
+ * (mount -i -o remount,rw): it shows a snapshot, or nobody would publish.
+ */
 bool session_read_only(const struct session *s);
 
 must_check int session_run_threads(struct session *s, struct err *reterr);
@@ -96,6 +100,20 @@ struct session_stats {
 	uint64_t timeouts; /* parked requests that got EIO by the deadline */
 };
 void session_stats(struct session *s, struct session_stats *ret);
+
+/*
+ * Change the flags of a mount that stands to what `opts` says, by mount(2): for
+ * mount -o remount.  Its daemon is not told, and need not be: the kernel lets no
+ * change through to it while it is read only.  stays_read_only: its session is
+ * read only (above).
+ *
+ * -EINVAL       an option that is not known, or cannot change any more
+ * -EROFS        it was to be written to, and stays read only
+ * -EBUSY        read only, while a file is open for writing
+ * -EPERM        not root
+ */
+must_check int session_remount(const char *mountpoint, const char *opts,
+			       bool stays_read_only, struct err *reterr);
 
 /*
  * Only check -o options: -EINVAL with a sentence for the first one that is not

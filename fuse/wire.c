@@ -68,6 +68,29 @@ static void see_write(const uint8_t *p, size_t n, struct wire_kind *ret)
 	ret->heavy = in.size >= HEAVY_BYTES;
 }
 
+static bool is_change(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_SETATTR:
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_LINK:
+	case FUSE_WRITE:
+	case FUSE_SETXATTR:
+	case FUSE_REMOVEXATTR:
+	case FUSE_CREATE:
+	case FUSE_TMPFILE:
+	case FUSE_FALLOCATE:
+	case FUSE_COPY_FILE_RANGE: return true;
+	default: return false;
+	}
+}
+
 size_t wire_request(struct wire *w, uint8_t *p, size_t n, struct wire_kind *ret)
 {
 	struct fuse_setattr_in setattr;
@@ -78,6 +101,8 @@ size_t wire_request(struct wire *w, uint8_t *p, size_t n, struct wire_kind *ret)
 	if (n < sizeof(h))
 		return n;
 	memcpy(&h, p, sizeof(h));
+	ret->unique = h.unique;
+	ret->changes = is_change(h.opcode);
 	switch (h.opcode) {
 	case FUSE_INIT: see_init(w, h.unique, p, n); break;
 	case FUSE_SETATTR:

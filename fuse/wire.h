@@ -40,8 +40,10 @@ struct wire {
 };
 
 struct wire_kind {
-	unsigned flags; /* enum op_flags */
-	bool heavy;     /* moves many bytes: may take long */
+	uint64_t unique; /* of the request, which an answer has to name */
+	unsigned flags;  /* enum op_flags */
+	bool heavy;      /* moves many bytes: may take long */
+	bool changes;    /* something on the drive */
 };
 
 /* Look at the n bytes of a request; returns how many it has afterwards. */

@@ -1,6 +1,7 @@
 #include "daemon/client.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/path.h"
 #include "base/thread.h"
@@ -234,4 +236,24 @@ int client_call(struct client_conn *c, json_t *request, int timeout_ms,
 	if (r == -ECONNRESET)
 		return err_set(reterr, r, "the daemon has ended");
 	return err_set(reterr, r, "asking the daemon: %s", err_str(r));
+}
+
+int client_status(struct client_conn *c, json_t **ret)
+{
+	return client_call(c, json_pack("{s:s}", "verb", "status"),
+			   CLIENT_WAIT_MS, NULL, NULL, ret, NULL);
+}
+
+char *client_mountpoint(const json_t *status)
+{
+	const json_t *hex = json_object_get(status, "mountpoint_bytes");
+	const char *text = json_string_value(json_object_get(status, "mountpoint"));
+	_cleanup_buf_ struct buf path = { 0 };
+
+	if (!hex)
+		return text ? strdup(text) : NULL;
+	buf_init(&path, PATH_MAX + 1);
+	if (json_hex_bytes(hex, &path) < 0 || buf_u8(&path, 0) < 0)
+		return NULL;
+	return (char *)steal(&path.p);
 }

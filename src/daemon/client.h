@@ -44,6 +44,12 @@ must_check int client_call(struct client_conn *c, json_t *request, int timeout_m
  */
 must_check int client_wait_end(struct client_conn *c, int timeout_ms);
 
+/* What the daemon says of itself. */
+must_check int client_status(struct client_conn *c, json_t **ret);
+
+/* Where its daemon says that it is mounted; heap, NULL: it does not say. */
+char *client_mountpoint(const json_t *status);
+
 static inline void client_closep(struct client_conn **c)
 {
 	client_close(*c);

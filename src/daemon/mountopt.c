@@ -24,6 +24,7 @@ static const struct place texts[] = {
 static const struct place flags[] = {
 	{ "foreground", AT(foreground) },
 	{ "verbose", AT(verbose) },
+	{ "remount", AT(remount) },
 };
 
 /* For mount(8) and systemd alone; "x-…" and "X-…" besides. */

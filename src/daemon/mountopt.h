@@ -28,6 +28,7 @@ struct mountopt {
 	bool has_cache_size;
 	bool foreground;
 	bool verbose;
+	bool remount; /* change the flags of a mount that stands */
 	char rest[MOUNTOPT_VALUE_MAX]; /* "ro,allow_other", for the session */
 };
 

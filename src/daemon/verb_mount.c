@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/client.h"
 #include "daemon/daemon.h"
 #include "daemon/drive.h"
 #include "daemon/engine.h"
@@ -266,12 +267,53 @@ static int check_mountpoint(const char *path, char **ret)
 	return 0;
 }
 
+/* Of a daemon that cannot be asked: no, and then it refuses changes itself. */
+static bool was_mounted_read_only(const char *drive, const char *mountpoint)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	_cleanup_json_ json_t *status = NULL;
+	_cleanup_free_ char *at = NULL;
+
+	if (client_connect(drive, &c, NULL) < 0 || client_status(c, &status) < 0)
+		return false;
+	at = client_mountpoint(status);
+	return at && strcmp(at, mountpoint) == 0 &&
+	       json_is_true(json_object_get(status, "read_only"));
+}
+
+/* As the flags are, but for what was asked; no passphrase is needed for that. */
+static int remount(const struct mounting *m, const char *path)
+{
+	_cleanup_(mounts_entry_fini) struct mounts_entry there = { .drive = NULL };
+	_cleanup_free_ char *at = NULL;
+	struct err why = { "" };
+	int r = mounts_absolute(path, &at);
+
+	if (r == 0)
+		r = mounts_find(at, &there);
+	if (r < 0)
+		return exits_say(EXITS_MOUNTPOINT, "no drive is mounted at %s",
+				 path);
+	r = session_remount(at, m->opt.rest,
+			    was_mounted_read_only(there.drive, at), &why);
+	if (r == -EINVAL)
+		return exits_say(EXITS_USAGE, "%s", why.text);
+	if (r == -EPERM)
+		return exits_say(EXITS_FUSE, "%s", why.text);
+	if (r < 0)
+		return exits_say(EXITS_MOUNTPOINT, "%s", why.text);
+	return EXITS_OK;
+}
+
 static int mount_drive(struct mounting *m, const char *path)
 {
 	_cleanup_free_ char *at = NULL, *real = NULL;
 	struct err why = { "" };
-	int r = session_check_opts(m->opt.rest, &m->read_only, &why);
+	int r;
 
+	if (m->opt.remount)
+		return remount(m, path);
+	r = session_check_opts(m->opt.rest, &m->read_only, &why);
 	if (r < 0)
 		return exits_say(EXITS_USAGE, "%s", why.text);
 	r = check_mountpoint(path, &at);

@@ -7,12 +7,10 @@
  * (dead, or another user's) is unmounted all the same.
  */
 #include <assert.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/thread.h"
 #include "daemon/client.h"
@@ -34,36 +32,15 @@ static const struct cli_option options[] = {
 	CLI_END,
 };
 
-static int ask_status(struct client_conn *c, json_t **ret)
-{
-	return client_call(c, json_pack("{s:s}", "verb", "status"),
-			   CLIENT_WAIT_MS, NULL, NULL, ret, NULL);
-}
-
-/* Where its daemon says that it is mounted; heap, NULL: it does not say. */
-static char *mountpoint_of(const json_t *status)
-{
-	const json_t *hex = json_object_get(status, "mountpoint_bytes");
-	const char *text = json_string_value(json_object_get(status, "mountpoint"));
-	_cleanup_buf_ struct buf path = { 0 };
-
-	if (!hex)
-		return text ? strdup(text) : NULL;
-	buf_init(&path, PATH_MAX + 1);
-	if (json_hex_bytes(hex, &path) < 0 || buf_u8(&path, 0) < 0)
-		return NULL;
-	return (char *)steal(&path.p);
-}
-
 /* The daemon behind our socket, if it is the one of this mount; else 0. */
 static long pid_of_daemon(struct client_conn *c, const char *mountpoint)
 {
 	_cleanup_json_ json_t *status = NULL;
 	_cleanup_free_ char *at = NULL;
 
-	if (ask_status(c, &status) < 0)
+	if (client_status(c, &status) < 0)
 		return 0;
-	at = mountpoint_of(status);
+	at = client_mountpoint(status);
 	if (!at || strcmp(at, mountpoint) != 0)
 		return 0;
 	return (long)json_integer_value(json_object_get(status, "pid"));
@@ -90,11 +67,11 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 					 "no drive is mounted at %s", cli->args[0]);
 		return 0;
 	}
-	if (client_connect(name, &c, NULL) < 0 || ask_status(c, &status) < 0)
+	if (client_connect(name, &c, NULL) < 0 || client_status(c, &status) < 0)
 		return exits_say(EXITS_MOUNTPOINT,
 				 "drive '%s' is not mounted (a dead mount is named by its mountpoint)",
 				 name);
-	ret->mountpoint = mountpoint_of(status);
+	ret->mountpoint = client_mountpoint(status);
 	ret->drive = strdup(name);
 	return ret->mountpoint && ret->drive ? 0 :
 					       exits_err(-ENOMEM, NULL, "umount");

@@ -13,7 +13,8 @@
 #include "daemon/exits.h"
 #include "daemon/passphrase.h"
 
-#define HELPER "mount.fildrive"
+#define HELPER       "mount.fildrive"
+#define HELPER_AGAIN "mount.fuse.fildrive" /* for what /proc/mounts shows */
 
 static const struct cli_verb *const verbs[] = {
 	&verb_init,   &verb_mount,   &verb_umount,  &verb_lock,
@@ -157,7 +158,8 @@ static int dispatch(int argc, char **argv)
 	const struct cli_verb *verb;
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	if (argc > 0 && strcmp(basename(argv[0]), HELPER) == 0)
+	if (argc > 0 && (strcmp(basename(argv[0]), HELPER) == 0 ||
+			 strcmp(basename(argv[0]), HELPER_AGAIN) == 0))
 		return verbs_mount_helper(argc, argv);
 	if (!name) {
 		verbs_print();

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from drive import PASSPHRASE, PATIENCE, CommandFailed, alive, binary, until
-from syscalls import read, write
+from syscalls import read, refused, write
 
 USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
 FSCK_USAGE = 16
@@ -546,6 +546,71 @@ def test_the_mount_helper_takes_what_fstab_has(drives):
     assert mount(d.name, d.mnt, '-o', opts + ',r0') == 1
     assert mount(d.name) == 1
     assert not d.is_mounted()
+
+
+@pytest.mark.root
+def test_a_remount_makes_a_drive_read_only_and_back(drives):
+    """By what mount(8) calls for the type that /proc/mounts shows, with what it
+    gives it, and by the command."""
+    d = drives().init().mount()
+    helper = os.path.join(d.dir, 'mount.fuse.fildrive')
+    os.symlink(binary(), helper)
+    path = write(os.path.join(d.mnt, 'f'), b'content')
+
+    def shown():
+        with open('/proc/self/mountinfo', encoding='utf-8') as f:
+            return next(x.split()[5].split(',') for x in f
+                        if x.split()[4] == d.mnt)
+
+    def remount(opts):
+        kernels = 'noatime,user_id=0,group_id=0,default_permissions,allow_other'
+        subprocess.run([helper, 'fildrive:' + d.name, d.mnt, '-o',
+                        f'{kernels},remount,{opts}'], check=True, env=d.env())
+    before = shown()
+    remount('ro')
+    assert 'ro' in shown() and 'nosuid' not in shown()
+    assert refused(lambda: write(path, b'more')) == 'EROFS'
+    assert read(path) == b'content'
+    remount('rw')
+    assert shown() == before
+    write(path, b'more')
+    with open(path, 'ab'):
+        with pytest.raises(CommandFailed, match='open for writing'):
+            d.mount('remount', 'ro')
+    for opts in ('ro', 'nosuid'):
+        d.run('mount', '-o', 'remount,' + opts, d.mnt)
+    assert {'ro', 'nosuid', 'noatime'} <= set(shown()), 'one keeps the other'
+    d.run('mount', '-o', 'remount,rw,suid', d.mnt)
+    assert shown() == before
+    with pytest.raises(CommandFailed, match='chosen when a drive is mounted'):
+        d.run('mount', '-o', 'remount,relatime', d.mnt)
+    with pytest.raises(CommandFailed, match='frob'):
+        d.run('mount', '-o', 'remount,frob', d.mnt)
+    d.umount()
+    with pytest.raises(CommandFailed, match='no drive is mounted'):
+        d.run('mount', '-o', 'remount,ro', d.mnt)
+
+
+@pytest.mark.root
+def test_what_was_mounted_read_only_stays_so(drives):
+    """Nobody would publish what is written there; a snapshot goes with its
+    mount."""
+    d = drives().init().mount()
+    path = write(os.path.join(d.mnt, 'f'), b'content')
+    d.umount().mount('ro')
+    with pytest.raises(CommandFailed, match='was mounted read only'):
+        d.run('mount', '-o', 'remount,rw', d.mnt)
+    subprocess.run(['mount', '-i', '-o', 'remount,rw', d.mnt], check=True)
+    for change in (lambda: write(path, b'more'), lambda: os.unlink(path),
+                   lambda: write(path + '2'), lambda: os.mkdir(path + '3'),
+                   lambda: os.setxattr(path, 'user.a', b'b'),
+                   lambda: os.rename(path, path + '4'),
+                   lambda: os.link(path, path + '5'),
+                   lambda: os.chmod(path, 0o600),
+                   lambda: os.symlink('x', path + '6'),
+                   lambda: os.utime(path)):
+        assert refused(change) == 'EROFS'
+    assert read(path) == b'content'
 
 
 # config, fsck

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from conftest import NATIVE, OPTIONS
+from drive import Drive
 from syscalls import (KEEP_SIZE, PUNCH_HOLE, fallocate, outcome, read,
                       refused, same, write)
 
@@ -270,6 +272,102 @@ def test_a_change_moves_the_times_it_should(path, change, moves):
         assert after.st_ctime_ns >= before.st_ctime_ns
     finally:
         os.close(fd)
+
+
+LONG_AGO = 10**9 * SECOND
+TICK = 0.02  # seconds: more than the clock of ext4's times needs to move
+
+
+def _shows(path, option):
+    out = subprocess.check_output(['findmnt', '-no', 'OPTIONS', '-T', path],
+                                  text=True)
+    return option in out.strip().split(',')
+
+
+def _read_by(how, path):
+    flags = os.O_RDONLY | (os.O_NOATIME if how == 'noatime' else 0)
+    if how == 'readlink':
+        os.readlink(path)
+    elif how == 'list':
+        os.listdir(path)
+    elif how == 'stat':
+        os.stat(path)
+    elif how == 'run':
+        subprocess.run([path], check=True)
+    elif how == 'write':
+        os.close(os.open(path, os.O_WRONLY))
+    else:
+        fd = os.open(path, flags)
+        if how == 'mmap':
+            with mmap.mmap(fd, 2, prot=mmap.PROT_READ) as m:
+                assert m[0] == ord('#')
+        else:
+            os.read(fd, 100)
+        os.close(fd)
+
+
+@pytest.fixture(scope='module')
+def relatime():
+    with Drive(options=(*OPTIONS, 'relatime')) as d:
+        yield d.init().mount()
+
+
+@pytest.mark.parametrize('how', ['read', 'noatime', 'mmap', 'run', 'stat',
+                                 'write', 'readlink', 'list'])
+def test_relatime_moves_access_times_as_on_ext4(native, relatime, how):
+    """Once after each change, whether the kernel has the bytes in memory or
+    not: whoever looks for unread mail goes by that."""
+    if not _shows(native, 'relatime'):
+        pytest.skip('this machine has no ext4 with relatime')
+
+    def op(d):
+        path, got = os.path.join(d, 'f'), []
+        if how == 'readlink':
+            os.symlink('x', path)
+        elif how == 'list':
+            os.mkdir(path)
+        else:
+            write(path, b'#!/bin/sh\n')
+            os.chmod(path, 0o755)
+        for _ in range(2):
+            before = LONG_AGO
+            os.utime(path, ns=(before, LONG_AGO), follow_symlinks=False)
+            for _ in range(3):
+                time.sleep(TICK)
+                _read_by(how, path)
+                now = os.stat(path, follow_symlinks=False).st_atime_ns
+                got.append(now != before)
+                before = now
+            if how not in ('readlink', 'list'):
+                write(path, b'# changed\n', 'ab')
+        return got
+    there = os.path.join(relatime.mnt, how)
+    os.mkdir(there)
+    moved = same(native, there, op)
+    assert moved == [how not in ('noatime', 'stat', 'write'), False, False] * 2
+
+
+def test_an_access_time_is_kept_and_is_no_change_to_commit(relatime):
+    path = write(os.path.join(relatime.mnt, 'f'), b'content')
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    relatime.sync()
+    commit = relatime.status()['last_commit']
+    assert read(path) == b'content'
+    moved = os.stat(path).st_atime_ns
+    assert moved > LONG_AGO
+    assert relatime.sync().status()['last_commit'] == commit
+    relatime.remount()
+    assert os.stat(path).st_atime_ns == moved
+    assert os.stat(path).st_mtime_ns == LONG_AGO
+
+
+@pytest.mark.skipif(NATIVE, reason='ext4 has relatime')
+def test_without_relatime_reading_moves_no_access_time(path):
+    assert _shows(path, 'noatime')
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    assert read(path) == b'content'
+    os.listdir(os.path.dirname(path))
+    assert os.stat(path).st_atime_ns == LONG_AGO
 
 
 def test_a_name_that_comes_or_goes_moves_its_folders_times(there):

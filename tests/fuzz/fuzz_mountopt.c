@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/err.h"
 #include "daemon/mountopt.h"
@@ -19,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct mountopt m, again;
 	_cleanup_free_ char *text = malloc(size + 1);
 	struct err e = { "" };
+	unsigned long flags;
 	struct opts o;
 	int r;
 
@@ -28,6 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	r = opts_parse(text, &o, &e);
 	assert(r == 0 || (r == -EINVAL && e.text[0]) || r == -ENOMEM);
+	e.text[0] = '\0';
+	r = opts_parse_again(text, MS_NOATIME, &flags, &e);
+	assert(r == -ENOMEM ||
+	       (r < 0 ? r == -EINVAL && e.text[0] : (flags & MS_NOATIME) != 0));
 	memset(&m, 0, sizeof(m));
 	e.text[0] = '\0';
 	r = mountopt_parse(text, &m, &e);

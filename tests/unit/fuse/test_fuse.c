@@ -230,13 +230,41 @@ static void mounts_are_nosuid_and_nodev_unless_asked(void **state)
 
 	(void)state;
 	assert_int_equal(opts_parse(NULL, &o, NULL), 0);
-	assert_int_equal(o.flags, MS_NOSUID | MS_NODEV);
+	assert_int_equal(o.flags, MS_NOSUID | MS_NODEV | MS_NOATIME);
 	assert_string_equal(o.subtype, "fildrive");
 	assert_string_equal(o.fsname, "");
 	assert_int_equal(opts_parse("suid,dev,ro,noexec,noatime", &o, NULL), 0);
 	assert_int_equal(o.flags, MS_RDONLY | MS_NOEXEC | MS_NOATIME);
 	assert_int_equal(opts_parse("ro,rw,noexec,exec", &o, NULL), 0);
-	assert_int_equal(o.flags, MS_NOSUID | MS_NODEV);
+	assert_int_equal(o.flags, MS_NOSUID | MS_NODEV | MS_NOATIME);
+	assert_int_equal(opts_parse("suid,dev,relatime", &o, NULL), 0);
+	assert_int_equal(o.flags, MS_RELATIME);
+	assert_int_equal(opts_parse("suid,dev,atime,nodiratime", &o, NULL), 0);
+	assert_int_equal(o.flags, MS_RELATIME | MS_NODIRATIME);
+	assert_int_equal(opts_parse("suid,dev,relatime,noatime", &o, NULL), 0);
+	assert_int_equal(o.flags, MS_NOATIME);
+}
+
+static void a_remount_changes_what_it_names_and_can(void **state)
+{
+	const unsigned long now = MS_NODEV | MS_NOATIME;
+	struct err e = { { 0 } };
+	unsigned long flags = 0;
+
+	(void)state;
+	assert_int_equal(opts_parse_again("ro", now, &flags, NULL), 0);
+	assert_int_equal(flags, now | MS_RDONLY);
+	assert_int_equal(opts_parse_again("rw,noatime,user_id=0,group_id=0,"
+					  "default_permissions,allow_other,dev",
+					  now | MS_RDONLY, &flags, NULL),
+			 0);
+	assert_int_equal(flags, MS_NOATIME);
+	assert_int_equal(opts_parse_again("ro,relatime", now, &flags, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "noatime"));
+	e.text[0] = '\0';
+	assert_int_equal(opts_parse_again("ro,frob", now, &flags, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "frob"));
+	assert_int_equal(opts_parse_again("user_id", now, &flags, NULL), -EINVAL);
 }
 
 static void options_of_fuse_and_of_fstab_are_taken(void **state)
@@ -266,11 +294,12 @@ static void an_unknown_option_is_named_in_the_error(void **state)
 		"fsname=",        "max_read=12",
 		"max_read=-1",    "max_read=9999999999999999999999",
 		"max_read=4096x", "allow_other,allow_root",
+		"user_id=0",
 	};
 	static const char *const word[] = {
 		"umask=022", "frob",        "ro=1",        "fsname",
 		"fsname",    "max_read=12", "max_read=-1", "max_read=999",
-		"4096x",     "allow_root",
+		"4096x",     "allow_root",  "user_id",
 	};
 	struct opts o;
 
@@ -479,6 +508,7 @@ int main(void)
 		cmocka_unit_test(what_is_inherited_is_never_more_than_asked_for),
 		cmocka_unit_test(callers_only_see_errors_of_posix),
 		cmocka_unit_test(mounts_are_nosuid_and_nodev_unless_asked),
+		cmocka_unit_test(a_remount_changes_what_it_names_and_can),
 		cmocka_unit_test(options_of_fuse_and_of_fstab_are_taken),
 		cmocka_unit_test(an_unknown_option_is_named_in_the_error),
 		cmocka_unit_test(an_endless_option_is_refused),

@@ -5,7 +5,7 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 for _name in ('fallocate', 'linkat', 'name_to_handle_at',
-              'open_by_handle_at', 'renameat2', 'syncfs'):
+              'open_by_handle_at', 'renameat2', 'syncfs', 'utimensat'):
     getattr(_libc, _name).restype = ctypes.c_int
 
 AT_FDCWD = -100
@@ -13,6 +13,7 @@ AT_SYMLINK_FOLLOW = 0x400
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 COLLAPSE_RANGE, INSERT_RANGE = 8, 32
+UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
 
 def _checked(r, *args):
@@ -39,6 +40,12 @@ def link_fd(fd, path):
 
 def syncfs(fd):
     _checked(_libc.syncfs(fd))
+
+
+def utimensat(path, atime, mtime):
+    """Nanoseconds of the second 0, UTIME_NOW or UTIME_OMIT."""
+    times = (ctypes.c_long * 4)(0, atime, 0, mtime)
+    _checked(_libc.utimensat(AT_FDCWD, os.fsencode(path), times, 0), path)
 
 
 class _Handle(ctypes.Structure):

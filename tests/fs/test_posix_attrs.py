@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import multiprocessing
 import os
+import shutil
 import stat
 import subprocess
 import time
@@ -13,11 +14,13 @@ import pytest
 
 from conftest import NATIVE, OPTIONS
 from drive import Drive
-from syscalls import (KEEP_SIZE, PUNCH_HOLE, fallocate, outcome, read,
-                      refused, same, write)
+from syscalls import (KEEP_SIZE, PUNCH_HOLE, UTIME_NOW, UTIME_OMIT, fallocate,
+                      outcome, read, refused, same, utimensat, write)
 
 NOBODY = 65534
 SECOND = 10**9
+LONG_AGO = 10**9 * SECOND
+TICK = 0.02  # seconds: more than the clock of ext4's times needs to move
 
 
 @pytest.fixture
@@ -210,6 +213,61 @@ def test_a_sticky_directory_protects_the_files_of_others(native, there):
 
 
 @pytest.mark.root
+@pytest.mark.parametrize('mode', [0o1777, 0o1775, 0o777])
+def test_sticky_rules_are_those_of_ext4(native, there, mode):
+    """Who owns the file, the folder, or neither; to remove, rename away, rename
+    over, and move a folder."""
+    def op(d):
+        got = []
+        os.chmod(d, 0o755)
+        for owner, folder in (NOBODY, 0), (0, NOBODY), (0, 0), (77, 78):
+            top = os.path.join(d, f'{owner}-{folder}')
+            os.mkdir(top)
+            paths = [os.path.join(top, n) for n in ('a', 'b', 'c', 'own')]
+            for path in paths[:3]:
+                write(path)
+                os.chown(path, owner, owner)
+            sub = os.path.join(top, 'd')
+            os.mkdir(sub)
+            os.chown(sub, owner, owner)
+            os.chown(top, folder, NOBODY)
+            os.chmod(top, mode)
+            with as_user(NOBODY):
+                write(paths[3])
+                got += [outcome(lambda: os.unlink(paths[0])),
+                        outcome(lambda: os.rename(paths[1], paths[1] + '2')),
+                        outcome(lambda: os.rename(paths[3], paths[2])),
+                        outcome(lambda: os.rename(sub, sub + '2')),
+                        outcome(lambda: os.rmdir(sub)),
+                        outcome(lambda: os.link(paths[2], paths[2] + '2'))]
+        return got
+    same(native, there, op)
+
+
+@pytest.mark.root
+def test_a_setgid_directory_is_as_on_ext4_for_one_outside_the_group(native,
+                                                                    there):
+    def op(d):
+        top = os.path.join(d, 'top')
+        os.chmod(d, 0o755)
+        os.mkdir(top)
+        os.chown(top, 0, 4242)
+        os.chmod(top, 0o2777)
+        got = []
+        for groups in [], [4242]:
+            with as_user(NOBODY, groups=groups):
+                names = [os.path.join(top, f'{n}{len(groups)}') for n in 'fdxp']
+                os.close(os.open(names[0], os.O_CREAT, 0o2755))
+                os.mkdir(names[1])
+                os.close(os.open(names[2], os.O_CREAT, 0o644))
+                os.chmod(names[2], 0o2755)
+                os.mkfifo(names[3], 0o2666)
+            got += [(os.stat(n).st_gid, oct(os.stat(n).st_mode)) for n in names]
+        return got
+    same(native, there, op)
+
+
+@pytest.mark.root
 def test_a_setgid_directory_hands_its_group_down(native, there):
     def op(d):
         top = os.path.join(d, 'top')
@@ -233,11 +291,50 @@ def test_chmod_is_never_refused_to_the_owner(there, path):
 
 def test_times_are_kept_to_the_nanosecond(path):
     for ns in (1, 999999999, 1234567890123456789, -5 * SECOND + 7,
-               (2**31 + 5) * SECOND + 3, 4102444800 * SECOND):
+               (2**31 + 5) * SECOND + 3, 4102444800 * SECOND,
+               -2**31 * SECOND, 15032385535 * SECOND + 999999998):
         os.utime(path, ns=(ns, ns + 1))
         st = os.stat(path)
         assert (st.st_atime_ns, st.st_mtime_ns) == (ns, ns + 1)
     assert read(path) == b'content'
+
+
+@pytest.mark.parametrize('which', ['neither', 'atime', 'mtime', 'now'])
+def test_utimensat_sets_what_it_is_told_and_omits_the_rest(native, there,
+                                                           which):
+    """UTIME_OMIT and UTIME_NOW; whether ctime moves, too."""
+    def op(d):
+        path = write(os.path.join(d, 'f'), b'content')
+        os.utime(path, ns=(3 * SECOND + 1, 4 * SECOND + 2))
+        before = os.stat(path)
+        time.sleep(TICK)
+        given = {'neither': (UTIME_OMIT, UTIME_OMIT), 'atime': (5, UTIME_OMIT),
+                 'mtime': (UTIME_OMIT, 5), 'now': (UTIME_NOW, UTIME_OMIT)}
+        utimensat(path, *given[which])
+        after = os.stat(path)
+        return (after.st_atime_ns if which != 'now' else
+                after.st_atime_ns >= before.st_ctime_ns,
+                after.st_mtime_ns, after.st_ctime_ns != before.st_ctime_ns)
+    same(native, there, op)
+
+
+@pytest.mark.root
+def test_who_may_set_times_is_as_on_ext4(native, there):
+    """The owner to anything, who may write to now, nobody else."""
+    def op(d):
+        os.chmod(d, 0o755)
+        got = []
+        for mode, owner in (0o666, 0), (0o644, 0), (0o400, NOBODY):
+            path = write(os.path.join(d, f'{mode:o}'), b'content')
+            os.chmod(path, mode)
+            os.chown(path, owner, 0)
+            with as_user(NOBODY):
+                got += [outcome(lambda: os.utime(path)),
+                        outcome(lambda: utimensat(path, UTIME_NOW, UTIME_OMIT)),
+                        outcome(lambda: utimensat(path, UTIME_OMIT, UTIME_OMIT)),
+                        outcome(lambda: os.utime(path, ns=(5, 5)))]
+        return got
+    same(native, there, op)
 
 
 def test_times_of_a_symlink_are_its_own(there, path):
@@ -272,10 +369,6 @@ def test_a_change_moves_the_times_it_should(path, change, moves):
         assert after.st_ctime_ns >= before.st_ctime_ns
     finally:
         os.close(fd)
-
-
-LONG_AGO = 10**9 * SECOND
-TICK = 0.02  # seconds: more than the clock of ext4's times needs to move
 
 
 def _shows(path, option):
@@ -397,6 +490,41 @@ def test_extended_attributes_are_kept_listed_and_removed(path, space):
     assert os.listxattr(path) == [b]
     assert refused(lambda: os.getxattr(path, a)) == 'ENODATA'
     assert refused(lambda: os.removexattr(path, a)) == 'ENODATA'
+
+
+@pytest.mark.root
+def test_a_file_capability_is_kept_honoured_and_lost_by_a_write(native, there):
+    """security.capability as setcap(8) writes it: cap_net_raw+ep."""
+    cap = bytes.fromhex('01000002 00200000 00000000 00000000 00000000')
+
+    def op(d):
+        os.chmod(d, 0o755)
+        path = os.path.join(d, 'cat')
+        shutil.copy('/bin/cat', path)
+        os.setxattr(path, 'security.capability', cap)
+        assert os.getxattr(path, 'security.capability') == cap
+        status = subprocess.run([path, '/proc/self/status'], user=NOBODY,
+                                extra_groups=[], check=True, text=True,
+                                stdout=subprocess.PIPE).stdout
+        got = [x for x in status.splitlines() if x.startswith('CapEff')]
+        for change in ('chmod', 'rename', 'write', 'chown', 'truncate'):
+            os.setxattr(path, 'security.capability', cap)
+            if change == 'chmod':
+                os.chmod(path, 0o711)
+            elif change == 'rename':
+                os.rename(path, path + '2')
+                os.rename(path + '2', path)
+            elif change == 'write':
+                write(path, b'x', 'ab')
+            elif change == 'chown':
+                os.chown(path, NOBODY, NOBODY)
+            else:
+                os.truncate(path, 5)
+            got.append((change, outcome(lambda: os.getxattr(
+                path, 'security.capability'))))
+        return got
+    got = same(native, there, op)
+    assert got[0].split() == ['CapEff:', '0000000000002000']
 
 
 def test_extended_attribute_flags_are_obeyed(path):

@@ -2,6 +2,7 @@
 import errno
 import mmap
 import os
+import struct
 import threading
 
 import pytest
@@ -174,6 +175,40 @@ def test_shared_maps_and_reads_see_each_other(fd):
         assert m[2 * MIB:2 * MIB + 5] == b'write'
 
 
+def test_shared_maps_of_two_processes_and_a_writer_lose_nothing(there):
+    """Two map the file and change every other page, a third writes between
+    them; each sees what the others did."""
+    pages = 512
+    path = write(os.path.join(there, 'f'), bytes(pages * 4096))
+
+    def mapped(which):
+        fd = os.open(path, os.O_RDWR)
+        with mmap.mmap(fd, pages * 4096) as m:
+            for k in range(which, pages, 3):
+                m[k * 4096:k * 4096 + 8] = struct.pack('>Q', k + 1)
+        os.close(fd)
+        os._exit(0)
+    children = []
+    for which in 0, 1:
+        pid = os.fork()
+        if pid == 0:
+            mapped(which)
+        children.append(pid)
+    fd = os.open(path, os.O_RDWR)
+    with mmap.mmap(fd, pages * 4096, prot=mmap.PROT_READ) as m:
+        for k in range(2, pages, 3):
+            os.pwrite(fd, struct.pack('>Q', k + 1), k * 4096)
+            assert m[k * 4096 + 7] == (k + 1) & 255
+        for pid in children:
+            assert os.waitpid(pid, 0)[1] == 0
+        for k in range(pages):
+            assert struct.unpack('>Q', m[k * 4096:k * 4096 + 8]) == (k + 1,)
+    os.fsync(fd)
+    for k in range(pages):
+        assert os.pread(fd, 8, k * 4096) == struct.pack('>Q', k + 1)
+    os.close(fd)
+
+
 def test_what_was_mapped_is_in_the_file_after_close(there):
     path = os.path.join(there, 'f')
     with open(path, 'w+b') as f:
@@ -252,6 +287,28 @@ def test_a_file_may_have_8_tib_with_a_byte_at_each_end(fd):
     assert os.fstat(fd).st_size == 8 << 40
     assert os.pread(fd, 2, (8 << 40) - 2) == b'\0z'
     assert os.fstat(fd).st_blocks * 512 < MIB
+
+
+def test_a_file_of_8_tib_comes_back_from_its_words(drives):
+    d = drives().init().mount()
+    path = os.path.join(d.mnt, 'f')
+    with open(path, 'wb') as f:
+        for off in 0, 4 << 40, (8 << 40) - 1:
+            f.seek(off)
+            f.write(b'x')
+    d.sync()
+    pieces = sum(os.path.getsize(os.path.join(at, n))
+                 for at, _, names in os.walk(d.stores[0]) for n in names)
+    assert pieces < 4 * MIB, 'holes take nothing at a store'
+    d.lose()
+    d = drives.adopt(d.recovered()).mount()
+    path = os.path.join(d.mnt, 'f')
+    assert os.stat(path).st_size == 8 << 40
+    with open(path, 'rb') as f:
+        for off in 0, 4 << 40, (8 << 40) - 1:
+            assert os.pread(f.fileno(), 1, off) == b'x'
+            assert os.pread(f.fileno(), 2, off + 1) in (b'\0\0', b'')
+        assert os.lseek(f.fileno(), MIB, os.SEEK_DATA) >= (4 << 40) - MIB
 
 
 def test_all_the_syncs_succeed(there, fd):

@@ -3,6 +3,7 @@ import errno
 import os
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -363,17 +364,35 @@ def test_rm_while_listing_empties_a_directory(there):
     assert os.listdir(there) == []
 
 
-def test_a_tree_200_deep_works_from_end_to_end(there):
-    fd = os.open(there, os.O_RDONLY)
-    for i in range(200):
+def test_a_tree_1000_deep_works_and_comes_back_from_its_words(drives):
+    d = drives().init().mount()
+    fd = os.open(d.mnt, os.O_RDONLY)
+    for i in range(1000):
         os.mkdir(f'd{i}', dir_fd=fd)
         child = os.open(f'd{i}', os.O_RDONLY, dir_fd=fd)
         os.close(fd)
         fd = child
-    os.close(os.open('leaf', os.O_CREAT, dir_fd=fd))
+    leaf = os.open('leaf', os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+    os.write(leaf, b'deep')
+    os.close(leaf)
     os.close(fd)
-    deepest = max(os.walk(there), key=lambda w: w[0].count('/'))
-    assert deepest[2] == ['leaf']
+    d.sync()
+    d.lose()
+    d = drives.adopt(d.recovered()).mount()
+    found = subprocess.check_output(['find', '.', '-name', 'leaf'], cwd=d.mnt,
+                                    text=True).strip()
+    assert found.count('/') == 1001
+    fd = os.open(d.mnt, os.O_RDONLY)
+    for part in found.split('/')[1:-1]:
+        child = os.open(part, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = child
+    leaf = os.open('leaf', os.O_RDONLY, dir_fd=fd)
+    assert os.read(leaf, 10) == b'deep'
+    os.close(leaf)
+    os.close(fd)
+    subprocess.run(['rm', '-rf', 'd0'], cwd=d.mnt, check=True)
+    assert os.listdir(d.mnt) == []
 
 
 def test_dot_dot_leads_to_the_new_parent_after_a_rename(there):

@@ -257,6 +257,27 @@ static void names_follow_posix(void **state)
 	assert_int_equal(attr(d, f).nlink, 2);
 }
 
+static void a_file_takes_65000_names_and_one_that_goes_makes_room(void **state)
+{
+	struct drive *d = *state;
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+	uint64_t f = mk(d, 1, "f", S_IFREG | 0644);
+	char name[16];
+
+	for (int i = 2; i <= CACHE_NLINK_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "%d", i);
+		assert_int_equal(cache_link(d->c, &op, f, 1, slice_str(name), &at),
+				 0);
+	}
+	assert_int_equal(at.nlink, 65000);
+	assert_int_equal(cache_link(d->c, &op, f, 1, slice_str("g"), &at), -EMLINK);
+	assert_int_equal(cache_unlink(d->c, &op, 1, slice_str("2")), 0);
+	assert_int_equal(cache_link(d->c, &op, f, 1, slice_str("g"), &at), 0);
+	assert_int_equal(cache_link(d->c, &op, f, 1, slice_str("2"), &at), -EMLINK);
+	assert_int_equal(attr(d, f).nlink, 65000);
+}
+
 struct seen {
 	char names[2000][16];
 	uint64_t pos[2000];
@@ -396,6 +417,7 @@ int main(void)
 		T(a_copied_range_shares_slots_and_parts_on_write),
 		T(a_removed_file_gives_its_room_back),
 		T(names_follow_posix),
+		T(a_file_takes_65000_names_and_one_that_goes_makes_room),
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),
 		T(xattrs_are_kept_and_bounded),
 		T(an_open_file_without_a_name_goes_with_its_last_reference),

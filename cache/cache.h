@@ -74,6 +74,7 @@ struct cache_params {
 	unsigned commit_interval_ms; /* group commit at the latest; 5000 */
 	unsigned full_timeout_ms;    /* 30000: slow writers before ENOSPC */
 	unsigned segment_slots;      /* of new segments; 0: 16224 (64 MiB) */
+	size_t fetch_run_bytes; /* of a directory's entries, in memory; 0: 64 MiB */
 	bool read_only;
 	struct source *source;      /* NULL: nothing is ever absent */
 	void (*dirtied)(void *ctx); /* first change after all was clean; any

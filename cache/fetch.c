@@ -4,8 +4,10 @@
  * A miss becomes a job: one directory, one inode, or one chunk (1 MiB, aligned)
  * of one file.  Requests for the same job wait together.  The source delivers
  * into the job's own memory, from whatever thread it likes and without any lock
- * of ours but f->lock; our thread then places the result (place.c), and calls
- * back.  It also keeps the time: deadlines, and writers that wait for room.
+ * of ours; our thread then places the result (place.c), and calls back.  The
+ * entries of a directory, which may be millions, are placed by the source's own
+ * thread, so many at a time.  Ours also keeps the time: deadlines, and writers that
+ * wait for room.
  *
  *   waiter:  idle -> waiting (in job or room) -> ending (in done) -> called back
  *   job:     queued -> started -> delivered -> placed, waiters ended, freed
@@ -128,11 +130,20 @@ static int on_data(struct source_req *req, uint64_t off, struct slice data,
 static int on_entry(struct source_req *req, const struct source_entry *e)
 {
 	struct job *j = container_of(req, struct job, req);
+	struct cache *c = j->f->c;
+	size_t run = c->p.fetch_run_bytes ? c->p.fetch_run_bytes : FETCH_RUN;
+	int r;
 
 	if (req->kind == SOURCE_READ || req->kind == SOURCE_HOLES)
 		return -EPROTO;
 	atomic_store(&j->heard_ms, monotonic_ms());
-	return entry_encode(&j->entries, e);
+	r = entry_encode(&j->entries, e);
+	if (r < 0)
+		return r;
+	j->n_entries++;
+	if (req->kind == SOURCE_DIR && j->entries.n >= run)
+		return fetch_place_dir(c, j, false);
+	return 0;
 }
 
 static void on_done(struct source_req *req, int status)
@@ -140,6 +151,10 @@ static void on_done(struct source_req *req, int status)
 	struct job *j = container_of(req, struct job, req);
 	struct fetch_state *f = j->f;
 
+	if (req->kind == SOURCE_DIR && status == 0) {
+		status = fetch_place_dir(f->c, j, true);
+		j->placed = true;
+	}
 	lock_take(&f->lock);
 	j->status = status;
 	j->delivered = true;
@@ -551,6 +566,7 @@ int fetch_init(struct cache *c)
 	list_init(&f->jobs);
 	list_init(&f->room);
 	list_init(&f->done);
+	f->c = c;
 	c->fetch = f;
 	r = pthread_create(&f->thread, NULL, fetcher, c);
 	if (r) {

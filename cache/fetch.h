@@ -8,7 +8,8 @@
 #include "cache/internal.h"
 
 #define FETCH_CHUNK       (1ull << 20) /* bytes of a file in one job */
-#define FETCH_ENTRIES_MAX (256u << 20) /* bytes of one directory's entries */
+#define FETCH_RUN         (64u << 20)  /* bytes of entries placed at a time */
+#define FETCH_ENTRIES_MAX (256u << 20) /* bytes of them, with the last one */
 #define FETCH_LINK_MAX    256          /* bytes; more than LINK_ENCODED_MAX */
 #define N_TRANSIENTS      16
 
@@ -24,6 +25,8 @@ struct job {
 		bool data;      /* some of them are no hole */
 	} * have;               /* by block */
 	struct buf entries;     /* or holes: offset and length of each, le64 */
+	size_t n_entries;       /* of a directory, that are not placed yet */
+	bool begun;             /* some of a directory's are */
 	_Atomic uint64_t heard_ms; /* of a directory: the last entry came; 0: none */
 	int status;
 	bool started, delivered, cancelled;
@@ -52,6 +55,7 @@ struct transient {
 };
 
 struct fetch_state {
+	struct cache *c;
 	struct lock lock; /* below c->lock */
 	struct cond cond;
 	struct list jobs, room, done;
@@ -70,6 +74,13 @@ must_check int entry_encode(struct buf *b, const struct source_entry *e);
 
 /* Put what has come where it belongs.  Without locks, on the fetcher. */
 must_check int fetch_place(struct cache *c, struct job *j);
+/*
+ * The entries of a directory that have come, on the source's thread: nobody else's
+ * fetch waits for them.  `last`: they are all.
+ */
+must_check int fetch_place_dir(struct cache *c, struct job *j, bool last);
+/* The inode table's row of one inode. */
+must_check int fetch_place_inode(struct cache *c, struct job *j);
 /* Has somebody else brought all of it in meanwhile? */
 bool fetch_is_here(struct cache *c, const struct job *j);
 void transient_free(struct transient *t);

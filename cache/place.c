@@ -1,10 +1,9 @@
 /*
- * place.c - where fetched entries and bytes go
+ * place.c - where fetched bytes go
  *
- * What is here stays: an inode that exists keeps its attributes, a block that has
- * a row keeps it.  Bytes are sealed without the lock, and named only where the
- * range is still absent and the link still the one that was fetched.  A directory
- * counts as loaded when its last entry is in.
+ * What is here stays: a block that has a row keeps it.  Bytes are sealed without
+ * the lock, and named only where the range is still absent and the link still the
+ * one that was fetched.  What comes of directories and inodes: entries.c.
  */
 #include "cache/fetch.h"
 
@@ -13,228 +12,7 @@
 
 #include "base/cursor.h"
 
-#define ENTRIES_AT_ONCE 256 /* under one hold of the lock */
-#define XATTRS_MAX      1024
-
-/* ---- entries in memory ---- */
-
-static int encode_bytes(struct buf *b, struct slice s)
-{
-	int r = buf_le32(b, (uint32_t)s.n);
-
-	return r < 0 ? r : buf_append(b, s);
-}
-
-int entry_encode(struct buf *b, const struct source_entry *e)
-{
-	int r;
-
-	if (e->n_xattrs > XATTRS_MAX || e->link.n > FETCH_LINK_MAX)
-		return -EPROTO;
-	r = buf_append(b, slice(e->attr, sizeof(*e->attr)));
-	if (r == 0)
-		r = buf_u8(b, e->shared);
-	if (r == 0)
-		r = encode_bytes(b, e->name);
-	if (r == 0)
-		r = encode_bytes(b, e->link);
-	if (r == 0)
-		r = buf_le32(b, (uint32_t)e->n_xattrs);
-	for (size_t k = 0; k < e->n_xattrs && r == 0; k++) {
-		r = encode_bytes(b, e->xattrs[k].name);
-		if (r == 0)
-			r = encode_bytes(b, e->xattrs[k].value);
-	}
-	return r;
-}
-
-struct entry {
-	struct cache_attr attr;
-	bool shared;
-	struct slice name, link;
-	uint32_t n_xattrs; /* that follow in the cursor */
-};
-
-static struct slice take(struct cursor *cur)
-{
-	return cursor_take(cur, cursor_le32(cur));
-}
-
-static void decode(struct cursor *cur, struct entry *e)
-{
-	cursor_copy(cur, &e->attr, sizeof(e->attr));
-	e->shared = cursor_u8(cur);
-	e->name = take(cur);
-	e->link = take(cur);
-	e->n_xattrs = cursor_le32(cur);
-}
-
-/* ---- entries in the database ---- */
-
-static int put_xattrs(struct cache *c, uint64_t ino, uint32_t n, struct cursor *cur)
-{
-	struct db_stmt *s = st(c, STMT_xattr_put);
-	int r = 0;
-
-	for (uint32_t k = 0; k < n; k++) {
-		struct slice name = take(cur), value = take(cur);
-
-		if (!ino || r < 0)
-			continue;
-		if (name.n == 0 || name.n > CACHE_NAME_MAX ||
-		    value.n > CACHE_XATTR_MAX)
-			return -EPROTO;
-		db_bind_u64(s, 1, ino);
-		db_bind_blob(s, 2, name);
-		db_bind_blob(s, 3, value);
-		r = c_sql(c, db_run(s));
-	}
-	return r;
-}
-
-/* An inode that the DAG describes, unless it is here. */
-static int put_inode(struct cache *c, uint64_t parent, const struct entry *e,
-		     bool shared, struct cursor *cur)
-{
-	bool dir = S_ISDIR(e->attr.mode);
-	struct inode *i;
-	int r = inode_get(c, e->attr.ino, &i);
-
-	if (r == 0) {
-		/* one directory has one name; a second would make a circle */
-		if (dir && i->parent != parent)
-			return -EPROTO;
-		return put_xattrs(c, 0, e->n_xattrs, cur);
-	}
-	if (r != -ENOENT)
-		return r;
-	if ((e->attr.size > CACHE_FILE_MAX && S_ISREG(e->attr.mode)) ||
-	    (e->attr.size > CACHE_LINK_MAX && S_ISLNK(e->attr.mode)))
-		return -EPROTO;
-	r = put_xattrs(c, e->attr.ino, e->n_xattrs, cur);
-	if (r == 0)
-		r = inode_new(c, e->attr.ino, &i);
-	if (r < 0)
-		return r;
-	inode_from_attr(i, &e->attr);
-	i->parent = shared ? 0 : parent;
-	if (shared)
-		i->flags |= INODE_SHARED;
-	if (e->n_xattrs)
-		i->flags |= INODE_XATTR;
-	if (S_ISREG(e->attr.mode) && e->attr.size)
-		i->flags |= INODE_HOLES;
-	if (!i->nlink)
-		i->nlink = dir ? 2 : 1;
-	/* a link costs 131 bytes; without it the inode would be empty */
-	r = inode_set_link(i, e->link);
-	if (r < 0) {
-		i->nlink = 0;
-		i->flags = 0;
-		best_effort(inode_delete(c, i)); /* has no rows */
-		return r;
-	}
-	counts_have(i);
-	return 0;
-}
-
-static bool sane(const struct entry *e)
-{
-	uint32_t t = e->attr.mode & S_IFMT;
-
-	return e->attr.ino > CACHE_ROOT_INO && e->attr.ino < UINT64_MAX / 2 &&
-	       (t == S_IFREG || t == S_IFDIR || t == S_IFLNK || t == S_IFIFO ||
-		t == S_IFCHR || t == S_IFBLK || t == S_IFSOCK);
-}
-
-static int put_dentry(struct cache *c, uint64_t parent, const struct entry *e)
-{
-	struct db_stmt *s = st(c, STMT_dentry_fetched);
-	int r;
-
-	db_bind_u64(s, 1, parent);
-	db_bind_blob(s, 2, e->name);
-	db_bind_u64(s, 3, e->attr.ino);
-	db_bind_u64(s, 4, e->attr.mode & S_IFMT);
-	db_bind_u64(s, 5, c->next_pos);
-	r = c_sql(c, db_run(s));
-	if (r < 0)
-		return r;
-	c->next_pos++;
-	c->state_changed = true;
-	op_changed(c);
-	return 0;
-}
-
-static int place_entry(struct cache *c, struct job *j, struct cursor *cur)
-{
-	bool dir = j->req.kind == SOURCE_DIR;
-	struct entry e;
-	int r;
-
-	decode(cur, &e);
-	r = cursor_ok(cur);
-	if (r < 0 || !sane(&e) || (dir && name_check(e.name) < 0) ||
-	    (!dir && e.attr.ino != j->req.ino))
-		return -EPROTO;
-	if (dir && e.shared)
-		r = put_xattrs(c, 0, e.n_xattrs, cur); /* comes when asked for */
-	else
-		r = put_inode(c, j->req.ino, &e, !dir, cur);
-	if (r < 0)
-		return r;
-	if (e.attr.ino >= c->next_ino) {
-		c->next_ino = e.attr.ino + 1;
-		c->state_changed = true;
-	}
-	return dir ? put_dentry(c, j->req.ino, &e) : 0;
-}
-
-/* The directory, if it still waits for these entries.  1: it does not. */
-static int waiting_dir(struct cache *c, const struct job *j, struct inode **ret)
-{
-	int r = inode_get(c, j->req.ino, ret);
-
-	if (r < 0)
-		return r == -ENOENT ? 1 : r;
-	return ((*ret)->flags & INODE_LOADED) ||
-	       !slice_eq(slice((*ret)->link, (*ret)->n_link), j->req.link);
-}
-
-static int clear_names(struct cache *c, uint64_t dir)
-{
-	db_bind_u64(st(c, STMT_dentry_clear), 1, dir);
-	return c_sql(c, db_run(st(c, STMT_dentry_clear)));
-}
-
-static int place_entries(struct cache *c, struct job *j)
-{
-	struct cursor cur = cursor(buf_slice(&j->entries));
-	bool first = true, dir = j->req.kind == SOURCE_DIR;
-	struct inode *i = NULL;
-	int r = 0;
-
-	while (r == 0 && (first || cur.n > 0)) {
-		r = op_begin(c, 0);
-		if (r < 0)
-			return r == -EROFS ? -EIO : r;
-		if (dir)
-			r = waiting_dir(c, j, &i);
-		if (r == 0 && dir && first) /* of a try that did not end */
-			r = clear_names(c, j->req.ino);
-		for (int n = 0; r == 0 && n < ENTRIES_AT_ONCE && cur.n > 0; n++)
-			r = place_entry(c, j, &cur);
-		if (r == 0 && dir && cur.n == 0) {
-			i->flags |= INODE_LOADED;
-			inode_change(c, i);
-		}
-		first = false;
-		r = op_end(c, r);
-	}
-	if (r == 0 && !dir && buf_slice(&j->entries).n == 0)
-		return -EREMOTEIO;
-	return r < 0 ? r : 0;
-}
+#define HOLES_AT_ONCE 256 /* holes, under one hold of the lock */
 
 /* ---- bytes ---- */
 
@@ -500,7 +278,7 @@ static int place_holes(struct cache *c, struct job *j)
 			return r == -EROFS ? -EIO : r;
 		if (!still_wanted(c, j, &i))
 			return op_end(c, 0); /* who asks again has another link */
-		for (int k = 0; r == 0 && k < ENTRIES_AT_ONCE && cur.n > 0; k++)
+		for (int k = 0; r == 0 && k < HOLES_AT_ONCE && cur.n > 0; k++)
 			r = place_next_hole(c, i, &cur);
 		more = cur.n > 0;
 		if (r == 0 && !more)
@@ -515,5 +293,6 @@ int fetch_place(struct cache *c, struct job *j)
 {
 	if (j->req.kind == SOURCE_HOLES)
 		return place_holes(c, j);
-	return j->req.kind == SOURCE_READ ? place_bytes(c, j) : place_entries(c, j);
+	return j->req.kind == SOURCE_READ ? place_bytes(c, j) :
+					    fetch_place_inode(c, j);
 }

@@ -44,7 +44,7 @@
  STMT(dentry_add, "INSERT INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
  STMT(dentry_del, "DELETE FROM dentry WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_fetched, "INSERT OR REPLACE INTO dentry (parent, name, ino, type, pos) VALUES (?1, ?2, ?3, ?4, ?5)") \
- STMT(dentry_clear, "DELETE FROM dentry WHERE parent = ?1") \
+ STMT(dentry_clear, "DELETE FROM dentry WHERE parent = ?1 AND name IN (SELECT name FROM dentry WHERE parent = ?1 LIMIT ?2)") \
  STMT(dentry_move, "UPDATE OR REPLACE dentry SET parent = ?3, name = ?4, " \
   "pos = CASE parent WHEN ?3 THEN pos ELSE ?5 END WHERE parent = ?1 AND name = ?2") \
  STMT(dentry_set, "UPDATE dentry SET ino = ?3, type = ?4 WHERE parent = ?1 AND name = ?2") \

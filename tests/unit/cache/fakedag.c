@@ -29,6 +29,7 @@ struct fakedag {
 	struct list queue;
 	int fail;
 	unsigned starts;
+	unsigned break_at;         /* entries; 0: not */
 	unsigned pace_ms, n_paced; /* a pause before each entry, so many times */
 	bool hold, stop;
 	pthread_t thread;
@@ -82,7 +83,9 @@ static int serve_dir(struct fakedag *f, struct source_req *req,
 	const struct content *all = f->v;
 	int r = 0;
 
-	for (unsigned k = 0; k < c->n_entries && r == 0; k++) {
+	unsigned end = f->break_at ? MIN(f->break_at, c->n_entries) : c->n_entries;
+
+	for (unsigned k = 0; k < end && r == 0; k++) {
 		struct cache_attr a = { .ino = c->first_ino + k,
 					.mode = S_IFREG | 0644,
 					.nlink = 1,
@@ -99,6 +102,9 @@ static int serve_dir(struct fakedag *f, struct source_req *req,
 		pause_entry(f);
 		r = req->sink->entry(req, &e);
 	}
+	if (r == 0 && f->break_at)
+		r = -EREMOTEIO;
+	f->break_at = 0;
 	return r;
 }
 
@@ -265,6 +271,13 @@ void fakedag_pace(struct fakedag *f, unsigned ms, unsigned n)
 	lock_take(&f->lock);
 	f->pace_ms = ms;
 	f->n_paced = n;
+	lock_drop(&f->lock);
+}
+
+void fakedag_break(struct fakedag *f, unsigned n)
+{
+	lock_take(&f->lock);
+	f->break_at = n;
 	lock_drop(&f->lock);
 }
 

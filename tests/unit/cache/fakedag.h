@@ -26,6 +26,8 @@ void fakedag_fail(struct fakedag *f, int err);
 void fakedag_hold(struct fakedag *f, bool hold);
 /* Before each of the next n entries of a directory it waits so long. */
 void fakedag_pace(struct fakedag *f, unsigned ms, unsigned n);
+/* The next directory breaks off after n entries, with -EREMOTEIO. */
+void fakedag_break(struct fakedag *f, unsigned n);
 unsigned fakedag_starts(struct fakedag *f); /* requests so far */
 
 /* A directory of n files "e0", "e1", … with inodes from ino on, each with the

@@ -286,6 +286,80 @@ static void inodes_of_a_large_directory_do_not_stay_in_memory(void **state)
 	drive_free(&d);
 }
 
+/* An empty drive whose root is a directory of the DAG. */
+static void from_root(struct world *w, struct drive *d, unsigned n, size_t run)
+{
+	struct cache_attr root = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 };
+	struct err e = { 0 };
+	uint8_t link[8];
+
+	fakedag_dir(w->f, n, 100, a, 5000, link);
+	assert_int_equal(recorder_new(&d->rec), 0);
+	assert_int_equal(secret_new_random(&d->key), 0);
+	d->p = w->d.p;
+	d->p.io = recorder_io(d->rec);
+	d->p.key = d->key;
+	d->p.fetch_run_bytes = run;
+	assert_int_equal(cache_format_from(&d->p, &root, slice(link, 8), 50, &e), 0);
+	drive_open(d);
+}
+
+static int try_look(struct drive *d, struct cache_op *op, const char *name)
+{
+	struct cache_attr at;
+
+	return cache_lookup(d->c, op, 1, slice_str(name), &at);
+}
+
+static void a_directory_comes_in_parts_and_is_there_when_all_of_it_is(void **state)
+{
+	struct drive d = { 0 };
+	struct cache_op op = { 0 };
+	char name[16];
+
+	from_root(*state, &d, 3001, 65536);
+	assert_int_equal(try_look(&d, &op, "e7"), -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), 0);
+	for (unsigned k = 0; k < 3001; k++) {
+		(void)snprintf(name, sizeof(name), "e%u", k);
+		assert_int_equal(look(&d, 1, name), 100 + k);
+	}
+	drive_close(&d);
+	assert_int_equal(drive_number(&d, "SELECT count(*) FROM dentry"), 3001);
+	assert_int_equal(drive_number(&d, "SELECT count(DISTINCT pos) FROM dentry"),
+			 3001);
+	drive_free(&d);
+}
+
+static void a_directory_that_broke_off_is_loaded_from_its_beginning(void **state)
+{
+	struct world *w = *state;
+	struct drive d = { 0 };
+	struct cache_op op = { 0 };
+
+	from_root(w, &d, 3000, 65536);
+	fakedag_break(w->f, 2000);
+	assert_int_equal(try_look(&d, &op, "e7"), -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
+	/* a part of it is there, and counts for nothing */
+	assert_int_equal(try_look(&d, &op, "e7"), -EINPROGRESS);
+	drive_close(&d);
+	assert_in_range(drive_number(&d, "SELECT count(*) FROM dentry"), 1, 2000);
+	/* the rest of a try that had another idea of it */
+	drive_change(&d,
+		     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) "
+		     "INSERT INTO dentry SELECT 1, CAST('z' || i AS BLOB), 101, 32768, 90000 + i FROM n");
+	drive_open(&d);
+	assert_int_equal(try_look(&d, &op, "e7"), -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), 0);
+	assert_int_equal(look(&d, 1, "e2999"), 3099);
+	assert_int_equal(look(&d, 1, "z1"), 0);
+	drive_close(&d);
+	assert_int_equal(drive_number(&d, "SELECT count(*) FROM dentry"), 3000);
+	assert_int_equal(drive_number(&d, "SELECT count(*) FROM inode"), 3001);
+	drive_free(&d);
+}
+
 static void expect_counts(struct drive *d, uint64_t inodes, uint64_t bytes)
 {
 	struct cache_stats s = stats(d);
@@ -645,6 +719,8 @@ int main(void)
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_directory_of_the_dag_is_loaded_when_first_looked_up),
 		T(inodes_of_a_large_directory_do_not_stay_in_memory),
+		T(a_directory_comes_in_parts_and_is_there_when_all_of_it_is),
+		T(a_directory_that_broke_off_is_loaded_from_its_beginning),
 		T(counting_goes_on_from_what_the_commit_says),
 		T(a_wrong_count_is_found_and_mended_when_all_is_here),
 		T(a_drive_that_was_not_counted_says_so_until_all_is_here),

@@ -308,12 +308,19 @@ ROWS = (
 )
 
 
+def without_tree(rows):
+    """Those on large files, and the fsyncs."""
+    first, last = (next(i for i, r in enumerate(rows) if r[1] is call)
+                   for call in (untar, remove))
+    return rows[:first] + rows[last + 1:]
+
+
 def note(results, row, name, value):
     results.setdefault(row, {}).setdefault(name, []).append(value)
 
 
-def measure(system, material, seconds, cpu):
-    for row, call, cold in ROWS:
+def measure(system, material, rows, seconds, cpu):
+    for row, call, cold in rows:
         if cold:
             system.cold()
         before = system.server_cpu()
@@ -372,6 +379,8 @@ def arguments():
     p.add_argument('--least', action='store_true',
                    help='minima instead of medians: for a busy machine')
     p.add_argument('--cache-size', default='8G', help="of fildrive's drive")
+    p.add_argument('--no-tree', action='store_true',
+                   help='only the rows on large files, and the fsyncs')
     p.add_argument('--only', help='systems, with commas between')
     return p.parse_args()
 
@@ -387,6 +396,7 @@ def main():
     if args.only:
         kinds = [k for k in kinds if k.name in args.only.split(',')]
     work = tempfile.mkdtemp(prefix='bench-', dir=args.dir)
+    rows = without_tree(ROWS) if args.no_tree else ROWS
     seconds, cpu = {}, {}
     try:
         material = Material(work, args.scale)
@@ -396,7 +406,7 @@ def main():
                       file=sys.stderr, flush=True)
                 system = kind(args)
                 try:
-                    measure(system, material, seconds, cpu)
+                    measure(system, material, rows, seconds, cpu)
                 finally:
                     system.close()
     finally:

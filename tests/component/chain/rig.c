@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "net/retry.h"
 #include "net/waiter.h"
@@ -33,6 +34,24 @@ void rig_close(struct rig *g)
 	http_free(g->http);
 	loop_free(g->loop);
 	server_stop(&g->server);
+}
+
+int rig_set_up(void **state, const char *const *argv)
+{
+	struct rig *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -1;
+	rig_open(g, argv);
+	*state = g;
+	return 0;
+}
+
+int rig_tear_down(void **state)
+{
+	rig_close(*state);
+	free(*state);
+	return 0;
 }
 
 const char *rig_url(struct rig *g, const char *path)

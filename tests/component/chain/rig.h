@@ -26,6 +26,10 @@ struct rig {
 void rig_open(struct rig *g, const char *const *argv);
 void rig_close(struct rig *g);
 
+/* The same for cmocka; a group's set-up calls the first. */
+int rig_set_up(void **state, const char *const *argv);
+int rig_tear_down(void **state);
+
 /* "http://127.0.0.1:port/path"; up to 16 stay valid. */
 const char *rig_url(struct rig *g, const char *path);
 

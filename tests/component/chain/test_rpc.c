@@ -639,19 +639,8 @@ static void lag_is_told_apart_from_lies(void **state)
 static int set_up(void **state)
 {
 	static const char *const argv[] = { "/usr/bin/python3", NODE, NULL };
-	struct rig *g = calloc(1, sizeof(*g));
 
-	assert_non_null(g);
-	rig_open(g, argv);
-	*state = g;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_close(*state);
-	free(*state);
-	return 0;
+	return rig_set_up(state, argv);
 }
 
 int main(void)
@@ -681,5 +670,5 @@ int main(void)
 	};
 
 	log_level_set(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests_name("rpc", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("rpc", tests, set_up, rig_tear_down);
 }

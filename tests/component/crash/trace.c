@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "helper/mix.h"
+
 #define ENTRIES_MAX 512
 #define LINE_MAX_   512
 #define FILE_MAX    (1u << 20)
@@ -35,26 +37,6 @@ struct trace {
  } while (0)
 
 /* ---- one number ---- */
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15ull;
-	return h ^ h >> 29;
-}
-
-static uint64_t mix_bytes(uint64_t h, const void *v, size_t n)
-{
-	const uint8_t *p = v;
-	uint64_t w;
-
-	for (; n >= 8; p += 8, n -= 8) {
-		memcpy(&w, p, 8);
-		h = mix(h, w);
-	}
-	for (; n > 0; p++, n--)
-		h = mix(h, *p);
-	return h;
-}
 
 static uint64_t bytes_hash(const uint8_t *p, size_t n)
 {

@@ -4,6 +4,8 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 
+#include "helper/mix.h"
+
 uint64_t model_rand(struct model *m, uint64_t below)
 {
 	m->seed = m->seed * 6364136223846793005ull + 1442695040888963407ull;
@@ -253,26 +255,6 @@ void model_step(struct model *m)
 }
 
 /* ---- one number ---- */
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h ^= v;
-	h *= 0x9e3779b97f4a7c15ull;
-	return h ^ h >> 29;
-}
-
-static uint64_t mix_bytes(uint64_t h, const uint8_t *p, size_t n)
-{
-	uint64_t w;
-
-	for (; n >= 8; p += 8, n -= 8) {
-		memcpy(&w, p, 8);
-		h = mix(h, w);
-	}
-	for (; n > 0; p++, n--)
-		h = mix(h, *p);
-	return h;
-}
 
 uint64_t model_hash(const struct model *m)
 {

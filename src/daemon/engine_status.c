@@ -109,6 +109,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 	}
 	if (!ret->fenced)
 		status_error(ret, os.why);
+	status_error(ret, os.went_back);
 	status_error(ret, rs.error);
 	status_lost(e, ret);
 	if (ledger_lost(e->ledger, &lost) == 0 && lost) {

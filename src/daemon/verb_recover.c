@@ -35,6 +35,8 @@ static const struct cli_option options[] = {
 	{ "salvage", 0, false, NULL,
 	  "put together from every piece what is left of a damaged drive" },
 	{ "before", 0, false, "N", "the newest commit below number N" },
+	{ "at-least", 0, false, "N",
+	  "end if the newest commit is older than number N, which status showed" },
 	{ "cache-size", 0, false, "SIZE", "room on this machine, such as 20G" },
 	{ "payer", 0, false, "ADDRESS", "who pays, if it is not the words' wallet" },
 	CLI_END,
@@ -203,6 +205,21 @@ static void keep_settings(const struct cli *cli, const struct commit_info *info,
 			      info->copies, c->copies, info->copies);
 }
 
+/*
+ * A bare machine cannot know that all stores have gone back (docs/threat-model.md);
+ * who remembers a number can.
+ */
+static int check_age(const struct recover_found *f, uint64_t at_least)
+{
+	if (f->newest >= at_least)
+		return EXITS_OK;
+	return exits_say(EXITS_INTEGRITY,
+			 "the newest commit that these stores show is %" PRIu64
+			 ", and you have seen %" PRIu64
+			 ": they have gone back, or another store has it; without --at-least it is taken all the same",
+			 f->newest, at_least);
+}
+
 static int recover(const struct cli *cli, struct config *c,
 		   const struct secret *entropy, struct recovery **ret)
 {
@@ -210,15 +227,19 @@ static int recover(const struct cli *cli, struct config *c,
 	_cleanup_keys_ struct keys *keys = NULL;
 	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
 	const char *before = cli_get(cli, "before");
+	const char *least = cli_get(cli, "at-least");
 	struct drive_new n = { .name = verbs_drive(cli),
 			       .config = c,
 			       .entropy = entropy,
 			       .format = format };
 	struct recovery *rec;
 	struct err why = { "" };
-	uint64_t limit = 0;
+	uint64_t limit = 0, at_least = 0;
 	int r;
 
+	if (least && units_number(least, &at_least) < 0)
+		return exits_say(EXITS_USAGE,
+				 "--at-least wants the number of a commit");
 	if (before && (units_number(before, &limit) < 0 || limit < 2))
 		return exits_say(EXITS_USAGE,
 				 "--before wants the number of a commit, 2 or more");
@@ -236,6 +257,9 @@ static int recover(const struct cli *cli, struct config *c,
 	if (r < 0)
 		return say_not_found(r, rec, &why);
 	print_warnings(rec);
+	r = check_age(recovery_found(rec), at_least);
+	if (r)
+		return r;
 	if (recovery_may_write(rec, &why) < 0)
 		(void)fprintf(stderr,
 			      "fildrive: warning: %s; until then: mount -o ro\n",

@@ -177,6 +177,13 @@ must_check int ledger_store_seen(struct ledger *l, uint64_t id, uint64_t now,
 must_check int ledger_store_reset(struct ledger *l, uint64_t id, const char *drop,
 				  const char *key, struct slice value);
 
+/*
+ * The store may have lost anything: what was STORED or VERIFIED there is LISTED.  In
+ * the same transaction the note `key` is set.
+ */
+must_check int ledger_store_unsure(struct ledger *l, uint64_t id,
+				   const char *key, struct slice value);
+
 /* ---- pieces ---- */
 
 struct ledger_piece {

@@ -105,6 +105,23 @@ int ledger_store_reset(struct ledger *l, uint64_t id, const char *drop,
 	return ledger_end(l, reset(l, id, drop, key, value));
 }
 
+int ledger_store_unsure(struct ledger *l, uint64_t id, const char *key,
+			struct slice value)
+{
+	int r;
+
+	if (!fits(key, value))
+		return -EMSGSIZE;
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	db_bind_u64(l->st[STMT_store_unsure], 1, id);
+	r = db_run(l->st[STMT_store_unsure]);
+	if (r >= 0)
+		r = note_set(l, id, key, value);
+	return ledger_end(l, MIN(r, 0));
+}
+
 /* The next one after `key`, into both: 1, 0 or -errno. */
 static int note_next(struct ledger *l, uint64_t store,
 		     char key[static LEDGER_NOTE_KEY_MAX], struct buf *value)

@@ -43,6 +43,7 @@
  STMT(store_find, "SELECT id FROM store WHERE url = ?1") \
  STMT(store_add, "INSERT INTO store (url, retired, seen, error) VALUES (?1, 0, 0, x'')") \
  STMT(store_unread, "UPDATE placement SET state = 6 WHERE store = ?1 AND state = 3 AND (SELECT retired FROM store WHERE id = ?1) > 1") \
+ STMT(store_unsure, "UPDATE placement SET state = 6 WHERE store = ?1 AND state IN (2, 3)") \
  STMT(store_back, "UPDATE store SET retired = 0 WHERE id = ?1") \
  STMT(store_gone, "UPDATE store SET retired = 1 WHERE retired > 1") \
  STMT(store_get, "SELECT url, ident, retired, seen, error FROM store WHERE id = ?1") \

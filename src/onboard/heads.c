@@ -4,18 +4,144 @@
  * A register that knows a sequence which this drive directory does not means one
  * of two things: another device has published, or this directory is an older
  * copy that was put back (I9).  Either way this device must publish no more.
+ *
+ * The other way round, a store that has shown a head, and does not have it any more,
+ * has gone back: an older copy of it was put in its place, or its clock and files
+ * were.  Which that newest head was is a note in the ledger.  Nothing that it had is
+ * believed any more: every copy has to be read back again before it counts (I2), what
+ * is missing is sent again, and so are the heads.  It is said, since who keeps that
+ * store wants to know.  The register of a chain cannot go back, so there an endpoint
+ * is behind, or lies: that is said too, and changes nothing.
  */
 #include "onboard/internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
+#include "base/buf.h"
+#include "base/log.h"
 #include "ledger/ledger.h"
 #include "provider/head.h"
 #include "provider/provider.h"
 
 #define LOOK_MS \
  600000 /* how often a register is read when nothing else is done */
+
+#define SEEN_NOTE "head-seen" /* u64 LE: the newest head that was seen here */
+
+/* ---- a store that goes back ---- */
+
+static int seen_here(struct shipper *s, uint64_t *ret)
+{
+	_cleanup_buf_ struct buf note = { 0 };
+	int r;
+
+	*ret = 0;
+	buf_init(&note, LEDGER_NOTE_MAX);
+	r = ledger_note_get(s->o->p.ledger, s->store.id, SEEN_NOTE, &note);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && note.n != sizeof(*ret))
+		r = -EUCLEAN;
+	if (r == 0)
+		*ret = get_le64(note.p);
+	return r;
+}
+
+int heads_seen(struct shipper *s, uint64_t h)
+{
+	uint8_t value[sizeof(h)];
+	uint64_t seen;
+	int r;
+
+	r = seen_here(s, &seen);
+	if (r < 0 || seen >= h)
+		return r;
+	put_le64(value, h);
+	return ledger_note_set(s->o->p.ledger, s->store.id, SEEN_NOTE,
+			       slice(value, sizeof(value)));
+}
+
+static int gone_back(struct shipper *s, uint64_t seen, uint64_t newest)
+{
+	struct onboard *o = s->o;
+	bool network = s->store.provider->network;
+	char text[ONBOARD_TEXT_MAX];
+	uint8_t value[sizeof(newest)];
+	bool said;
+	int r;
+
+	(void)snprintf(
+		text, sizeof(text),
+		network ? "%.160s shows commit %" PRIu64
+			  " as the newest, and has shown %" PRIu64
+			  ": the chain's endpoint is behind, or does not say the truth" :
+			  "%.160s has gone back to commit %" PRIu64 " from %" PRIu64
+			  ": an older copy was put in its place; what it lacks is sent again",
+		provider_name(s->store.provider), newest, seen);
+	lock_take(&o->lock);
+	said = strcmp(s->went_back, text) == 0;
+	text_copy(s->went_back, sizeof(s->went_back), text);
+	lock_drop(&o->lock);
+	if (!said)
+		log_warn("%s", text);
+	if (network)
+		return 0;
+	put_le64(value, newest);
+	r = ledger_store_unsure(o->p.ledger, s->store.id, SEEN_NOTE,
+				slice(value, sizeof(value)));
+	if (r < 0)
+		return r;
+	lock_take(&o->lock);
+	s->heads_given = 0;
+	lock_drop(&o->lock);
+	s->rescan = true;
+	return 0;
+}
+
+/* `newest` is what the register has now. */
+static int compare(struct shipper *s, uint64_t newest)
+{
+	uint64_t seen;
+	int r;
+
+	r = seen_here(s, &seen);
+	if (r < 0)
+		return r;
+	if (newest < seen)
+		return gone_back(s, seen, newest);
+	if (s->store.provider->network) { /* the endpoint has caught up */
+		lock_take(&s->o->lock);
+		s->went_back[0] = '\0';
+		lock_drop(&s->o->lock);
+	}
+	return heads_seen(s, newest);
+}
+
+int heads_still(struct shipper *s, uint64_t h, struct err *e)
+{
+	uint64_t seen, newest = 0;
+	struct piece_cid cid;
+	int r;
+
+	if (s->store.provider->network || h < 2)
+		return 0;
+	r = seen_here(s, &seen);
+	if (r < 0 || seen < h - 1)
+		return r;
+	r = head_read(s->store.provider, s->o->p.keys, h - 1, &cid, e);
+	if (r != -ENOENT)
+		return r == -ENODATA ? 0 : r;
+	r = head_newest(s->store.provider, s->o->p.keys, 0, &newest, &cid, e);
+	if (r < 0 && r != -ENOENT && r != -ENODATA)
+		return r;
+	e->text[0] = '\0';
+	r = gone_back(s, seen, r == -ENOENT ? 0 : newest);
+	return r < 0 ? r : -EINPROGRESS;
+}
+
+/* ---- what it misses ---- */
 
 static int on_head_piece(void *ctx, const struct ledger_head *h)
 {
@@ -113,6 +239,8 @@ int heads_give(struct shipper *s, uint64_t want, struct err *e)
 		if (r == -ESTALE) /* filled meanwhile: it decides nothing now */
 			r = 0;
 	}
+	if (r == 0)
+		r = heads_seen(s, want);
 	if (r < 0)
 		return r;
 	lock_take(&o->lock);
@@ -159,6 +287,9 @@ int heads_look(struct shipper *s, struct err *e)
 	if (r < 0 && r != -ENOENT && r != -ENODATA)
 		return r;
 	e->text[0] = '\0';
+	r = compare(s, r == -ENOENT ? 0 : newest);
+	if (r < 0)
+		return r;
 	s->looked_ms = now;
 	/* What was built and claimed meanwhile is ours. */
 	r = newest_known(o, &known);

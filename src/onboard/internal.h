@@ -34,8 +34,10 @@ struct shipper {
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
 	uint64_t foreign; /* lock: o->lock; a sequence that another device has
 			     claimed here; 0: none */
-	bool silent;      /* its own: failed since it does not answer */
-	uint64_t pulling; /* lock: o->lock; into the outbox; 0: none */
+	char went_back[ONBOARD_TEXT_MAX]; /* lock: o->lock; what is said about
+					     it; empty: it has not */
+	bool silent;          /* its own: failed since it does not answer */
+	uint64_t pulling;     /* lock: o->lock; into the outbox; 0: none */
 	unsigned generation;  /* lock: o->lock; counts up when it is replaced */
 	atomic_bool answered; /* since the last look at its proofs */
 	atomic_uint wrong;    /* pieces came back wrong, not in `watch` yet */
@@ -210,6 +212,16 @@ void publish_superseded(struct onboard *o, const struct err *e);
 /* heads.c: is the register ahead of us?  At first sight of a store, and now and
  * then. */
 must_check int heads_look(struct shipper *s, struct err *e);
+
+/*
+ * This store has head h now, or had it already: an older state of it will show
+ * (heads.c).
+ */
+must_check int heads_seen(struct shipper *s, uint64_t h);
+
+/* Before head h is claimed: does the store still have h - 1, which it had?  0, or
+ * -EINPROGRESS: it has not, and that was seen to. */
+must_check int heads_still(struct shipper *s, uint64_t h, struct err *e);
 
 /* Give it the heads up to `want` that it has missed; UINT64_MAX: all that are
  * published. */

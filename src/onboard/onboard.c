@@ -403,6 +403,9 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret)
 	if (o->superseded) /* a run under way changes nothing about it */
 		ret->phase = ONBOARD_STOPPED;
 	for (size_t i = 0; i < o->p.n_stores; i++) {
+		if (o->shippers[i].went_back[0])
+			text_copy(ret->went_back, sizeof(ret->went_back),
+				  o->shippers[i].went_back);
 		if (!o->shippers[i].busy_piece)
 			continue;
 		ret->uploading_pieces++;

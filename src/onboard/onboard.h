@@ -141,6 +141,8 @@ must_check int onboard_poll(struct onboard *o, uint64_t ticket, struct err *rete
 bool onboard_stuck(struct onboard *o, uint64_t ticket, uint64_t ms,
 		   struct err *reterr);
 
+#define ONBOARD_TEXT_MAX 384 /* bytes of a sentence, with NUL */
+
 enum onboard_phase {
 	ONBOARD_IDLE,     /* nothing to do */
 	ONBOARD_WAITING,  /* dirty, but not yet time */
@@ -159,7 +161,9 @@ struct onboard_stats {
 	uint64_t ship_done, ship_total; /* bytes of the outbox, by copies */
 	uint64_t uploading_pieces, uploading_bytes; /* at a store right now */
 	uint64_t sealed_bytes, deduped_bytes;       /* since start */
-	char why[384]; /* what stands in the way; empty: nothing */
+	char why[ONBOARD_TEXT_MAX]; /* what stands in the way; empty: nothing */
+	char went_back[ONBOARD_TEXT_MAX]; /* which store has shown an older state
+					     of itself since the start; likewise */
 };
 void onboard_stats(struct onboard *o, struct onboard_stats *ret);
 

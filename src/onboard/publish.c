@@ -206,6 +206,9 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 	r = ledger_piece_get(o->p.ledger, h->piece, &p);
 	if (r < 0)
 		return r;
+	r = heads_still(s, h->seq, e);
+	if (r < 0)
+		return r;
 	r = park_claims(s) ?
 		    head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e) :
 		    look_here(s, h->seq, &p.cid, e);
@@ -218,7 +221,7 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 	if (r < 0 && r != -ESTALE)
 		return r == -ENOENT ? -EINPROGRESS : r;
 	note_claim(s, h->seq, r == 0);
-	return 0;
+	return heads_seen(s, h->seq);
 }
 
 int publish_heads(struct shipper *s, struct err *e)

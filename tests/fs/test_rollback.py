@@ -3,7 +3,9 @@ and said without anybody asking for a commit."""
 import os
 import shutil
 
-from drive import until
+import pytest
+
+from drive import CommandFailed, until
 from syscalls import read, write
 
 
@@ -55,3 +57,59 @@ def test_a_device_that_went_on_alone_is_not_fenced(drives):
         d.sync()
         d.remount()
     assert not d.status()['fenced']
+
+
+def three_commits(d):
+    for i in range(3):
+        write(os.path.join(d.mnt, f'{i}'), os.urandom(100000))
+        d.sync()
+
+
+def swap_in(store, old):
+    os.rename(store, store + '.newer')
+    os.rename(old, store)
+
+
+def went_back(d):
+    return any('has gone back' in e for e in d.status()['errors'])
+
+
+def test_a_store_that_went_back_is_named_and_filled_again(drives):
+    """All but the newest of its files are there, as a backup would have it."""
+    d = drives(stores=2, copies=2).init().mount()
+    three_commits(d)
+    old = d.stores[1] + '.old'
+    shutil.copytree(d.stores[1], old)
+    three_commits(d)
+    d.umount()
+    pieces = set(os.listdir(d.stores[1]))
+    swap_in(d.stores[1], old)
+    d.mount()
+    until(lambda: went_back(d), what='status names the store')
+    until(lambda: pieces <= set(os.listdir(d.stores[1])),
+          what='the store has everything again')
+    write(os.path.join(d.mnt, 'new'), b'x')
+    d.sync()
+    assert not d.status()['fenced']
+    # From that store alone the newest commit comes back.
+    d.umount()
+    back = drives.adopt(d.recovered(stores=[d.stores[1]])).mount()
+    assert read(os.path.join(back.mnt, 'new')) == b'x'
+
+
+def test_all_stores_that_went_back_are_found_out_by_who_knows_a_number(drives):
+    d = drives().init().mount()
+    three_commits(d)
+    d.umount()
+    old = d.stores[0] + '.old'
+    shutil.copytree(d.stores[0], old)
+    d.mount()
+    three_commits(d)
+    number = d.status()['last_commit']['sequence']
+    d.umount()
+    swap_in(d.stores[0], old)
+    with pytest.raises(CommandFailed) as e:
+        d.recovered('--at-least', str(number))
+    assert e.value.status == 17
+    assert 'they have gone back' in e.value.stderr
+    drives.adopt(d.recovered('--at-least', '3'))

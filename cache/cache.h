@@ -503,6 +503,9 @@ struct cache_stats {
 	uint64_t inodes_in_memory;
 	struct cache_counts drive;
 	uint64_t commits; /* group commits since open */
+	/* Met since open, could not be opened: fetched again; or in no DAG, so
+	 * that reading them is an I/O error (counted each time). */
+	uint64_t healed_blocks, damaged_blocks;
 	bool failed;      /* a COMMIT failed: read only for good */
 	char why[256];
 };

@@ -45,7 +45,7 @@ static int mend(struct checking *k, uint64_t ino, const struct run *bad)
 
 	if (r < 0)
 		return r;
-	if (run_is_clean(i, bad) && i->n_link && k->c->p.source)
+	if (run_is_clean(i, bad) && i->n_link) /* also if nobody can fetch now */
 		return extent_set(k->c, i, bad->block, bad->n, NULL, 0);
 	return extent_set(k->c, i, bad->block, bad->n, &mark, 1);
 }

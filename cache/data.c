@@ -166,8 +166,8 @@ static int read_slots(struct cache *c, const struct reading *rd,
 	return r;
 }
 
-int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
-	       uint8_t *dst, size_t n, size_t *ret_n)
+static int read_once(struct cache *c, struct cache_op *op, uint64_t ino,
+		     uint64_t off, uint8_t *dst, size_t n, size_t *ret_n)
 {
 	struct reading rd = { .off = off, .dst = dst };
 	struct pin pin;
@@ -193,6 +193,20 @@ int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
 	if (r == 0)
 		*ret_n = rd.n;
 	return r == -EBADMSG ? -EIO : r;
+}
+
+int cache_read(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t off,
+	       uint8_t *dst, size_t n, size_t *ret_n)
+{
+	uint64_t first = off / CACHE_BLOCK;
+	int r = read_once(c, op, ino, off, dst, n, ret_n);
+
+	/* forgotten once, a block is a miss, and comes back whole */
+	if (r == -EIO &&
+	    heal_range(c, ino, first,
+		       (off + n + CACHE_BLOCK - 1) / CACHE_BLOCK - first) > 0)
+		r = read_once(c, op, ino, off, dst, n, ret_n);
+	return r;
 }
 
 /* ---- write ---- */
@@ -232,7 +246,12 @@ static int old_block(struct cache *c, struct cache_op *op, struct inode *i,
 		return 0;
 	*ret_hole = false;
 	r = seg_read(c, &runs.v[0], 0, 1, text);
-	return r == -EBADMSG ? -EIO : r;
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	r = heal_blocks(c, i, block, 1);
+	if (r > 0)
+		return miss_range(i, op, at, CACHE_BLOCK);
+	return r < 0 ? r : -EIO;
 }
 
 /*

@@ -305,6 +305,18 @@ bool run_is_clean(const struct inode *i, const struct run *r);
 /* Blocks of it that hold data which the link does not have. */
 uint64_t extent_dirty_part(const struct inode *i, const struct run *r);
 
+/* ---- damage (heal.c) ---- */
+
+/*
+ * Forget those of these blocks that cannot be opened and that the link has.
+ * Within an operation.  So many were forgotten, or -errno.
+ */
+must_check int heal_blocks(struct cache *c, struct inode *i, uint64_t block,
+			   uint64_t n_blocks);
+/* The same, as an operation of its own. */
+must_check int heal_range(struct cache *c, uint64_t ino, uint64_t block,
+			  uint64_t n_blocks);
+
 /* ---- promised room (promise.c) ---- */
 
 bool run_is_promise(const struct run *r);
@@ -464,6 +476,7 @@ struct cache {
 	int commit_result; /* of the last attempt */
 	uint64_t attempts;
 	uint64_t commits;
+	uint64_t n_healed, n_damaged; /* blocks met that could not be opened */
 	bool failed;
 	char why[256];
 	pthread_t committer;

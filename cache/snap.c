@@ -528,6 +528,39 @@ static int read_gap(struct view *v, uint64_t block, uint64_t end)
 	return r;
 }
 
+/*
+ * A block that could not be opened.  What the link has of it comes from there,
+ * though the snapshot keeps its row.
+ */
+static int read_damaged(struct view *v, const struct run *run, uint64_t k,
+			uint8_t *to)
+{
+	struct cache *c = v->s->c;
+	int r;
+
+	if (run->seg == RUN_BAD_SEG || !run_is_clean(&v->i, run) ||
+	    !v->s->n_link || !c->p.source)
+		return -EIO;
+	r = heal_range(c, v->i.ino, run->block + k, 1);
+	return r < 0 ? r : read_remote(v, run->block + k, to);
+}
+
+static int read_blocks(struct view *v, const struct run *run, uint64_t k,
+		       uint64_t n, uint8_t *to)
+{
+	int r = seg_read(v->s->c, run, k, n, to);
+
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	r = 0;
+	for (uint64_t b = 0; b < n && r == 0; b++) {
+		r = seg_read(v->s->c, run, k + b, 1, to + b * CACHE_BLOCK);
+		if (r == -EBADMSG || r == -EIO)
+			r = read_damaged(v, run, k + b, to + b * CACHE_BLOCK);
+	}
+	return r;
+}
+
 /* Whole blocks open where they belong, as many at once as there are. */
 static int read_run(struct view *v, const struct run *run)
 {
@@ -542,15 +575,15 @@ static int read_run(struct view *v, const struct run *run)
 
 		whole = at >= v->off ? MIN(run->n - k, (end - at) / CACHE_BLOCK) : 0;
 		if (whole) {
-			r = seg_read(v->s->c, run, k, whole, v->dst + (at - v->off));
+			r = read_blocks(v, run, k, whole, v->dst + (at - v->off));
 			continue;
 		}
 		whole = 1;
-		r = seg_read(v->s->c, run, k, 1, one);
+		r = read_blocks(v, run, k, 1, one);
 		if (r == 0)
 			place(v, run->block + k, one);
 	}
-	return r == -EBADMSG ? -EIO : r;
+	return r;
 }
 
 int cache_snap_read(struct cache_snap *s, uint64_t ino, uint64_t off,

@@ -399,6 +399,8 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	ret->inodes_in_memory = c->inodes.n;
 	ret->drive = counts_now(c);
 	ret->commits = c->commits;
+	ret->healed_blocks = c->n_healed;
+	ret->damaged_blocks = c->n_damaged;
 	ret->failed = c->failed;
 	memcpy(ret->why, c->why, sizeof(ret->why));
 	lock_drop(&c->lock);

@@ -233,6 +233,24 @@ bool daemon_warn_swap(struct daemon *d, struct err *ret)
 	return true;
 }
 
+/* What was met on the disk and did not open. */
+static int add_damage(json_t *errors, json_t *warnings, const struct cache_stats *s)
+{
+	char text[160];
+	int r = 0;
+
+	(void)snprintf(text, sizeof(text),
+		       "%llu blocks were damaged on the disk, and fetched again: is the disk failing?",
+		       (unsigned long long)s->healed_blocks);
+	if (s->healed_blocks)
+		r = json_array_append_new(warnings, json_string(text));
+	if (s->damaged_blocks)
+		r |= json_array_append_new(
+			errors,
+			json_string("what no store has yet is damaged on the disk, and reading it gives an I/O error: unmount, fildrive fsck names it"));
+	return r;
+}
+
 json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 {
 	const struct drive *drive = d->p->drive;
@@ -260,6 +278,7 @@ json_t *daemon_status(struct daemon *d, const struct engine_status *engine)
 	r |= add(o, "cache", cache_json(&cs));
 	if (cs.failed)
 		r |= json_array_append_new(errors, json_text(cs.why));
+	r |= add_damage(errors, warnings, &cs);
 	r |= engine ? add_engine(o, errors, engine) :
 		      add_local_only(o, &drive->config);
 	if (mounted && !d->ending)

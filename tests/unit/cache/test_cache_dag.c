@@ -109,6 +109,73 @@ static void dirty_data_is_never_evicted(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+/* Each slot of the first segment is hit. */
+static void damage_all(struct drive *d)
+{
+	uint64_t size = (uint64_t)recorder_size(d->rec, "data/00000001");
+
+	for (uint64_t k = 1; k <= 127; k++)
+		assert_int_equal(recorder_flip(d->rec, "data/00000001",
+					       size - k * 4096 + 77, 1),
+				 0);
+}
+
+static void what_is_damaged_here_and_whole_in_the_dag_comes_back(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+
+	drive_again(d);
+	damage_all(d);
+	read_back(d, ino, SIZE, a);
+	assert_true(stats(d).healed_blocks > 100);
+	assert_int_equal(stats(d).damaged_blocks, 0);
+	read_back(d, ino, SIZE, a); /* from good slots now */
+	drive_again(d);
+	read_back(d, ino, SIZE, a);
+	assert_int_equal(stats(d).healed_blocks, 0);
+}
+
+static void a_write_into_a_damaged_block_keeps_what_the_dag_has(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+	struct cache_op op = { 0 };
+	int r;
+
+	drive_again(d);
+	damage_all(d);
+	memset(a + 5000, 'x', 100);
+	while ((r = cache_write(d->c, &op, ino, 5000, slice(a + 5000, 100), 0)) ==
+	       -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	onboard(d, w->f, NULL, NULL); /* reads all of the file */
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	read_back(d, ino, SIZE, a);
+}
+
+static void damage_of_what_no_dag_has_is_an_error_that_is_told(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	size_t n;
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	drive_again(d);
+	damage_all(d);
+	assert_int_equal(try_get(d, ino, 0, b, SIZE, &n), -EIO);
+	assert_true(stats(d).damaged_blocks > 0);
+	assert_int_equal(stats(d).healed_blocks, 0);
+	put(d, ino, 0, a, SIZE); /* written anew it is whole */
+	read_back(d, ino, SIZE, a);
+}
+
 static void what_the_dag_has_lost_is_dirty_again_and_stays(void **state)
 {
 	struct world *w = *state;
@@ -714,6 +781,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(adopted_data_is_clean_and_evicted_data_comes_back),
 		T(dirty_data_is_never_evicted),
+		T(what_is_damaged_here_and_whole_in_the_dag_comes_back),
+		T(a_write_into_a_damaged_block_keeps_what_the_dag_has),
+		T(damage_of_what_no_dag_has_is_an_error_that_is_told),
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),

@@ -250,6 +250,8 @@ static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n, bool fetch)
 	while (rc == 0) {
 		rc = cache_snap_read(r->snap, f->ino, off,
 				     room + SEAL_HEAD_SIZE, n, &miss);
+		if (rc == -EIO)
+			r->damaged = f->ino;
 		if (rc != -EINPROGRESS)
 			break;
 		rc = fetch ? fetch_and_wait(r->o, &miss) : -ENODATA;

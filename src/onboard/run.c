@@ -478,6 +478,20 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	return rc < 0 ? rc : reseal_end(r);
 }
 
+/* What a person can do about it, where there is something. */
+static void say_failure(struct run *r, int rc)
+{
+	char path[LEDGER_PATH_MAX];
+
+	if (rc == -EIO && r->damaged &&
+	    cache_snap_path(r->snap, r->damaged, path, sizeof(path)) == 0)
+		err_set(r->err, rc,
+			"the commit could not be made: a file is damaged on the disk and at no store; write it anew, or delete it: %s",
+			path);
+	else
+		err_set(r->err, rc, "the commit could not be made: %s", err_str(rc));
+}
+
 int run_commit(struct onboard *o, struct err *reterr)
 {
 	struct run r = { .o = o, .err = reterr };
@@ -507,6 +521,8 @@ int run_commit(struct onboard *o, struct err *reterr)
 		rc = run_replay(o);
 	if (rc == 0)
 		memos_save(o->memos, o->p.ledger);
+	if (rc < 0 && rc != -ECANCELED)
+		say_failure(&r, rc);
 	cache_snap_close(r.snap);
 	if (rc == 0) {
 		lock_take(&o->lock);
@@ -514,7 +530,6 @@ int run_commit(struct onboard *o, struct err *reterr)
 		o->stats.built = rec.info.sequence;
 		lock_drop(&o->lock);
 	} else if (rc != -ECANCELED) {
-		err_set(reterr, rc, "the commit could not be made: %s", err_str(rc));
 		log_err(rc, "commit %" PRIu64, parent.seq + 1);
 	}
 	free(rec.catalogue.fresh);

@@ -83,6 +83,7 @@ struct run {
 			    here: they may link anywhere */
 	bool renew;      /* a commit is due, even if nothing has changed */
 	bool idle;       /* nothing could be done: another try may wait */
+	uint64_t damaged; /* a file whose bytes here do not open; 0: none */
 	struct lost *lost;
 	size_t n_lost, cap_lost;
 	struct ino_map linked_lost; /* ordinals of lost pieces */

@@ -488,10 +488,17 @@ static bool rest_out(struct shipper *s)
 	}
 }
 
+static const char *why_of(int status)
+{
+	return status == -EUCLEAN ?
+		       "a database of the drive directory is damaged: unmount, and run fildrive fsck" :
+		       err_str(status);
+}
+
 static void note_failure(struct shipper *s, int status, const struct err *e)
 {
 	struct onboard *o = s->o;
-	const char *why = e->text[0] ? e->text : err_str(status);
+	const char *why = e->text[0] ? e->text : why_of(status);
 	uint64_t pause = PAUSE_FIRST_MS;
 	bool first;
 

@@ -270,17 +270,24 @@ static int check_new(struct slice passphrase, const struct slot_cost *cost,
 	return check_passphrase(passphrase, reterr);
 }
 
-/* Two slots for one passphrase would make slot_remove() a false promise. */
-static int refuse_known(struct file *f, struct slice passphrase, struct err *reterr)
+/* Two slots for one passphrase would make slot_remove() a false promise.  `but`: a
+ * slot that it may open, -1: none. */
+static int refuse_known(struct file *f, struct slice passphrase, int but,
+			struct err *reterr)
 {
 	_cleanup_secret_ struct secret *ignored = NULL;
 	int r;
 
 	r = find(f, passphrase, WRAP_DRIVE, &ignored, NULL);
-	if (r >= 0)
+	if (r >= 0 && r != but)
 		return err_set(reterr, -EEXIST,
 			       "this passphrase opens the drive already");
-	return r == -EKEYREJECTED || r == -EUCLEAN ? 0 : r;
+	return r >= 0 || r == -EKEYREJECTED || r == -EUCLEAN ? 0 : r;
+}
+
+static uint64_t work_of(const struct slot_cost *c)
+{
+	return c->passes * c->mem_bytes; /* of sane ones: no overflow */
 }
 
 int slot_create(const struct secret *entropy, struct slice passphrase,
@@ -366,7 +373,7 @@ int slot_add(struct slice file, struct slice passphrase, struct slice added,
 		return err_set(reterr, -ENOSPC,
 			       "all %d passphrases are taken: remove one first",
 			       SLOT_MAX);
-	r = refuse_known(&f, added, reterr);
+	r = refuse_known(&f, added, -1, reterr);
 	if (r < 0)
 		return r;
 	r = fill(&f, to, entropy, added, cost, reterr);
@@ -381,6 +388,7 @@ int slot_change(struct slice file, struct slice passphrase,
 {
 	_cleanup_secret_ struct secret *entropy = NULL;
 	struct file f = { .damaged = false };
+	struct slot_cost had;
 	int i, r;
 
 	r = check_new(changed, cost, reterr);
@@ -392,9 +400,12 @@ int slot_change(struct slice file, struct slice passphrase,
 	i = find(&f, passphrase, WRAP_ENTROPY, &entropy, reterr);
 	if (i < 0)
 		return i;
-	r = refuse_known(&f, changed, reterr);
+	r = refuse_known(&f, changed, i, reterr);
 	if (r < 0)
 		return r;
+	had = cost_of(slot_at(&f, (unsigned)i));
+	if (work_of(&had) > work_of(cost))
+		cost = &had; /* a change never makes it weaker */
 	r = fill(&f, (unsigned)i, entropy, changed, cost, reterr);
 	if (r < 0)
 		return r;
@@ -422,6 +433,24 @@ int slot_remove(struct slice file, struct slice passphrase,
 			       "this is the last passphrase: change it instead");
 	memset(slot_at(&f, (unsigned)i), 0, SLOT_SIZE);
 	return file_store(&f, ret_file);
+}
+
+int slot_n_weak(struct slice file, const struct slot_cost *cost, struct err *reterr)
+{
+	struct file f = { .damaged = false };
+	int n = 0, r;
+
+	r = file_load(file, &f, reterr);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < SLOT_MAX; i++) {
+		struct slot_cost has = cost_of(slot_at(&f, i));
+
+		n += is_used(&f, i) && slot_is_sane(slot_at(&f, i)) &&
+		     (work_of(&has) < work_of(cost) ||
+		      has.mem_bytes < cost->mem_bytes);
+	}
+	return n;
 }
 
 int slot_info(struct slice file, struct slot_info *ret, struct err *reterr)

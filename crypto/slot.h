@@ -107,7 +107,11 @@ must_check int slot_add(struct slice file, struct slice passphrase,
 			struct slice added, const struct slot_cost *cost,
 			struct buf *ret_file, struct err *reterr);
 
-/* Replace `passphrase` by `changed` in its slot.  -EEXIST as above. */
+/*
+ * Replace `passphrase` by `changed` in its slot, which may be the same once more;
+ * with `cost`, or with what the slot has if that is more work.  -EEXIST: `changed`
+ * opens another slot.
+ */
 must_check int slot_change(struct slice file, struct slice passphrase,
 			   struct slice changed, const struct slot_cost *cost,
 			   struct buf *ret_file, struct err *reterr);
@@ -122,6 +126,11 @@ struct slot_info {
 	unsigned n_used;
 	bool damaged; /* the checksum is wrong, or a slot has no valid form */
 };
+
+/* How many slots cost whoever guesses less than `cost`, in work or in memory.
+ * Errors as slot_info(). */
+must_check int slot_n_weak(struct slice file, const struct slot_cost *cost,
+			   struct err *reterr);
 
 /* -EPROTO, -EUCLEAN (a wrong length).  Other damage is told in the info. */
 must_check int slot_info(struct slice file, struct slot_info *ret,

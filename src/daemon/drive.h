@@ -109,6 +109,12 @@ must_check int drive_check_free(const char *name, struct err *reterr);
  */
 void drive_kdf_cost(struct slot_cost *ret);
 
+/*
+ * Do passphrases of this key file cost a guesser less than new ones do?  What to say
+ * then.
+ */
+bool drive_warn_weak(const char *drive, struct slice keys_file, struct err *ret);
+
 static inline void drive_closep(struct drive **d)
 {
 	drive_close(*d);

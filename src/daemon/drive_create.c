@@ -38,6 +38,21 @@ void drive_kdf_cost(struct slot_cost *ret)
 		ret->passes = strtoull(ops, NULL, 10);
 }
 
+bool drive_warn_weak(const char *drive, struct slice keys_file, struct err *ret)
+{
+	struct slot_cost cost;
+	int n;
+
+	drive_kdf_cost(&cost);
+	n = slot_n_weak(keys_file, &cost, NULL);
+	if (n <= 0)
+		return false;
+	err_set(ret, 0,
+		"%d passphrase%s of drive '%.64s' %s easier to guess from a stolen key file than a new one would be: fildrive passwd --drive %.64s, with the same one if you like",
+		n, n == 1 ? "" : "s", drive, n == 1 ? "is" : "are", drive);
+	return true;
+}
+
 /* What is being made: removed again unless `done`. */
 struct building {
 	char *tmp;

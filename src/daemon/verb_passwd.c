@@ -111,6 +111,15 @@ static int from_passphrase(const struct cli *cli, struct drive *d,
 			   &cost, ret, why);
 }
 
+/* A slot can be made stronger only by who has its passphrase. */
+static void say_weak(const struct drive *d, struct slice file)
+{
+	struct err why = { "" };
+
+	if (drive_warn_weak(d->name, file, &why))
+		(void)fprintf(stderr, "fildrive: warning: %s\n", why.text);
+}
+
 static int run(const struct cli *cli)
 {
 	_cleanup_drive_ struct drive *d = NULL;
@@ -149,6 +158,7 @@ static int run(const struct cli *cli)
 	exits_out("Done: %u passphrase%s open%s drive '%s'.\n", info.n_used,
 		  info.n_used == 1 ? "" : "s", info.n_used == 1 ? "s" : "",
 		  d->name);
+	say_weak(d, buf_slice(&file));
 	return EXITS_OK;
 }
 

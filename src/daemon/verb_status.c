@@ -257,9 +257,10 @@ static json_t *unmounted(const struct drive *d)
 			json_decref(stores);
 			return NULL;
 		}
-	o = json_pack("{s:s, s:o, s:b, s:I, s:o, s:[]}", "drive", d->name,
+	o = json_pack("{s:s, s:o, s:b, s:I, s:o, s:[], s:[]}", "drive", d->name,
 		      "directory", json_text(d->dir), "mounted", 0, "copies",
-		      (json_int_t)d->config.copies, "stores", stores, "errors");
+		      (json_int_t)d->config.copies, "stores", stores,
+		      "warnings", "errors");
 	if (o && holder && json_object_set_new(o, "pid", json_integer(holder)) < 0) {
 		json_decref(o);
 		return NULL;
@@ -275,6 +276,18 @@ static int ask(struct client_conn *c, json_t **ret, struct err *why)
 			   CLIENT_WAIT_MS, NULL, NULL, ret, why);
 }
 
+/* What the daemon cannot know, since passwd works beside it. */
+static void add_weak(const struct cli *cli, json_t *status)
+{
+	_cleanup_drive_ struct drive *d = NULL;
+	json_t *warnings = json_object_get(status, "warnings");
+	struct err why = { "" };
+
+	if (drive_open(verbs_drive(cli), &d, NULL) == 0 &&
+	    drive_warn_weak(d->name, buf_slice(&d->keys_file), &why))
+		best_effort(json_array_append_new(warnings, json_text(why.text)));
+}
+
 static int get(const struct cli *cli, struct client_conn **c, json_t **ret)
 {
 	_cleanup_drive_ struct drive *d = NULL;
@@ -285,8 +298,10 @@ static int get(const struct cli *cli, struct client_conn **c, json_t **ret)
 		r = client_connect(verbs_drive(cli), c, &why);
 	if (r == 0) {
 		r = ask(*c, ret, &why);
-		if (r == 0)
+		if (r == 0) {
+			add_weak(cli, *ret);
 			return EXITS_OK;
+		}
 		client_close(steal(c));
 		if (r != -ECONNRESET)
 			return exits_err(r, &why, "status");
@@ -297,6 +312,7 @@ static int get(const struct cli *cli, struct client_conn **c, json_t **ret)
 	if (r)
 		return r;
 	*ret = unmounted(d);
+	add_weak(cli, *ret);
 	return *ret ? EXITS_OK : exits_err(-ENOMEM, NULL, "status");
 }
 

@@ -294,6 +294,26 @@ def test_a_passfile_that_others_read_is_warned_about(drives):
     assert 'chmod 600' in done.stderr
 
 
+def test_a_weak_passphrase_is_said_and_raised_by_passwd(drives):
+    d = drives().init()
+    more = {'FILDRIVE_KDF_MEM_KIB': '128'}
+
+    def warned(**env):
+        status = d.run('status', '--drive', d.name, '--json', **env).stdout
+        return [w for w in json.loads(status)['warnings'] if 'guess' in w]
+    assert not warned() and warned(**more)
+    said = d.run('passwd', '--drive', d.name, '--passfile', d.passfile,
+                 '--add', '--new-extpass', 'echo another', **more).stderr
+    assert '1 passphrase ' in said and 'easier to guess' in said
+    assert warned(**more)
+    # The same passphrase again, as new ones are.
+    d.run('passwd', '--drive', d.name, '--passfile', d.passfile,
+          '--new-passfile', d.passfile, **more)
+    assert not warned(**more)
+    d.mount()
+    assert not warned(**more)
+
+
 def test_passwd_adds_changes_and_removes(drives):
     d = drives().init().mount()
     files = {}

@@ -350,9 +350,38 @@ static void the_default_cost_is_within_the_caps(void **state)
 	secret_free(s);
 }
 
+static void a_change_raises_the_cost_and_never_lowers_it(void **state)
+{
+	const struct slot_cost more = { COST->passes + 1, 2 * COST->mem_bytes };
+	struct buf b = new_file("first"), c, d;
+
+	(void)state;
+	buf_init(&c, N);
+	buf_init(&d, N);
+	assert_int_equal(slot_n_weak(buf_slice(&b), COST, NULL), 0);
+	assert_int_equal(slot_n_weak(buf_slice(&b), &more, NULL), 1);
+	/* The same passphrase once more, as today's costs are. */
+	assert_int_equal(slot_change(buf_slice(&b), slice_str("first"),
+				     slice_str("first"), &more, &c, NULL),
+			 0);
+	assert_int_equal(slot_n_weak(buf_slice(&c), &more, NULL), 0);
+	assert_int_equal(try_open(&c, "first"), 0);
+	/* A program of yesterday, or with other settings, leaves it. */
+	assert_int_equal(slot_change(buf_slice(&c), slice_str("first"),
+				     slice_str("second"), COST, &d, NULL),
+			 0);
+	assert_int_equal(slot_n_weak(buf_slice(&d), &more, NULL), 0);
+	assert_int_equal(try_open(&d, "second"), 0);
+	assert_int_equal(try_open(&d, "first"), -EKEYREJECTED);
+	buf_fini(&b);
+	buf_fini(&c);
+	buf_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_change_raises_the_cost_and_never_lowers_it),
 		cmocka_unit_test(only_the_passphrase_opens),
 		cmocka_unit_test(empty_and_overlong_passphrases_are_refused),
 		cmocka_unit_test(costs_out_of_bounds_are_refused),

@@ -7,16 +7,19 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/io.h"
 #include "cache/cache.h"
+#include "crypto/keys.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
 #include "daemon/recovery.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
 #include "dag/commit.h"
+#include "ledger/ledger.h"
 #include "retrieve/recover.h"
 #include "retrieve/salvage.h"
 
@@ -43,6 +46,7 @@ static const struct cli_option options[] = {
 
 struct tally {
 	unsigned n_found;
+	bool db; /* in a database: no repair can make up its rows */
 };
 
 static void found(void *ctx, const char *sentence)
@@ -50,7 +54,44 @@ static void found(void *ctx, const char *sentence)
 	struct tally *t = ctx;
 
 	t->n_found++;
+	t->db |= strncmp(sentence, "drive.db: ", 10) == 0 ||
+		 strncmp(sentence, "ledger.db: ", 11) == 0;
 	exits_out("%s\n", sentence);
+}
+
+static const char salvage_it[] =
+	"fildrive fsck --salvage makes the databases anew from the stores, and moves these aside";
+
+/* Faults that are left in it. */
+static int check_ledger(struct drive *d, struct tally *t)
+{
+	struct ledger_params p = { .io = d->io,
+				   .key = keys_secret(d->keys, KEYS_DB) };
+	struct ledger *l = NULL;
+	struct err why = { "" };
+	char text[sizeof(why.text) + 16];
+	int r;
+
+	memcpy(p.drive_id, keys_drive_id(d->keys), sizeof(p.drive_id));
+	r = ledger_open(&p, &l, &why);
+	if (r == 0)
+		r = ledger_check(l, &why);
+	ledger_close(l);
+	if (r == 0)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       strncmp(why.text, "ledger.db: ", 11) == 0 ? "" : "ledger.db: ",
+		       why.text[0] ? why.text : err_str(r));
+	found(t, text);
+	return 1;
+}
+
+/* What may be done about what is left. */
+static const char *advice(const struct tally *t, bool repair)
+{
+	if (t->db)
+		return salvage_it;
+	return repair ? "" : "fildrive fsck --repair mends them";
 }
 
 static int check(struct drive *d, bool repair)
@@ -59,13 +100,16 @@ static int check(struct drive *d, bool repair)
 	struct tally t = { 0 };
 	struct err why = { "" };
 	struct cache *cache = NULL;
-	int left, r;
+	int left, in_ledger, r;
 
+	in_ledger = check_ledger(d, &t);
 	drive_cache_params(d, &params);
 	params.read_only = !repair;
 	r = cache_open(&params, &cache, &why);
 	if (r < 0) {
 		(void)exits_err(r, &why, "opening the drive");
+		if (r == -EUCLEAN)
+			exits_out("%s.\n", salvage_it);
 		return FSCK_FAILED;
 	}
 	left = cache_check(cache, repair, found, &t, &why);
@@ -74,13 +118,15 @@ static int check(struct drive *d, bool repair)
 		(void)exits_err(left < 0 ? left : r, &why, "checking the drive");
 		return FSCK_FAILED;
 	}
+	left += in_ledger;
 	if (t.n_found == 0 && left == 0) {
 		exits_out("Drive '%s' is clean.\n", d->name);
 		return FSCK_CLEAN;
 	}
-	exits_out("Drive '%s': %u fault%s found, %d left%s.\n", d->name,
+	exits_out("Drive '%s': %u fault%s found, %d left%s%s.\n", d->name,
 		  t.n_found, t.n_found == 1 ? "" : "s", left,
-		  left && !repair ? "; fildrive fsck --repair mends them" : "");
+		  left && *advice(&t, repair) ? "; " : "",
+		  left ? advice(&t, repair) : "");
 	return left ? FSCK_LEFT : FSCK_REPAIRED;
 }
 

@@ -212,6 +212,18 @@ static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 	return drop_unfinished(l);
 }
 
+int ledger_check(struct ledger *l, struct err *reterr)
+{
+	int r;
+
+	lock_take(&l->lock);
+	r = db_check(l->db, reterr);
+	lock_drop(&l->lock);
+	if (r < 0 && reterr && !reterr->text[0])
+		(void)err_set(reterr, r, "ledger.db: %s", err_str(r));
+	return r;
+}
+
 int ledger_open(const struct ledger_params *p, struct ledger **ret, struct err *reterr)
 {
 	struct db_params dp = {

@@ -114,6 +114,9 @@ must_check int ledger_open(const struct ledger_params *p, struct ledger **ret,
 			   struct err *reterr);
 void ledger_close(struct ledger *l); /* NULL is fine */
 
+/* All of its pages, like fsck: -EUCLEAN with a reason, or 0. */
+must_check int ledger_check(struct ledger *l, struct err *reterr);
+
 /* ---- single values ---- */
 
 enum ledger_key {

@@ -1,0 +1,153 @@
+"""The disk under the drive directory rots: found, said, brought back from the
+stores where they have it, and never other bytes than those that were written."""
+import errno
+import os
+
+import pytest
+
+from conftest import LONG
+from drive import until
+from syscalls import read, write
+from test_disk import MIB, at
+from trees import assert_same, picture
+
+PAGE = 4096
+CLEAN, REPAIRED, LEFT = 0, 1, 4  # exit codes of fsck
+
+
+def local(d, *names):
+    return os.path.join(d.home, d.name, *names)
+
+
+def flip(path, off):
+    with open(path, 'r+b') as f:
+        f.seek(off)
+        byte = f.read(1)[0]
+        f.seek(off)
+        f.write(bytes([byte ^ 4]))
+
+
+def rot(d, first=0):
+    """A bit of each slot of the first segment, from MiB `first` on."""
+    path = local(d, 'data', '00000001')
+    data = read(path)
+    # Its tags stand in the first MiB, and are left alone.
+    for off in range(max(first, 1) * MIB, len(data), PAGE):
+        if any(data[off:off + PAGE]):
+            flip(path, off + 100)
+
+
+def fsck(d, *options):
+    done = d.run('fsck', *options, '--drive', d.name, '--passfile', d.passfile,
+                 check=False)
+    return done.returncode, done.stdout
+
+
+def quiet(drives):
+    return drives().init().set(onboard_idle='1h', onboard_age='1d').mount()
+
+
+@pytest.mark.parametrize('repair', [False, True], ids=['mount', 'fsck'])
+def test_slots_that_rot_come_back_from_the_store(drives, repair):
+    d = quiet(drives)
+    for i in range(4):
+        write(at(d, str(i)), os.urandom(300_000))
+    want = picture(d.sync().mnt)
+    d.umount()
+    rot(d)
+    status, said = fsck(d)
+    assert status == LEFT and 'damaged on the disk' in said
+    if repair:
+        assert fsck(d, '--repair')[0] == REPAIRED
+        assert fsck(d)[0] == CLEAN
+    d.mount()
+    assert_same(want, picture(d.mnt))
+    if not repair:
+        assert any('damaged on the disk' in w for w in d.status()['warnings'])
+    assert d.status()['errors'] == []
+    with open(at(d, '1'), 'r+b') as f:  # the rest of that leaf is read, too
+        f.seek(12345)
+        f.write(b'changed')
+    want = picture(d.sync().mnt)
+    d.umount()
+    assert fsck(d)[0] == CLEAN
+    assert_same(want, picture(drives.adopt(d.recovered()).mount().mnt))
+
+
+def test_what_only_rotten_slots_had_is_named_until_it_is_written_anew(drives):
+    d = quiet(drives)
+    write(at(d, 'stored'), os.urandom(300_000))
+    d.sync()
+    write(at(d, 'new'), os.urandom(300_000))
+    d.umount()
+    rot(d)
+    d.mount()
+    with pytest.raises(OSError) as e:
+        read(at(d, 'new'))
+    assert e.value.errno == errno.EIO
+    assert len(read(at(d, 'stored'))) == 300_000
+    assert any('fsck names it' in e for e in d.status()['errors'])
+    done = d.run('sync', '--drive', d.name, '--wait', check=False)
+    assert done.returncode and done.stderr.strip().endswith(' /new'), done
+    os.unlink(at(d, 'new'))
+    write(at(d, 'new'), b'written anew')
+    want = picture(d.sync().mnt)
+    d.umount()
+    assert fsck(d)[0] == CLEAN
+    assert_same(want, picture(drives.adopt(d.recovered()).mount().mnt))
+
+
+@pytest.mark.parametrize('db', ['drive.db', 'ledger.db'])
+def test_a_page_that_rots_is_found_and_the_stores_make_it_anew(drives, db):
+    """Whichever page it is: no other bytes, a check that finds it, and a way out
+    on which nothing is lost that a store has."""
+    d = quiet(drives)
+    for i in range(40):
+        write(at(d, str(i)), os.urandom(30_000))
+    want = picture(d.sync().mnt)
+    d.umount()
+    good = read(local(d, db))
+    pages = len(good) // PAGE
+    found = last = 0
+    for page in range(0, pages, 1 if LONG else max(pages // 4, 1)):
+        flip(local(d, db), page * PAGE + 1000)
+        done = d.run('mount', '--drive', d.name, '--passfile', d.passfile,
+                     d.mnt, check=False)
+        if done.returncode == 0:
+            seen_right(want, d)
+            d.run('umount', d.mnt, check=False)
+            until(lambda: not d.pids(), what='the daemon has ended')
+        else:
+            assert 'inconsistent' in done.stderr, done
+        write(local(d, db), good)
+        flip(local(d, db), page * PAGE + 1000)
+        status, said = fsck(d)
+        if status != CLEAN:  # a page that is not in use has nothing to lose
+            assert db in said or 'salvage' in said
+            found, last = found + 1, page
+        write(local(d, db), good)
+    assert found > 1
+    flip(local(d, db), last * PAGE + 1000)
+    status, said = fsck(d, '--salvage')
+    assert status == REPAIRED, said
+    d.mount()
+    assert_same(want, picture(d.mnt))
+    write(at(d, 'after'), b'after')
+    assert d.sync().status()['errors'] == []
+    d.umount()
+    assert fsck(d)[0] == CLEAN
+
+
+def seen_right(want, d):
+    """What can be read is what was written."""
+    try:
+        names = os.listdir(d.mnt)
+    except OSError as e:
+        assert e.errno in (errno.EIO, errno.EUCLEAN)
+        return
+    for name in names:
+        row = want[os.fsencode(name)]
+        try:
+            assert len(read(at(d, name))) == row['size']
+        except OSError as e:
+            assert e.errno in (errno.EIO, errno.EUCLEAN)

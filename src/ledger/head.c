@@ -86,11 +86,18 @@ static int adopt_sweep(struct ledger *l)
 	return r < 0 ? r : delete_all(l, l->st[STMT_adopt_stale], valid);
 }
 
-static int adopt_stage(struct ledger *l, uint64_t gen,
+int ledger_adopt_stage(struct ledger *l, uint64_t gen,
 		       const struct ledger_adopt *v, size_t n) NO_LOCK_CHECK
 {
+	bool begun;
 	int r = 0;
 
+	ledger_read(l);
+	begun = gen && l->staged_gen == gen;
+	l->staged_gen = 0; /* until they are there */
+	ledger_done(l);
+	if (!begun)
+		r = adopt_sweep(l);
 	for (size_t i = 0; i < n && r >= 0;) {
 		size_t end = MIN(n, i + ADOPT_BATCH);
 
@@ -101,7 +108,30 @@ static int adopt_stage(struct ledger *l, uint64_t gen,
 			r = adopt_add(l, gen, &v[i]);
 		r = ledger_end(l, r);
 	}
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	ledger_read(l);
+	l->staged_gen = gen;
+	ledger_done(l);
+	return 0;
+}
+
+int ledger_adopt_staged(struct ledger *l, uint64_t gen, uint64_t ino, struct buf *ret)
+{
+	struct db_stmt *s = l->st[STMT_adopt_get];
+	int r;
+
+	ledger_read(l);
+	db_bind_u64(s, 1, gen);
+	db_bind_u64(s, 2, ino);
+	r = ledger_row(s);
+	if (r == 1)
+		r = buf_append(ret, db_col_blob(s, 0));
+	else if (r == 0)
+		r = -ENOENT;
+	db_reset(s);
+	ledger_done(l);
+	return r;
 }
 
 struct adopt_batch {
@@ -198,9 +228,7 @@ int ledger_head_add(struct ledger *l, const struct ledger_head *h,
 	int r = 0;
 
 	if (n_adopt) {
-		r = adopt_sweep(l);
-		if (r == 0)
-			r = adopt_stage(l, gen, adopt, n_adopt);
+		r = ledger_adopt_stage(l, gen, adopt, n_adopt);
 		if (r < 0)
 			return r;
 	}
@@ -219,6 +247,7 @@ int ledger_head_add(struct ledger *l, const struct ledger_head *h,
 	}
 	if (r >= 0 && n_adopt)
 		r = adopt_validate(l, gen);
+	l->staged_gen = 0; /* another try begins anew */
 	return ledger_end(l, r);
 }
 

@@ -27,6 +27,7 @@ struct ledger {
 	bool nodes_open; /* a transaction of node_put()s that nobody waits for */
 	unsigned n_nodes_open;
 	uint64_t nodes_open_bytes;
+	uint64_t staged_gen; /* of the adoptions that are being staged; 0: none */
 };
 
 /*

@@ -498,9 +498,21 @@ struct ledger_adopt {
 };
 
 /*
+ * A part of what the cache has to adopt of the commit that is being made, in
+ * advance and in short transactions: it counts when ledger_head_add() has been
+ * called for `gen`, which no commit before had.  Before the first part what was
+ * staged for others is forgotten.  Of two with one inode number the last counts.
+ */
+must_check int ledger_adopt_stage(struct ledger *l, uint64_t gen,
+				  const struct ledger_adopt *v, size_t n);
+/* The link is appended to ret.  -ENOENT: not staged */
+must_check int ledger_adopt_staged(struct ledger *l, uint64_t gen, uint64_t ino,
+				   struct buf *ret);
+
+/*
  * A commit is whole in the outbox: its head, the pieces that it lists, and what
- * the cache has to adopt.  The last is written in short transactions first and
- * counts from the moment that the head is there.
+ * the cache has to adopt (the rest of it, if some was staged).  The last is written
+ * in short transactions first and counts from the moment that the head is there.
  *
  * -EAGAIN  a piece was lost since; the commit may link into it
  */

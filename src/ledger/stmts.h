@@ -121,6 +121,7 @@
  STMT(spend_add, "INSERT OR IGNORE INTO spend (ref, time, store, amount, text) VALUES (?1, ?2, ?3, ?4, ?5)") \
  STMT(spend_next, "SELECT id, ref, time, store, amount, text FROM spend WHERE id > ?1 ORDER BY id LIMIT 1") \
  STMT(adopt_add, "INSERT OR REPLACE INTO adopt (gen, ino, size, link) VALUES (?1, ?2, ?3, ?4)") \
+ STMT(adopt_get, "SELECT link FROM adopt WHERE gen = ?1 AND ino = ?2") \
  STMT(adopt_all, "SELECT gen, ino, size, link FROM adopt WHERE (gen, ino) > (?1, ?2) AND gen <= ?3 ORDER BY gen, ino LIMIT 256") \
  STMT(adopt_del, "DELETE FROM adopt WHERE (gen, ino) IN (SELECT gen, ino FROM adopt WHERE gen <= ?1 LIMIT 1024)") \
  STMT(adopt_stale, "DELETE FROM adopt WHERE (gen, ino) IN (SELECT gen, ino FROM adopt WHERE gen > ?1 LIMIT 1024)")

@@ -79,6 +79,7 @@ struct onboard_params {
 	bool manual;           /* only when asked */
 	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
 	uint64_t piece_target; /* bytes of a data piece; 0: 256 MiB */
+	size_t results_max;    /* links of a commit in memory; 0: 32768 */
 	/* Storage providers that do not prove, or do not answer (watch.h). */
 	unsigned watch_ms;     /* between two looks; 0: 30 min */
 	uint64_t watch_away_s; /* without an answer; 0: 24 h */

@@ -80,67 +80,6 @@ int inos_add(struct inos *v, uint64_t ino)
 	return 0;
 }
 
-/* Room for one more link. */
-static int links_room(struct run *r)
-{
-	size_t cap = r->cap_links ? 2 * r->cap_links : 4096;
-	uint8_t *v;
-
-	if (r->cap_links - r->n_links >= LINK_ENCODED_MAX)
-		return 0;
-	v = realloc(r->links, cap);
-	if (!v)
-		return -ENOMEM;
-	r->links = v;
-	r->cap_links = cap;
-	return 0;
-}
-
-struct slice result_link(const struct run *r, const struct result *res)
-{
-	return slice(r->links + res->link, res->n_link);
-}
-
-int result_add(struct run *r, uint64_t ino, uint64_t size, const struct link *l)
-{
-	size_t cap = r->cap_results ? 2 * r->cap_results : 64;
-	struct result *v = r->results;
-	_cleanup_buf_ struct buf b = { 0 };
-	int rc;
-
-	buf_init(&b, LINK_ENCODED_MAX);
-	rc = link_encode(l, &b);
-	if (rc < 0)
-		return rc;
-	if (r->n_results == r->cap_results) {
-		v = realloc(v, cap * sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		r->results = v;
-		r->cap_results = cap;
-	}
-	rc = links_room(r);
-	if (rc == 0)
-		rc = ino_map_put(&r->result_of, ino, r->n_results);
-	if (rc < 0)
-		return rc;
-	v += r->n_results++;
-	*v = (struct result){ .ino = ino,
-			      .size = size,
-			      .link = r->n_links,
-			      .n_link = (uint8_t)b.n };
-	memcpy(r->links + r->n_links, b.p, b.n);
-	r->n_links += b.n;
-	return 0;
-}
-
-const struct result *result_find(const struct run *r, uint64_t ino)
-{
-	size_t at;
-
-	return ino_map_get(&r->result_of, ino, &at) ? &r->results[at] : NULL;
-}
-
 /* ---- the plan ---- */
 
 static int dir_add(struct run *r, uint64_t ino, uint32_t depth)
@@ -275,7 +214,6 @@ void plan_forget(struct run *r)
 {
 	if (r->losses) /* reseal_end() asks once more what was built */
 		return;
-	ino_map_fini(&r->result_of);
 	free(r->dirty.v);
 	free(r->files.v);
 	r->dirty = r->files = (struct inos){ 0 };
@@ -300,11 +238,8 @@ bool run_is_dirty(const struct run *r, uint64_t ino)
 void plan_fini(struct run *r)
 {
 	free(r->dirty.v);
-	free(r->results);
-	free(r->links);
 	free(r->dirs);
 	free(r->files.v);
 	free(r->symlinks.v);
-	ino_map_fini(&r->result_of);
 	ino_map_fini(&r->dir_of);
 }

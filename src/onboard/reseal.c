@@ -402,6 +402,7 @@ static int on_earlier(void *ctx, const struct ledger_lost_file *f)
 {
 	struct record *rec = ctx;
 	struct run *run = rec->run;
+	_cleanup_buf_ struct buf link = { 0 };
 	struct cache_snap_inode i;
 	int r;
 
@@ -409,9 +410,12 @@ static int on_earlier(void *ctx, const struct ledger_lost_file *f)
 		if (run->lost[k].ino == f->ino)
 			return 0;
 	r = cache_snap_inode(run->snap, f->ino, &i);
-	if (r == -ENOENT || (r == 0 && result_find(run, f->ino)))
+	if (r == -ENOENT)
 		return 0;
-	return r < 0 ? r : record_add(rec, f->ino, f->bytes);
+	buf_init(&link, LINK_ENCODED_MAX);
+	if (r == 0)
+		r = result_find(run, f->ino, &link);
+	return r == -ENOENT ? record_add(rec, f->ino, f->bytes) : r;
 }
 
 static int on_lost_piece(void *ctx, const struct ledger_piece *p)

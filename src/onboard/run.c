@@ -346,13 +346,12 @@ static int ledger_write(struct run *r, const struct record *rec)
 				 .losses = r->losses };
 	_cleanup_free_ uint64_t *ordinals =
 		calloc(info->n_pieces + 1, sizeof(*ordinals));
-	_cleanup_free_ struct ledger_adopt *adopt =
-		calloc(r->n_results + 1, sizeof(*adopt));
+	_cleanup_free_ struct ledger_adopt *adopt = NULL;
 	_cleanup_buf_ struct buf body = { 0 };
 	int rc;
 
 	buf_init(&body, HEAD_BODY_MAX);
-	if (!ordinals || !adopt)
+	if (!ordinals)
 		return -ENOMEM;
 	memcpy(h.hash, rec->digest, sizeof(h.hash));
 	rc = head_info_encode(&hi, &body);
@@ -361,11 +360,9 @@ static int ledger_write(struct run *r, const struct record *rec)
 	h.body = buf_slice(&body);
 	for (size_t i = 0; i < info->n_pieces; i++)
 		ordinals[i] = info->pieces[i].ordinal;
-	for (size_t i = 0; i < r->n_results; i++)
-		adopt[i] = (struct ledger_adopt){ .ino = r->results[i].ino,
-						  .size = r->results[i].size,
-						  .link = result_link(
-							  r, &r->results[i]) };
+	rc = results_tell(r, &adopt);
+	if (rc < 0)
+		return rc;
 	return ledger_head_add(r->o->p.ledger, &h, ordinals, info->n_pieces,
 			       cache_snap_gen(r->snap), adopt, r->n_results);
 }
@@ -536,6 +533,7 @@ int run_commit(struct onboard *o, struct err *reterr)
 	buf_fini(&rec.root_attr);
 	content_fini(&r);
 	plan_fini(&r);
+	results_fini(&r);
 	reseal_fini(&r);
 	return rc < 0 ? rc : r.idle;
 }

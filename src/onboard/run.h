@@ -3,6 +3,7 @@
  *
  *   run.c      snapshot, phases, commit record, ledger, adoption
  *   plan.c     which inodes and directories are to be built anew
+ *   results.c  what they link then
  *   content.c  bytes of files: leaves, reused leaves, holes, file nodes
  *   retained.c the list of commits that may still be mounted
  *   memos.c    what is remembered of large directories
@@ -21,6 +22,9 @@
 #include "crypto/link.h"
 #include "onboard/internal.h"
 #include "onboard/pack.h"
+
+struct buf;
+struct ledger_adopt;
 
 #define CHUNK (1u << 20) /* bytes of a leaf */
 
@@ -60,11 +64,12 @@ struct run {
 	struct pack *pack;
 	struct err *err;
 
-	struct result *results;
+	struct result *results; /* so many as are in memory */
 	size_t n_results, cap_results;
 	uint8_t *links; /* of results, one behind the other: most are short */
 	size_t n_links, cap_links;
 	struct ino_map result_of;
+	bool staged; /* there are more, in ledger.db */
 
 	struct plan_dir *dirs; /* to be built anew */
 	size_t n_dirs, cap_dirs;
@@ -95,15 +100,20 @@ must_check int plan_make(struct run *r);
 void plan_forget(struct run *r); /* what only building needs; results stay */
 void plan_fini(struct run *r);
 bool run_is_dirty(const struct run *r, uint64_t ino); /* or to be built anew */
-must_check int result_add(struct run *r, uint64_t ino, uint64_t size,
-			  const struct link *l);
-const struct result *result_find(const struct run *r, uint64_t ino);
-struct slice result_link(const struct run *r, const struct result *res); /* till
-	the next result_add() */
 must_check int inos_add(struct inos *v, uint64_t ino);
 bool ino_map_get(const struct ino_map *m, uint64_t ino, size_t *ret);
 must_check int ino_map_put(struct ino_map *m, uint64_t ino, size_t at);
 void ino_map_fini(struct ino_map *m);
+
+/* results.c */
+must_check int result_add(struct run *r, uint64_t ino, uint64_t size,
+			  const struct link *l);
+/* Its link, encoded, is appended.  -ENOENT: it has none of this run */
+must_check int result_find(const struct run *r, uint64_t ino, struct buf *link);
+/* Those that are not staged, on the heap; their links live till the next
+ * result_add(). */
+must_check int results_tell(const struct run *r, struct ledger_adopt **ret);
+void results_fini(struct run *r);
 
 /* content.c */
 must_check int content_leaves(struct run *r);

@@ -27,13 +27,20 @@
 
 int link_of(const struct run *r, const struct cache_snap_inode *i, struct link *ret)
 {
-	const struct result *res = result_find(r, i->attr.ino);
-	struct slice s = res ? result_link(r, res) : i->link;
-	struct cursor c = cursor(s);
+	_cleanup_buf_ struct buf built = { 0 };
+	struct slice s = i->link;
+	struct cursor c;
 	int rc;
 
+	buf_init(&built, LINK_ENCODED_MAX);
+	rc = result_find(r, i->attr.ino, &built);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (rc == 0)
+		s = buf_slice(&built);
 	if (!s.n)
 		return -EUCLEAN; /* neither built before nor planned */
+	c = cursor(s);
 	rc = link_decode(&c, ret);
 	return rc < 0 ? rc : cursor_done(&c);
 }

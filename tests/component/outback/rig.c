@@ -467,7 +467,8 @@ void device_start(struct device *d)
 				    .manual = true,
 				    .watch_ms = d->watch_ms,
 				    .watch_away_s = d->watch_away_s,
-				    .piece_target = d->piece_target };
+				    .piece_target = d->piece_target,
+				    .results_max = d->results_max };
 	struct onboard *o = NULL;
 	struct err e = { "" };
 

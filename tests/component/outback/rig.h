@@ -77,6 +77,7 @@ struct device {
 	size_t n_stores;
 	unsigned copies;
 	uint64_t piece_target;
+	size_t results_max;
 	unsigned watch_ms; /* as onboard.h; so is the next */
 	uint64_t watch_away_s;
 	struct hang *hangs[RIG_STORES_MAX];

@@ -270,6 +270,44 @@ static void a_large_directory_goes_out_by_what_changes_in_it(void **state)
 	free(want);
 }
 
+static void a_commit_of_more_than_is_kept_in_memory_is_the_same(void **state)
+{
+	struct rig *r = *state;
+	struct cache_stats s;
+	struct device a, b;
+	char *want, *got;
+
+	device_init(&a, r, "a", 1, 1);
+	a.results_max = 50;
+	device_start(&a);
+	plant(&a);
+	ok(device_sync(&a));
+	cache_stats(a.cache, &s);
+	assert_int_equal(s.dirty_inodes, 0);
+	/* some are new, of some the attributes alone */
+	for (unsigned i = 0; i < 200; i++) {
+		const struct cache_setattr set = { .mask = CACHE_SET_MODE,
+						   .mode = 0600 };
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "many/a rather long name %u", i);
+		f_set(&a, name, &set);
+		(void)snprintf(name, sizeof(name), "dir/new %u", i);
+		f_write(&a, name, 0, name, strlen(name));
+	}
+	ok(device_sync(&a));
+	cache_stats(a.cache, &s);
+	assert_int_equal(s.dirty_inodes, 0);
+	want = tree_text(&a);
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	got = tree_text(&b);
+	tree_same(want, got);
+	device_close(&b);
+	free(want);
+	free(got);
+}
+
 static void a_change_after_recover_needs_only_what_it_touches(void **state)
 {
 	struct rig *r = *state;
@@ -466,6 +504,7 @@ int main(void)
 		T(a_root_keeps_its_xattrs),
 		T(a_small_change_costs_little),
 		T(a_large_directory_goes_out_by_what_changes_in_it),
+		T(a_commit_of_more_than_is_kept_in_memory_is_the_same),
 		T(a_change_after_recover_needs_only_what_it_touches),
 		T(a_device_that_was_overtaken_says_so_and_loses_nothing),
 		T(every_commit_can_be_mounted_again),

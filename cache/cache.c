@@ -384,12 +384,15 @@ int cache_open(const struct cache_params *p, struct cache **ret, struct err *ret
 		lock_drop(&c->lock);
 	}
 	if (r == 0 && !p->read_only) {
-		r = commit_start(c);
+		r = behind_start(c);
+		if (r == 0)
+			r = commit_start(c);
 		if (r < 0)
 			fetch_fini(c);
 	}
 	if (r < 0) {
 		db_rollback(c->db);
+		behind_stop(c);
 		seg_fini(c);
 		free_cache(c);
 		return r;
@@ -422,6 +425,7 @@ int cache_close(struct cache *c)
 	}
 	lock_drop(&c->lock);
 	db_rollback(c->db);
+	behind_stop(c);
 	seg_fini(c);
 	free_cache(c);
 	return r;

@@ -152,6 +152,7 @@ struct segment {
 	bool open;       /* allocation takes its slots */
 	bool unsynced;   /* written since its last fdatasync */
 	unsigned in_use; /* threads between seg_get and seg_put */
+	uint32_t n_behind, behind_from, behind_to; /* behind.c */
 	struct io_file *file;
 	uint16_t *refs; /* names of each slot, or one of SLOT_... */
 };
@@ -212,6 +213,10 @@ struct segs {
 	struct freed *first, *last; /* waiting for pins; c->lock */
 	struct list pins;           /* struct pin, oldest first; lock: lock */
 	bool need_syncdir;          /* lock: lock */
+	struct cond behind;         /* behind.c; lock: lock, as all below */
+	uint32_t behind_seg;        /* one that has much; 0: none */
+	bool behind_stop, behind_runs;
+	pthread_t behind_thread;
 };
 
 must_check int seg_init(struct cache *c, struct err *reterr);
@@ -235,6 +240,16 @@ must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
 			uint64_t n, uint8_t *dst);
 must_check int seg_sync(struct cache *c);
 bool seg_is_unsynced(struct cache *c); /* seg_sync() has something to do */
+
+/* ---- what the disk has begun with (behind.c) ---- */
+
+must_check int behind_start(struct cache *c);
+void behind_stop(struct cache *c);
+/* These slots of it were written.  Under c->segs.lock. */
+void behind_wrote(struct cache *c, struct segment *s, uint32_t slot, uint32_t n);
+
+/* Where slots lie in the file. */
+uint64_t seg_slots_off(const struct segment *s, uint32_t slot);
 
 /* ---- who names them (slots.c) ---- */
 

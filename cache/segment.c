@@ -58,7 +58,7 @@ static uint64_t marks_off(uint32_t slot)
 	return HEADER + (uint64_t)slot * AEAD_MARK_SIZE;
 }
 
-static uint64_t slots_off(const struct segment *s, uint32_t slot)
+uint64_t seg_slots_off(const struct segment *s, uint32_t slot)
 {
 	return ((uint64_t)s->n_head + slot) * CACHE_BLOCK;
 }
@@ -216,6 +216,7 @@ int seg_init(struct cache *c, struct err *reterr)
 	int r;
 
 	lock_init(&c->segs.lock);
+	cond_init(&c->segs.behind);
 	list_init(&c->segs.pins);
 	c->segs.next_number = 1;
 	r = io_list(c->p.io, "data", on_name, &l);
@@ -241,6 +242,7 @@ void seg_fini(struct cache *c)
 		free(f);
 	}
 	free(g->open);
+	cond_fini(&g->behind);
 	lock_fini(&g->lock);
 }
 
@@ -248,7 +250,7 @@ void seg_fini(struct cache *c)
 
 int seg_file_fill(struct segment *s, uint32_t slot, uint32_t n)
 {
-	int r = io_allocate(s->file, 0, slots_off(s, slot),
+	int r = io_allocate(s->file, 0, seg_slots_off(s, slot),
 			    (uint64_t)n * CACHE_BLOCK);
 
 	/* without it the disk's ENOSPC comes later: the best that is to be had */
@@ -258,7 +260,7 @@ int seg_file_fill(struct segment *s, uint32_t slot, uint32_t n)
 int seg_file_punch(struct segment *s, uint32_t slot, uint32_t n)
 {
 	return io_allocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			   slots_off(s, slot), (uint64_t)n * CACHE_BLOCK);
+			   seg_slots_off(s, slot), (uint64_t)n * CACHE_BLOCK);
 }
 
 int seg_file_held(struct segment *s, uint64_t *ret)
@@ -289,9 +291,9 @@ int seg_file_create(struct cache *c, struct segment **ret)
 		seg_free(s);
 		return r;
 	}
-	r = io_truncate(s->file, slots_off(s, s->n_slots));
+	r = io_truncate(s->file, seg_slots_off(s, s->n_slots));
 	if (r == 0) /* head and marks */
-		r = io_allocate(s->file, 0, 0, slots_off(s, 0));
+		r = io_allocate(s->file, 0, 0, seg_slots_off(s, 0));
 	if (r == -EOPNOTSUPP)
 		r = 0;
 	if (r == 0)
@@ -339,11 +341,11 @@ static struct segment *hold_segment(struct cache *c, uint32_t number)
 	return s;
 }
 
-static void put_segment(struct cache *c, struct segment *s, bool wrote)
+static void put_segment(struct cache *c, struct segment *s, bool unsynced)
 {
 	lock_take(&c->segs.lock);
 	s->in_use--;
-	if (wrote)
+	if (unsynced)
 		s->unsynced = true;
 	lock_drop(&c->segs.lock);
 }
@@ -375,7 +377,8 @@ static int write_batch(struct cache *c, struct segment *s, uint32_t slot,
 		};
 	}
 	aead_seal_many(segment_key(c), CACHE_BLOCK, jobs, n);
-	r = io_pwrite(s->file, sealed, (size_t)n * CACHE_BLOCK, slots_off(s, slot));
+	r = io_pwrite(s->file, sealed, (size_t)n * CACHE_BLOCK,
+		      seg_slots_off(s, slot));
 	if (r == 0)
 		r = io_pwrite(s->file, marks, (size_t)n * AEAD_MARK_SIZE,
 			      marks_off(slot));
@@ -396,7 +399,11 @@ int seg_write(struct cache *c, const struct run *r, const uint8_t *const *text)
 	for (uint32_t k = 0; k < r->n && e == 0; k += BATCH)
 		e = write_batch(c, s, r->slot + k, (uint32_t)MIN(r->n - k, BATCH),
 				r->sgen, text + k, sealed);
-	put_segment(c, s, true);
+	lock_take(&c->segs.lock);
+	s->in_use--;
+	s->unsynced = true;
+	behind_wrote(c, s, r->slot, (uint32_t)r->n);
+	lock_drop(&c->segs.lock);
 	return e;
 }
 
@@ -408,7 +415,8 @@ static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
 	int64_t got;
 	int r;
 
-	got = io_pread(s->file, dst, (size_t)n * CACHE_BLOCK, slots_off(s, slot));
+	got = io_pread(s->file, dst, (size_t)n * CACHE_BLOCK,
+		       seg_slots_off(s, slot));
 	if (got < 0)
 		return (int)got;
 	if ((uint64_t)got != (uint64_t)n * CACHE_BLOCK)
@@ -483,6 +491,7 @@ int seg_sync(struct cache *c)
 		if (i < g->n_v) {
 			s = g->v[i];
 			s->unsynced = false;
+			s->n_behind = 0;
 			s->in_use++;
 		}
 		lock_drop(&g->lock);

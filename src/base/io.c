@@ -215,6 +215,15 @@ static int io_dir_file_datasync(struct io_file *f)
 	return fdatasync(file_fd(f)) < 0 ? -errno : 0;
 }
 
+static void io_dir_file_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
+{
+	const struct io_dir_file *df = container_of(f, struct io_dir_file, file);
+
+	/* what fails now fails in the datasync, which is told of it */
+	(void)sync_file_range(df->fd, (off64_t)off, (off64_t)n,
+			      SYNC_FILE_RANGE_WRITE);
+}
+
 static int io_dir_file_truncate(struct io_file *f, uint64_t size)
 {
 	return ftruncate(file_fd(f), (off_t)size) < 0 ? -errno : 0;
@@ -264,6 +273,7 @@ static const struct io_file_ops io_dir_file_ops = {
 	.pread = io_dir_file_pread,
 	.pwrite = io_dir_file_pwrite,
 	.datasync = io_dir_file_datasync,
+	.begin_sync = io_dir_file_begin_sync,
 	.truncate = io_dir_file_truncate,
 	.allocate = io_dir_file_allocate,
 	.size = io_dir_file_size,
@@ -300,6 +310,12 @@ int io_pwrite(struct io_file *f, const void *p, size_t n, uint64_t off)
 int io_datasync(struct io_file *f)
 {
 	return f->ops->datasync(f);
+}
+
+void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
+{
+	if (f->ops->begin_sync)
+		f->ops->begin_sync(f, off, n);
 }
 
 int io_truncate(struct io_file *f, uint64_t size)

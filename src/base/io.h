@@ -53,6 +53,7 @@ struct io_file_ops {
 	int64_t (*pread)(struct io_file *f, void *p, size_t n, uint64_t off);
 	int (*pwrite)(struct io_file *f, const void *p, size_t n, uint64_t off);
 	int (*datasync)(struct io_file *f);
+	void (*begin_sync)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
 	int (*truncate)(struct io_file *f, uint64_t size);
 	int (*allocate)(struct io_file *f, int mode, uint64_t off, uint64_t n);
 	int (*size)(struct io_file *f, uint64_t *ret);
@@ -85,6 +86,13 @@ must_check int64_t io_pread(struct io_file *f, void *p, size_t n, uint64_t off);
 /* All of it or an error; after an error any part may have been written. */
 must_check int io_pwrite(struct io_file *f, const void *p, size_t n, uint64_t off);
 must_check int io_datasync(struct io_file *f);
+
+/*
+ * Let the disk begin with these bytes: io_datasync() will have less to wait for.
+ * Nothing is durable by it, and no error is told or taken away from
+ * io_datasync().  May block while the disk has more to do than it can queue.
+ */
+void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n);
 must_check int io_truncate(struct io_file *f, uint64_t size);
 
 /*

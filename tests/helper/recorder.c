@@ -527,6 +527,16 @@ static int rec_datasync(struct io_file *f)
 	return r;
 }
 
+static void rec_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
+{
+	struct recorder *rec = file_of(f)->rec;
+
+	(void)off;
+	lock_take(&rec->lock);
+	rec->begun += n;
+	lock_drop(&rec->lock);
+}
+
 static int rec_truncate(struct io_file *f, uint64_t size)
 {
 	struct recorder *rec = file_of(f)->rec;
@@ -630,6 +640,7 @@ static const struct io_file_ops rec_file_ops = {
 	.pread = rec_pread,
 	.pwrite = rec_pwrite,
 	.datasync = rec_datasync,
+	.begin_sync = rec_begin_sync,
 	.truncate = rec_truncate,
 	.allocate = rec_allocate,
 	.size = rec_size,
@@ -684,6 +695,16 @@ void recorder_fail(struct recorder *rec, unsigned kinds, uint64_t nth, int err,
 	rec->fail_sticky = sticky;
 	rec->failed = 0;
 	lock_drop(&rec->lock);
+}
+
+uint64_t recorder_begun(struct recorder *rec)
+{
+	uint64_t n;
+
+	lock_take(&rec->lock);
+	n = rec->begun;
+	lock_drop(&rec->lock);
+	return n;
 }
 
 uint64_t recorder_failed(struct recorder *rec)

@@ -100,6 +100,9 @@ enum recorder_call {
 /* Calls of these kinds (a mask) since the recorder was made. */
 uint64_t recorder_calls(struct recorder *rec, unsigned kinds);
 
+/* Bytes of io_begin_sync() calls: they promise nothing, so nothing else knows. */
+uint64_t recorder_begun(struct recorder *rec);
+
 /*
  * Fail the nth call from now (0 is the next) of these kinds with -err; if sticky
  * all later ones of the kinds too.  A failing write leaves half of its bytes.

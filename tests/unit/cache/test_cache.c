@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -205,6 +206,26 @@ static void a_removed_file_gives_its_room_back(void **state)
 		assert_int_equal(s.dirty_bytes, 0);
 	}
 	assert_true(recorder_used(d->rec) < 4 * BIG); /* with the WAL's room */
+}
+
+/* The disk has something to do before somebody waits for it. */
+static void the_disk_begins_with_much_that_is_written(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino;
+
+	drive_close(d);
+	d->p.segment_slots = 0; /* 64 MiB */
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	pattern(big, BIG, 0, 1);
+	for (uint64_t at = 0; at < 9u << 20; at += BIG) {
+		assert_int_equal(recorder_begun(d->rec), 0);
+		put(d, ino, at, big, BIG);
+	}
+	while (recorder_begun(d->rec) == 0)
+		(void)sched_yield();
+	assert_in_range(recorder_begun(d->rec), 8u << 20, (9u << 20) + BIG);
 }
 
 static void names_follow_posix(void **state)
@@ -416,6 +437,7 @@ int main(void)
 		T(a_punched_range_is_zero_and_its_edges_stay),
 		T(a_copied_range_shares_slots_and_parts_on_write),
 		T(a_removed_file_gives_its_room_back),
+		T(the_disk_begins_with_much_that_is_written),
 		T(names_follow_posix),
 		T(a_file_takes_65000_names_and_one_that_goes_makes_room),
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),

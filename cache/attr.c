@@ -31,7 +31,7 @@ bool cache_atime_due(const struct cache_attr *a)
 	       now_real().tv_sec - a->atime.tv_sec >= DAY_S;
 }
 
-void cache_accessed(struct cache *c, uint64_t ino)
+void cache_accessed(struct cache *c, uint64_t ino, bool always)
 {
 	struct cache_attr a;
 	struct inode *i;
@@ -41,7 +41,7 @@ void cache_accessed(struct cache *c, uint64_t ino)
 	due = inode_get(c, ino, &i) == 0;
 	if (due) {
 		inode_fill_attr(i, &a);
-		due = cache_atime_due(&a);
+		due = always || cache_atime_due(&a);
 	}
 	lock_drop(&c->lock);
 	/* No room or a failed disk: the bytes were read all the same. */

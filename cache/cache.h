@@ -242,11 +242,11 @@ must_check int cache_setattr(struct cache *c, struct cache_op *op, uint64_t ino,
 bool cache_atime_due(const struct cache_attr *a);
 
 /*
- * ino was read: moves its time of access if that is due.  It becomes durable with
- * the group commit and makes nothing dirty: a commit takes it along when there is
- * another reason for one.
+ * ino was read: moves its time of access if that is due, or always.  It becomes
+ * durable with the group commit and makes nothing dirty: a commit takes it along
+ * when there is another reason for one.
  */
-void cache_accessed(struct cache *c, uint64_t ino);
+void cache_accessed(struct cache *c, uint64_t ino, bool always);
 must_check int cache_mknod(struct cache *c, struct cache_op *op,
 			   uint64_t parent, struct slice name,
 			   const struct cache_new *n, struct cache_attr *ret);

@@ -26,7 +26,7 @@ static int run_open(struct op *op)
 		if (r < 0)
 			return r;
 		/* Else who reads what the kernel has in memory is not seen. */
-		fi.keep_cache = !cache_atime_due(&a);
+		fi.keep_cache = !op->env->strict && !cache_atime_due(&a);
 	}
 	(void)fuse_reply_open(op->req, &fi);
 	return 0;
@@ -53,7 +53,7 @@ static int run_read(struct op *op)
 	if (r < 0)
 		return r;
 	if (op->env->atime && !(op->flags & O_NOATIME))
-		cache_accessed(op->env->cache, op->ino);
+		cache_accessed(op->env->cache, op->ino, op->env->strict);
 	return reply_buf(op, op->room->p, n);
 }
 

@@ -22,7 +22,7 @@ static int run_opendir(struct op *op)
 		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
 		if (r < 0)
 			return r;
-		fi.keep_cache = !cache_atime_due(&a);
+		fi.keep_cache = !op->env->strict && !cache_atime_due(&a);
 	}
 	(void)fuse_reply_open(op->req, &fi);
 	return 0;
@@ -101,7 +101,7 @@ static int run_readdir(struct op *op)
 		return -EINVAL; /* a buffer too small for one name */
 
 	if (op->env->diratime && op->off2 != FH_NOATIME)
-		cache_accessed(op->env->cache, op->ino);
+		cache_accessed(op->env->cache, op->ino, op->env->strict);
 	dirent_refs(&d, ref_one, op);
 	if (fuse_reply_buf(op->req, (const char *)d.p, d.n) < 0)
 		dirent_refs(&d, unref_one, op);

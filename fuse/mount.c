@@ -257,6 +257,8 @@ int mount_flags(const char *path, unsigned long *ret)
 	for (size_t i = 0; i < ARRAY_LEN(bits); i++)
 		if (st.f_flag & bits[i].st)
 			*ret |= bits[i].ms;
+	if (!(*ret & (MS_NOATIME | MS_RELATIME)))
+		*ret |= MS_STRICTATIME; /* as the kernel has it */
 	return 0;
 }
 

@@ -288,7 +288,7 @@ static int run_readlink(struct op *op)
 		return r;
 	target[n] = '\0';
 	if (op->env->atime)
-		cache_accessed(op->env->cache, op->ino);
+		cache_accessed(op->env->cache, op->ino, op->env->strict);
 	return reply_target(op, target);
 }
 

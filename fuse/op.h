@@ -45,6 +45,7 @@ struct op_env {
 	bool no_opendir; /* likewise */
 	bool atime;      /* reading a file or a symlink moves its atime */
 	bool diratime;   /* listing a directory does */
+	bool strict;     /* each time, not only when relatime wants it */
 };
 
 /* A thread's own room for answers; never more than one op uses it. */

@@ -13,6 +13,8 @@ struct flag {
 	unsigned long set, clear;
 };
 
+#define ATIMES (MS_NOATIME | MS_RELATIME | MS_STRICTATIME)
+
 static const struct flag flags[] = {
 	{ "ro", MS_RDONLY, 0 },
 	{ "rw", 0, MS_RDONLY },
@@ -27,9 +29,10 @@ static const struct flag flags[] = {
 	{ "sync", MS_SYNCHRONOUS, 0 },
 	{ "async", 0, MS_SYNCHRONOUS },
 	{ "dirsync", MS_DIRSYNC, 0 },
-	{ "noatime", MS_NOATIME, MS_RELATIME },
-	{ "atime", MS_RELATIME, MS_NOATIME },
-	{ "relatime", MS_RELATIME, MS_NOATIME },
+	{ "noatime", MS_NOATIME, ATIMES },
+	{ "atime", MS_RELATIME, ATIMES },
+	{ "relatime", MS_RELATIME, ATIMES },
+	{ "strictatime", MS_STRICTATIME, ATIMES },
 };
 
 /* Taken and without effect here. */
@@ -205,7 +208,7 @@ int opts_parse(const char *text, struct opts *ret, struct err *reterr)
 int opts_parse_again(const char *text, unsigned long now, unsigned long *ret,
 		     struct err *reterr)
 {
-	const unsigned long fixed = MS_NOATIME | MS_NODIRATIME;
+	const unsigned long fixed = ATIMES | MS_NODIRATIME;
 	struct opts o = { .flags = now };
 	int r = parse(text, now, true, &o, reterr);
 
@@ -213,7 +216,7 @@ int opts_parse_again(const char *text, unsigned long now, unsigned long *ret,
 		return r;
 	if ((o.flags ^ now) & fixed)
 		return err_set(reterr, -EINVAL,
-			       "noatime and relatime are chosen when a drive is mounted; unmount it first");
+			       "noatime, relatime and strictatime are chosen when a drive is mounted; unmount it first");
 	*ret = o.flags;
 	return 0;
 }

@@ -5,7 +5,8 @@
  * value are escaped with a backslash, as mount.fuse wants it.
  *
  *   ro rw  suid nosuid  dev nodev  exec noexec  sync async dirsync
- *   noatime relatime atime (as relatime) diratime nodiratime  flags of mount(2)
+ *   noatime relatime atime (as relatime) strictatime
+ *   diratime nodiratime                          flags of mount(2)
  *   allow_other allow_root                       who may look
  *   default_permissions                          always on
  *   fsname=NAME subtype=NAME                     what df and mount show

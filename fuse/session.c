@@ -219,6 +219,7 @@ static int take_opts(struct session *s, struct err *reterr)
 		(void)snprintf(s->opts.fsname, sizeof(s->opts.fsname),
 			       "fildrive:%s", s->p.drive ? s->p.drive : "");
 	s->env.atime = !(s->opts.flags & (MS_NOATIME | MS_RDONLY));
+	s->env.strict = s->opts.flags & MS_STRICTATIME;
 	s->env.diratime = s->env.atime && !(s->opts.flags & MS_NODIRATIME);
 	s->p.opts = s->p.drive = NULL; /* borrowed until here */
 	return 0;

@@ -551,7 +551,8 @@ def test_the_mount_helper_takes_what_fstab_has(drives):
         return subprocess.run([helper, *args], env=d.env(), check=False,
                               stderr=subprocess.DEVNULL).returncode
     def shown():
-        with open('/proc/self/mountinfo', encoding='utf-8') as f:
+        with open('/proc/self/mountinfo', encoding='utf-8',
+                  errors='surrogateescape') as f:
             return next(x.split()[5].split(',') for x in f
                         if x.split()[4] == d.mnt)
     assert mount(d.name, d.mnt, '-o', opts) == 0
@@ -578,7 +579,8 @@ def test_a_remount_makes_a_drive_read_only_and_back(drives):
     path = write(os.path.join(d.mnt, 'f'), b'content')
 
     def shown():
-        with open('/proc/self/mountinfo', encoding='utf-8') as f:
+        with open('/proc/self/mountinfo', encoding='utf-8',
+                  errors='surrogateescape') as f:
             return next(x.split()[5].split(',') for x in f
                         if x.split()[4] == d.mnt)
 

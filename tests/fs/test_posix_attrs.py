@@ -440,6 +440,25 @@ def test_relatime_moves_access_times_as_on_ext4(native, relatime, how):
     assert moved == [how not in ('noatime', 'stat', 'write'), False, False] * 2
 
 
+def test_strictatime_moves_access_times_each_time(drives):
+    d = drives().init().mount('strictatime')
+    path = write(os.path.join(d.mnt, 'f'), b'#content')
+    for target in path, d.mnt:
+        before = 0
+        for _ in range(3):
+            time.sleep(TICK)
+            _read_by('list' if target == d.mnt else 'read', target)
+            now = os.stat(target).st_atime_ns
+            assert now > before
+            before = now
+        _read_by('noatime', path)
+        assert os.stat(target).st_atime_ns == before
+    d.umount().mount('ro', 'strictatime')
+    before = os.stat(path).st_atime_ns
+    _read_by('read', path)
+    assert os.stat(path).st_atime_ns == before
+
+
 def test_an_access_time_is_kept_and_is_no_change_to_commit(relatime):
     path = write(os.path.join(relatime.mnt, 'f'), b'content')
     os.utime(path, ns=(LONG_AGO, LONG_AGO))

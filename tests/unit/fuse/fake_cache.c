@@ -385,10 +385,11 @@ bool cache_atime_due(const struct cache_attr *a)
 	return false; /* the fake's drives are noatime */
 }
 
-void cache_accessed(struct cache *c, uint64_t ino)
+void cache_accessed(struct cache *c, uint64_t ino, bool always)
 {
 	(void)c;
 	(void)ino;
+	(void)always;
 }
 
 void cache_ref(struct cache *c, uint64_t ino, uint64_t n)

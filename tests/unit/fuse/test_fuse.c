@@ -241,6 +241,8 @@ static void mounts_are_nosuid_and_nodev_unless_asked(void **state)
 	assert_int_equal(o.flags, MS_RELATIME);
 	assert_int_equal(opts_parse("suid,dev,atime,nodiratime", &o, NULL), 0);
 	assert_int_equal(o.flags, MS_RELATIME | MS_NODIRATIME);
+	assert_int_equal(opts_parse("suid,dev,relatime,strictatime", &o, NULL), 0);
+	assert_int_equal(o.flags, MS_STRICTATIME);
 	assert_int_equal(opts_parse("suid,dev,relatime,noatime", &o, NULL), 0);
 	assert_int_equal(o.flags, MS_NOATIME);
 }

@@ -35,7 +35,7 @@ enum op_flags {
 	OP_TMPFILE = 1 << 2,   /* this create is an O_TMPFILE */
 };
 
-/* What every op can reach; const after the mount but for `requests`. */
+/* What every op can reach; const after the mount but for what is atomic. */
 struct op_env {
 	struct cache *cache;
 	struct retry *retry;
@@ -46,6 +46,8 @@ struct op_env {
 	bool atime;      /* reading a file or a symlink moves its atime */
 	bool diratime;   /* listing a directory does */
 	bool strict;     /* each time, not only when relatime wants it */
+	/* This machine has no SELinux, and no label was seen (xattr.c). */
+	atomic_bool no_labels;
 };
 
 /* A thread's own room for answers; never more than one op uses it. */

@@ -19,6 +19,7 @@
 #include "fuse/syncer.h"
 #include "fuse/wire.h"
 
+#define SELINUX_FS      "/sys/fs/selinux/enforce"
 #define MAX_BACKGROUND  8192u      /* parked reads must not starve local ones */
 #define READ_AHEAD      (2u << 20) /* two requests on their way */
 #define N_RETRY_THREADS 2u
@@ -78,6 +79,7 @@ static void ll_init(void *userdata, struct fuse_conn_info *c)
 	     false);
 	env->no_open = c->capable & FUSE_CAP_NO_OPEN_SUPPORT && !env->atime;
 	env->no_opendir = c->capable & FUSE_CAP_NO_OPENDIR_SUPPORT && !env->diratime;
+	atomic_store(&env->no_labels, access(SELINUX_FS, F_OK) < 0);
 }
 
 /* Requests are read by pool.c; libfuse does not do it itself. */

@@ -1,5 +1,6 @@
 #include "fuse/ops.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -8,7 +9,8 @@
 #include "fuse/acl.h"
 #include "fuse/reply.h"
 
-#define OURS "user.fildrive."
+#define OURS  "user.fildrive."
+#define LABEL "security.selinux"
 
 static bool has_prefix(struct slice name, const char *prefix)
 {
@@ -82,6 +84,19 @@ static int reply_value(struct op *op, const void *p, size_t n)
 	return n > op->n ? -ERANGE : reply_buf(op, p, n);
 }
 
+/*
+ * ls -l asks for the label of each file, as long as it hears that this one has
+ * none; it asks no more on a file system that it hears has no labels at all.
+ * Where the kernel has SELinux it answers itself, or believes us, and is told what
+ * there is.  So is everybody once a file has a label.
+ */
+static int label_result(struct op *op, int r)
+{
+	if (r >= 0)
+		atomic_store(&op->env->no_labels, false);
+	return r == -ENODATA && atomic_load(&op->env->no_labels) ? -EOPNOTSUPP : r;
+}
+
 static int run_getxattr(struct op *op)
 {
 	size_t n, max = MIN(op->n, op->room->n);
@@ -95,6 +110,8 @@ static int run_getxattr(struct op *op)
 	}
 	r = cache_getxattr(op->env->cache, &op->who, op->ino, op->name,
 			   op->room->p, max, &n);
+	if (is(op->name, LABEL))
+		r = label_result(op, r);
 	return r < 0 ? r : reply_value(op, op->room->p, n);
 }
 
@@ -218,6 +235,8 @@ static int run_setxattr(struct op *op)
 	else
 		r = cache_setxattr(op->env->cache, &op->who, op->ino, op->name,
 				   op->data, op->flags);
+	if (r >= 0 && is(op->name, LABEL))
+		r = label_result(op, r);
 	return r < 0 ? r : reply_ok(op);
 }
 

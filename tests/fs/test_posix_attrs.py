@@ -687,3 +687,25 @@ def test_unsupported_attribute_spaces_are_refused_clearly(path):
     with pytest.raises(OSError) as e:
         os.setxattr(path, 'nonsense.a', b'')
     assert e.value.errno == errno.EOPNOTSUPP
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.path.exists('/sys/fs/selinux/enforce'),
+                    reason='this machine has SELinux, which answers itself')
+def test_labels_are_said_to_be_unsupported_until_a_file_has_one(drives):
+    """Else ls -l asks for each file."""
+    label, value = 'security.selinux', b'system_u:object_r:etc_t:s0\0'
+    drive = drives().init().mount()
+    a, b = (os.path.join(drive.mnt, n) for n in 'ab')
+    for path in (a, b):
+        write(path)
+        assert refused(lambda p=path: os.getxattr(p, label)) == 'ENOTSUP'
+    # and only of these: others are asked for by name
+    assert refused(lambda: os.getxattr(a, 'security.other')) == 'ENODATA'
+    os.setxattr(a, label, value)
+    assert os.getxattr(a, label) == value
+    assert refused(lambda: os.getxattr(b, label)) == 'ENODATA'
+    drive.remount()
+    assert refused(lambda: os.getxattr(b, label)) == 'ENOTSUP'
+    assert os.getxattr(a, label) == value
+    assert refused(lambda: os.getxattr(b, label)) == 'ENODATA'

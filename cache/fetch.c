@@ -609,20 +609,17 @@ void fetch_fini(struct cache *c)
 static unsigned reads_on(struct reader *rd, uint64_t ino, uint64_t off,
 			 uint64_t n, bool missed)
 {
-	bool follows = off == rd->next ||
-		       off / FETCH_CHUNK == rd->next / FETCH_CHUNK;
+	uint64_t chunk = off / FETCH_CHUNK, next = rd->next / FETCH_CHUNK;
+	/* The same read, now that its bytes came, says nothing but that there is
+	 * a line. */
+	bool again = rd->waits && off == rd->off && !missed;
 
-	if (rd->ino != ino || !follows) {
+	if (rd->ino != ino || (off != rd->next && chunk != next))
 		*rd = (struct reader){ .ino = ino, .run = off == 0 && missed };
-	} else if (rd->waits && off == rd->off && !missed) {
-		/* the same read, now that its bytes came: says nothing new, but
-		 * that there is a line */
+	else if (again || (rd->run && (off + n) / FETCH_CHUNK != next))
 		rd->run *= READAHEAD_GROWTH;
-	} else if (!rd->run) {
+	else if (!rd->run)
 		rd->run = 1;
-	} else if ((off + n) / FETCH_CHUNK != rd->next / FETCH_CHUNK) {
-		rd->run *= READAHEAD_GROWTH;
-	}
 	rd->run = MIN(rd->run, READAHEAD_MAX);
 	rd->off = off;
 	rd->next = off + n;

@@ -106,6 +106,19 @@ static int block_add(struct ledger *l, uint64_t ordinal,
 	return db_run(s);
 }
 
+static int by_digest(const void *a, const void *b)
+{
+	const struct ledger_block *x = a, *y = b;
+
+	return memcmp(x->digest, y->digest, sizeof(x->digest));
+}
+
+void ledger_blocks_sort(struct ledger_block *v, size_t n)
+{
+	if (n)
+		qsort(v, n, sizeof(*v), by_digest);
+}
+
 static int blocks_add(struct ledger *l, uint64_t ordinal,
 		      const struct ledger_block *blocks, size_t n)
 {

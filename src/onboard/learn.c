@@ -16,7 +16,8 @@
 #include "ledger/ledger.h"
 #include "provider/provider.h"
 
-#define BATCH 1024 /* blocks of one transaction */
+#define SORTED 65536 /* blocks in memory */
+#define BATCH  1024  /* blocks of one transaction */
 
 struct reader {
 	struct shipper *s;
@@ -40,11 +41,22 @@ static int get(struct reader *rd, uint64_t off, size_t n)
 	return r < 0 ? r : req.ret_n == n ? 0 : -EBADMSG;
 }
 
+static int add_some(struct reader *rd, struct ledger_block *b, size_t n)
+{
+	int r = 0;
+
+	ledger_blocks_sort(b, n);
+	for (size_t i = 0; i < n && r == 0; i += BATCH)
+		r = ledger_blocks_add(rd->s->o->p.ledger, rd->p->ordinal, b + i,
+				      MIN(n - i, (size_t)BATCH));
+	return r;
+}
+
 static int add_all(struct reader *rd, const struct xindex_view *v)
 {
-	_cleanup_free_ struct ledger_block *b = calloc(BATCH, sizeof(*b));
+	size_t max = MIN(v->n, (uint32_t)SORTED), n = 0;
+	_cleanup_free_ struct ledger_block *b = calloc(MAX(max, 1), sizeof(*b));
 	struct xindex_entry e;
-	size_t n = 0;
 	int r = 0;
 
 	if (!b)
@@ -56,9 +68,9 @@ static int add_all(struct reader *rd, const struct xindex_view *v)
 					      .node = e.kind != XINDEX_LEAF };
 		memcpy(b[n].digest, e.digest, sizeof(b[n].digest));
 		memcpy(b[n].key, e.key, sizeof(b[n].key));
-		if (++n < BATCH && i + 1 < v->n)
+		if (++n < max && i + 1 < v->n)
 			continue;
-		r = ledger_blocks_add(rd->s->o->p.ledger, rd->p->ordinal, b, n);
+		r = add_some(rd, b, n);
 		n = 0;
 	}
 	return r;

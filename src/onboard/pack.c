@@ -379,6 +379,8 @@ static int piece_close(struct pack *p, const struct trailer_head *previous)
 	if (r == 0)
 		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
 	if (r == 0)
+		ledger_blocks_sort(p->blocks, p->n_blocks);
+	if (r == 0)
 		r = ledger_piece_ready(o->p.ledger, p->ordinal, &res.cid,
 				       res.raw_size, p->blocks, p->n_blocks);
 	if (r < 0) {

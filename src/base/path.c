@@ -1,6 +1,7 @@
 #include "base/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,4 +129,21 @@ int path_make_dirs(const char *path)
 	if (mkdir(p, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return 0;
+}
+
+int path_check_private(const char *dir)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return -EPERM;
+	if (!(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	/* Of root's, /tmp above all, it is as somebody wanted it. */
+	if (st.st_uid != geteuid() || st.st_mode & S_ISVTX)
+		return -EPERM;
+	return fchmod(fd, st.st_mode & 07755) < 0 ? -errno : 0;
 }

@@ -29,4 +29,11 @@ must_check int path_home(char **ret); /* the folder that holds the drives */
 /* mkdir -p with mode 0700. */
 must_check int path_make_dirs(const char *path);
 
+/*
+ * Can nobody else put something of another name, or a link, into this folder (the
+ * home of the drives, the place of a socket)?  It has to be ours or root's, and
+ * others may not write to it: what is ours is mended.  -EPERM if not; -errno.
+ */
+must_check int path_check_private(const char *dir);
+
 #endif

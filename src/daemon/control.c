@@ -375,6 +375,9 @@ static int listen_at(const char *path)
 	r = path_make_dirs(copy);
 	if (r < 0)
 		return r;
+	r = path_check_private(copy);
+	if (r < 0)
+		return r;
 	dir = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;

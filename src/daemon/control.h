@@ -50,7 +50,7 @@ struct control_verb {
 };
 
 /*
- * Listen.  `verbs` ends with a row without name and stays valid.  An old socket
+ * Listen, in a folder into which nobody else may write.  `verbs` ends with a row without name and stays valid.  An old socket
  * at `path` is replaced: the caller holds the drive's lock.
  */
 must_check int control_new(struct loop *loop, const char *path,

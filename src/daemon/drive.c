@@ -19,6 +19,22 @@ static int no_such_drive(const char *name, const char *dir, struct err *reterr)
 		       name, dir, name);
 }
 
+int drive_check_home(struct err *reterr)
+{
+	_cleanup_free_ char *home = NULL;
+	int r = path_home(&home);
+
+	if (r == 0)
+		r = path_check_private(home);
+	if (r == -EPERM)
+		return err_set(reterr, r,
+			       "%.160s, the folder of the drives, belongs to somebody else or may be written by others, who could put another drive there; give the drives a folder of their own (FILDRIVE_HOME)",
+			       home);
+	return r < 0 ? err_set(reterr, r, "%.160s: %s", home ? home : "$HOME",
+			       err_str(r)) :
+		       0;
+}
+
 static int read_config(struct drive *d, struct err *reterr)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -57,6 +73,9 @@ int drive_open(const char *name, struct drive **ret, struct err *reterr)
 		return -ENOMEM;
 	if (stat(d->dir, &st) < 0 && errno == ENOENT)
 		return no_such_drive(name, d->dir, reterr);
+	r = drive_check_home(reterr);
+	if (r < 0)
+		return r;
 	r = io_dir_new(d->dir, &d->io);
 	if (r < 0)
 		return err_set(reterr, r, "%.160s: %s", d->dir, err_str(r));

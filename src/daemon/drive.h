@@ -100,6 +100,9 @@ struct drive_new {
 };
 must_check int drive_create(const struct drive_new *n, struct err *reterr);
 
+/* -EPERM, with what to do, if others may write to the folder of the drives. */
+must_check int drive_check_home(struct err *reterr);
+
 /* -EEXIST, with what to do, if the name is taken.  To say so early. */
 must_check int drive_check_free(const char *name, struct err *reterr);
 

@@ -189,6 +189,9 @@ int drive_create(const struct drive_new *n, struct err *reterr)
 	if (r < 0)
 		return err_set(reterr, r, "%.160s: %s", home ? home : "$HOME",
 			       err_str(r));
+	r = drive_check_home(reterr);
+	if (r < 0)
+		return r;
 	r = building_init(&b, home, n->name, reterr);
 	if (r < 0)
 		return r;

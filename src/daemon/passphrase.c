@@ -103,10 +103,22 @@ static int read_line(int fd, struct passphrase *p, struct err *reterr)
 	return 0;
 }
 
+void passphrase_warn_open(int fd, const char *what, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	if (st.st_mode & 077)
+		log_warn("others may read the %s %s: chmod 600 it", what, path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		log_warn("the %s %s belongs to another user, who may read and change it",
+			 what, path);
+}
+
 static int read_file(const char *path, struct passphrase *p, struct err *reterr)
 {
 	_cleanup_close_ int fd = -1;
-	struct stat st;
 
 	if (strcmp(path, "-") == 0)
 		return read_line(STDIN_FILENO, p, reterr);
@@ -114,9 +126,7 @@ static int read_file(const char *path, struct passphrase *p, struct err *reterr)
 	if (fd < 0)
 		return err_set(reterr, -errno, "passphrase file %.150s: %s",
 			       path, err_str(errno));
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077))
-		log_warn("others may read the passphrase file %s: chmod 600 it",
-			 path);
+	passphrase_warn_open(fd, "passphrase file", path);
 	return read_line(fd, p, reterr);
 }
 

@@ -58,6 +58,9 @@ void passphrase_free(struct passphrase *p); /* wipes; NULL is fine */
 must_check int passphrase_room(size_t n, char **ret);
 void passphrase_wipe(char *room, size_t n); /* and unmap; NULL is fine */
 
+/* A file that holds a secret is open: warn if others may read or change it. */
+void passphrase_warn_open(int fd, const char *what, const char *path);
+
 static inline void passphrase_freep(struct passphrase **p)
 {
 	passphrase_free(*p);

@@ -151,6 +151,7 @@ int words_out_read(const char *path, struct secret **ret, struct err *reterr)
 		if (own < 0)
 			return err_set(reterr, -errno, "%.160s: %s", path,
 				       err_str(errno));
+		passphrase_warn_open(own, "file of recovery words", path);
 		fd = own;
 	}
 	r = passphrase_room(WORDS_INPUT_MAX, &room);

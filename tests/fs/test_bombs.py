@@ -1,0 +1,107 @@
+"""An archive made to break who unpacks it: the drive takes it, commits go on, memory
+stays bounded, and all of it comes back from the words.  docs/testing.md has the
+other bombs and their tests."""
+import hashlib
+import os
+import struct
+
+from drive import until
+from syscalls import read, write
+
+MASK = (1 << 64) - 1
+MIB = 1 << 20
+
+
+def rotl(v, n):
+    return (v << n | v >> (64 - n)) & MASK
+
+
+def colliding_names(n):
+    """Names of 32 bytes with one murmur3 x64 128, by which directories are cut into
+    shards: the second block undoes what the first did to the state."""
+    c1, c2 = 0x87c37b91114253d5, 0x4cf5ad432745937f
+    i1, i2, i5 = (pow(c, -1, 1 << 64) for c in (c1, c2, 5))
+    found, i = [], 0
+    while len(found) < n:
+        first = hashlib.sha256(b'%d' % i).digest()[:16]
+        i += 1
+        k1, k2 = struct.unpack('<QQ', first)
+        h1 = rotl(k1 * c1 & MASK, 31) * c2 & MASK
+        h1 = (rotl(h1, 27) * 5 + 0x52dce729) & MASK
+        h2 = rotl(k2 * c2 & MASK, 33) * c1 & MASK
+        h2 = ((rotl(h2, 31) + h1) * 5 + 0x38495ab5) & MASK
+        t = rotl((-0x52dce729 * i5 - h2) & MASK, 64 - 27)
+        k1 = rotl((h1 ^ t) * i2 & MASK, 64 - 31) * i1 & MASK
+        t = rotl(-0x38495ab5 * i5 & MASK, 64 - 31)
+        k2 = rotl((h2 ^ t) * i1 & MASK, 64 - 33) * i2 & MASK
+        name = first + struct.pack('<QQ', k1, k2)
+        if b'/' not in name and b'\0' not in name:
+            found.append(name)
+    return found
+
+
+def resident(d):
+    (pid,) = d.pids()
+    with open(f'/proc/{pid}/statm', encoding='ascii') as f:
+        return int(f.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
+def test_names_that_collide_do_not_stop_commits(drives):
+    d = drives().init().mount()
+    folder = os.path.join(os.fsencode(d.mnt), b'd')
+    names = colliding_names(800)
+    os.mkdir(folder)
+    for i, name in enumerate(names):
+        write(os.path.join(folder, name), b'%d' % i)
+    d.sync()
+    os.unlink(os.path.join(folder, names[0]))
+    os.rename(os.path.join(folder, names[1]), os.path.join(folder, b'plain'))
+    write(os.path.join(folder, names[2]), b'changed')
+    d.reborn()
+    assert set(os.listdir(folder)) == {*names[2:], b'plain'}
+    assert read(os.path.join(folder, b'plain')) == b'1'
+    assert read(os.path.join(folder, names[2])) == b'changed'
+    assert read(os.path.join(folder, names[-1])) == b'799'
+
+
+def test_thousands_of_links_to_one_file_do_not_stop_commits(drives):
+    d = drives().init().mount()
+    first = os.path.join(d.mnt, 'first')
+    write(first, b'linked')
+    for i in range(20):
+        os.mkdir(os.path.join(d.mnt, f'{i}'))
+        for k in range(100):
+            os.link(first, os.path.join(d.mnt, f'{i}', f'{k}'))
+    d.reborn()
+    assert os.stat(first).st_nlink == 2001
+    assert os.path.samefile(first, os.path.join(d.mnt, '19', '99'))
+    for k in range(100):
+        os.unlink(os.path.join(d.mnt, '7', f'{k}'))
+    d.reborn()
+    assert os.stat(first).st_nlink == 1901
+    assert read(os.path.join(d.mnt, '0', '0')) == b'linked'
+
+
+def test_files_that_claim_to_be_huge_cost_little(drives):
+    """As sparse members of an archive are: all the sizes that may be asked for."""
+    d = drives().init().mount()
+    before = resident(d)
+    sizes = [1 << 40, 1 << 43, (1 << 53) - 1]
+    for i, size in enumerate(sizes):
+        path = os.path.join(d.mnt, f'{i}')
+        write(path, b'x')
+        os.truncate(path, size)
+    d.sync()
+    assert resident(d) < before + 256 * MIB
+    until(lambda: not d.status()['queued']['pieces'], what='all is held')
+    assert sum(os.path.getsize(os.path.join(d.stores[0], n))
+               for n in os.listdir(d.stores[0])) < 64 * MIB
+    d.reborn()
+    for i, size in enumerate(sizes):
+        path = os.path.join(d.mnt, f'{i}')
+        assert os.path.getsize(path) == size
+        with open(path, 'rb') as f:
+            assert f.read(2) == b'x\0'
+            f.seek(size - 3)
+            assert f.read() == bytes(3)
+    assert resident(d) < before + 256 * MIB

@@ -135,7 +135,10 @@ static void a_store_that_is_late_now_and_then_is_not_waited_for(void **state)
 		      (unsigned long long)s.requests,
 		      (unsigned long long)s.wasted >> 10);
 	assert_true(s.hedged > 0);
-	assert_in_range(c.bytes, size, size + size / 20 + 2 * MIB);
+	/* What came twice is the promise; what was asked for twice and called off
+	 * before it came hangs on how late this machine is. */
+	assert_in_range(s.wasted, 0, size / 20 + 4 * MIB);
+	assert_in_range(c.bytes, size, 2 * size);
 	device_close(&d);
 }
 

@@ -385,8 +385,8 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 {
 	list_foreach_safe(p, &f->jobs) {
 		struct job *j = container_of(p, struct job, node);
-		bool wanted = j->req.readahead || !list_empty(&j->waiters);
-		int r;
+		bool wanted = j->req.readahead || !list_empty(&j->waiters), here;
+		int r = 0;
 
 		if (!j->started && (!wanted || f->stop)) {
 			list_del(&j->node);
@@ -398,15 +398,13 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 		if (!j->started) {
 			j->started = true;
 			lock_drop(&f->lock);
-			r = fetch_is_here(c, j);
-			if (r)
-				j->placed = true;
-			else
+			here = fetch_is_here(c, j);
+			if (!here)
 				r = c->p.source->start(c->p.source, &j->req);
 			lock_take(&f->lock);
-			if (j->placed) {
-				j->delivered = true;
-			} else if (r < 0) {
+			/* once it was started it is the source's until on_done() */
+			if (here || r < 0) {
+				j->placed = here;
 				j->status = r;
 				j->delivered = true;
 			}

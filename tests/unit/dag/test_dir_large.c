@@ -100,7 +100,7 @@ static struct built build(const struct set *s, uint64_t max_bytes,
 	struct built ret = { .rounds = 0 };
 	struct dir_builder *b;
 	struct placeless store;
-	struct err e;
+	struct err e = { 0 };
 	int r;
 
 	placeless_init(&store);
@@ -277,7 +277,7 @@ static void entries_that_are_not_the_same_each_time_are_refused(void **state)
 	struct set s = ALL;
 	struct dir_builder *b;
 	struct placeless store;
-	struct err e;
+	struct err e = { 0 };
 
 	(void)state;
 	s.n = 9000;
@@ -297,7 +297,7 @@ static void a_name_that_stands_twice_is_refused(void **state)
 	struct set s = ALL;
 	struct dir_builder *b;
 	struct placeless store;
-	struct err e;
+	struct err e = { 0 };
 	int r;
 
 	(void)state;

@@ -323,16 +323,19 @@ int session_wait(struct session *s)
  */
 static void leave(struct session *s)
 {
-	int r = mount_detach(s->mountpoint, false);
+	bool busy = mount_detach(s->mountpoint, false) == -EBUSY; /* logged there */
+	int r;
 
-	if (r != -EBUSY)
-		return; /* logged there */
+	if (mount_gone(s->fd))
+		return;
+	/* Or it was detached before, or is mounted elsewhere as well. */
 	retry_stop(s->env.retry);
 	evict_begin(&s->evict);
 	r = atomic_load(&s->ready) ? evict_all(s->se, s->p.cache) : 0;
 	if (r < 0)
 		log_err(r, "the kernel still holds something of the drive in memory");
-	best_effort(mount_detach(s->mountpoint, true)); /* logged there */
+	if (busy)
+		best_effort(mount_detach(s->mountpoint, true)); /* likewise */
 }
 
 void session_stop(struct session *s)

@@ -90,11 +90,17 @@ def test_all_drives_are_locked_and_then_there_is_nothing_to_lock(drives):
 
 def test_a_lazily_unmounted_drive_is_locked_too(drives):
     d = drives().init().mount()
-    fd = os.open(d.mnt, os.O_RDONLY)
+    path = os.path.join(d.mnt, 'f')
+    write(path, b'cached')
+    fd = os.open(path, os.O_RDONLY)
+    assert os.pread(fd, 6, 0) == b'cached'
     d.run('umount', '--lazy', d.mnt)
     assert not d.is_mounted() and d.pids(), 'who has it open keeps it going'
+    assert os.pread(fd, 6, 0) == b'cached'
     d.run('lock', '--drive', d.name)
     gone(d)
+    with pytest.raises(OSError):
+        os.pread(fd, 6, 0)
     close(fd)
 
 

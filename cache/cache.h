@@ -506,7 +506,7 @@ struct cache_stats {
 	/* Met since open, could not be opened: fetched again; or in no DAG, so
 	 * that reading them is an I/O error (counted each time). */
 	uint64_t healed_blocks, damaged_blocks;
-	bool failed;      /* a COMMIT failed: read only for good */
+	bool failed; /* a COMMIT failed: read only for good */
 	char why[256];
 };
 void cache_stats(struct cache *c, struct cache_stats *ret);

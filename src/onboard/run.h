@@ -81,13 +81,13 @@ struct run {
 	bool table_dirty;  /* a shared inode changed */
 	uint64_t dirty_bytes;
 
-	uint64_t losses; /* pieces lost so far: nothing links into them */
-	bool mending;    /* a commit has to be made for them, and all of the
+	uint64_t losses;  /* pieces lost so far: nothing links into them */
+	bool mending;     /* a commit has to be made for them, and all of the
 			    inode table */
-	bool unseen;     /* there are directories that nobody looked into
+	bool unseen;      /* there are directories that nobody looked into
 			    here: they may link anywhere */
-	bool renew;      /* a commit is due, even if nothing has changed */
-	bool idle;       /* nothing could be done: another try may wait */
+	bool renew;       /* a commit is due, even if nothing has changed */
+	bool idle;        /* nothing could be done: another try may wait */
 	uint64_t damaged; /* a file whose bytes here do not open; 0: none */
 	struct lost *lost;
 	size_t n_lost, cap_lost;

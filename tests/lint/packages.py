@@ -30,6 +30,7 @@ FEDORA = {
     'shellcheck': 'ShellCheck', 'acl': 'acl', 'attr': 'attr', 'git': 'git',
     'sqlite3': 'sqlite', 'rsync': 'rsync', 'restic': 'restic',
     'borgbackup': 'borgbackup', 'fio': 'fio', 'e2fsprogs': 'e2fsprogs',
+    'xfsprogs': 'xfsprogs',
     'mandoc': 'mandoc', 'zsh': 'zsh', 'systemd': 'systemd',
     'nodejs': 'nodejs', 'npm': 'npm', 'ca-certificates': 'ca-certificates',
 }

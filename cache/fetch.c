@@ -380,6 +380,30 @@ static void end_all(struct fetch_state *f, struct list *waiters, int status)
 		end_waiter(f, container_of(p, struct cache_fetch, node), status);
 }
 
+/*
+ * Read-ahead is tried once.  Who came to wait for it meanwhile shall have what he
+ * would have had without it: a fetch of his own, that goes on until the deadline.
+ */
+static bool ask_again(struct fetch_state *f, struct job *j) REQUIRES(f->lock)
+{
+	struct job *again;
+
+	if (f->stop || list_empty(&j->waiters))
+		return false;
+	again = job_new(f, j->req.kind, j->req.ino, j->req.off, j->req.n,
+			j->req.link);
+	if (!again)
+		return false;
+	list_foreach_safe(p, &j->waiters) {
+		container_of(p, struct cache_fetch, node)->job = again;
+		list_del(p);
+		list_push(&again->waiters, p);
+	}
+	list_push(&f->jobs, &again->node);
+	f->n_jobs++;
+	return true;
+}
+
 /* Start what is new, cancel what nobody wants, place what has come. */
 static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
@@ -418,9 +442,13 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 			lock_take(&f->lock);
 			list_del(&j->node);
 			f->n_jobs--;
-			if (j->status < 0 && j->status != -ECANCELED)
-				remember(f, j);
-			end_all(f, &j->waiters, j->status);
+			if (j->status < 0 && j->status != -ECANCELED) {
+				if (!j->req.readahead)
+					remember(f, j);
+				else if (ask_again(f, j))
+					j->status = 0;
+			}
+			end_all(f, &j->waiters, j->status); /* if any are left */
 			job_free(j);
 			return true;
 		}

@@ -694,6 +694,43 @@ static void who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not(vo
 	expect_asked(w, ino, 0, other, 1 + 4);
 }
 
+static int read_fetched(struct drive *d, uint64_t ino, uint64_t off)
+{
+	struct cache_op op = { 0 };
+	size_t got;
+	int r;
+
+	while ((r = cache_read(d->c, &op, ino, off, b, 4096, &got)) == -EINPROGRESS) {
+		r = fetch_wait(d, &op, 10000);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* What nobody had asked for yet says nothing of who asks for it. */
+static void read_ahead_that_fails_is_no_answer_to_a_read(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	unsigned before;
+
+	pattern(a, SIZE, 0, 1);
+	for (unsigned k = 0; k < 4; k++)
+		put(d, ino, k * (1u << 20), a, 1u << 20);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	before = fakedag_starts(w->f);
+	fakedag_fail(w->f, EREMOTEIO);
+	assert_int_equal(read_fetched(d, ino, 0), -EREMOTEIO);
+	while (fakedag_starts(w->f) - before < 2) /* with what comes behind it */
+		(void)sched_yield();
+	fakedag_fail(w->f, 0);
+	assert_int_equal(read_fetched(d, ino, 1u << 20), 0);
+	assert_memory_equal(b, a, 4096);
+}
+
 static uint64_t look_fetched(struct drive *d, uint64_t parent, const char *name)
 {
 	struct cache_op op = { 0 };
@@ -799,6 +836,7 @@ int main(void)
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(clean_data_makes_room_for_writers),
 		T(who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not),
+		T(read_ahead_that_fails_is_no_answer_to_a_read),
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),
 	};
 #undef T

@@ -27,6 +27,7 @@
 
 #define REMEMBER_MS      5000 /* how long a failed fetch is answered at once */
 #define ROOM_LOOK_MS     20   /* how often writers' room is looked at */
+#define FULL_MS          1000 /* how long nothing is read ahead after no room */
 #define READAHEAD_MAX    16   /* chunks: what a line with latency holds */
 #define READAHEAD_GROWTH 4
 #define JOBS_MAX         4096
@@ -340,6 +341,7 @@ int cache_fetch(struct cache *c, struct cache_fetch *w)
 		if (r == 0) {
 			w->state = WAITER_JOB;
 			w->job = j;
+			atomic_store(&j->joined, true);
 			list_push(&j->waiters, &w->node);
 			cond_wake_all(&f->cond);
 		}
@@ -662,6 +664,9 @@ void fetch_readahead(struct cache *c, struct inode *i, uint64_t off, uint64_t n,
 	uint64_t chunk = (off + n) / FETCH_CHUNK, last;
 
 	if (!c->p.source || !i->n_link || !i->link_size)
+		return;
+	/* It would be thrown away, and fetched again. */
+	if (c->fetch->full_ms && monotonic_ms() - c->fetch->full_ms < FULL_MS)
 		return;
 	last = chunk + reads_on(rd, i->ino, off, n, missed);
 	if (last == chunk)

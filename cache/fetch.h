@@ -4,6 +4,8 @@
 #ifndef CACHE_FETCH_H
 #define CACHE_FETCH_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "cache/internal.h"
 
@@ -31,6 +33,8 @@ struct job {
 	int status;
 	bool started, delivered, cancelled;
 	bool placed; /* it was here when its turn came */
+	/* Somebody has waited for it; also of read-ahead. */
+	atomic_bool joined;
 };
 
 struct want {
@@ -56,6 +60,7 @@ struct transient {
 
 struct fetch_state {
 	struct cache *c;
+	uint64_t full_ms; /* when bytes found no room last; c->lock */
 	struct lock lock; /* below c->lock */
 	struct cond cond;
 	struct list jobs, room, done;

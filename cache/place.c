@@ -220,13 +220,15 @@ static int place_bytes(struct cache *c, struct job *j)
 		at += n;
 		if (r < 0)
 			whole = false;
+		if (r == -ENOSPC)
+			c->fetch->full_ms = monotonic_ms();
 		if (r < 0 && r != -ESTALE) /* no room: the reader streams */
 			break;
 	}
 	if (c->snap)
 		whole = false; /* it may want what the live file loses next */
 	op_end(c, 0);
-	if (!whole && !j->req.readahead)
+	if (!whole && (!j->req.readahead || atomic_load(&j->joined)))
 		keep(c, j);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -302,6 +303,60 @@ static void a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room(void **sta
 	assert_in_range(du(d), 0, 15 * MIB);
 }
 
+struct joiner {
+	struct cache_fetch w;
+	atomic_bool over;
+};
+
+static void joined(struct cache_fetch *w, int status)
+{
+	assert_int_equal(status, 0);
+	atomic_store(&container_of(w, struct joiner, w)->over, true);
+}
+
+/* Else it is fetched again and again, until the reader's time is over. */
+static void read_ahead_without_room_is_kept_for_who_waits_for_it(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct joiner j = { .w = { .done = joined, .timeout_ms = 10000 } };
+	struct cache_op op = { 0 };
+	uint64_t ino, dirty;
+	unsigned before;
+	size_t got;
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.full_timeout_ms = 5000;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(put_slowly(d, ino, 0, MIB, NULL), 0);
+	assert_int_equal(put_slowly(d, ino, MIB, MIB, NULL), 0);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	dirty = mk(d, 1, "dirty", S_IFREG | 0644);
+	for (unsigned k = 0; stats(d).dirty_bytes < 13 * MIB; k++)
+		assert_int_equal(
+			put_slowly(d, dirty, (uint64_t)k * PART, PART, NULL), 0);
+	before = fakedag_starts(w->f);
+	fakedag_hold(w->f, true);
+	/* the beginning of a file: the chunk behind it is read ahead */
+	assert_int_equal(cache_read(d->c, &op, ino, 0, b, PART, &got), -EINPROGRESS);
+	while (fakedag_starts(w->f) == before)
+		nap();
+	assert_int_equal(cache_read(d->c, &op, ino, MIB, b, PART, &got),
+			 -EINPROGRESS);
+	j.w.miss = op.miss;
+	assert_int_equal(cache_fetch(d->c, &j.w), 0);
+	fakedag_hold(w->f, false);
+	while (!atomic_load(&j.over))
+		nap();
+	assert_int_equal(cache_read(d->c, &op, ino, MIB, b, PART, &got), 0);
+	assert_int_equal(got, PART);
+	assert_memory_equal(b, a, PART);
+	assert_int_equal(fakedag_starts(w->f) - before, 1);
+	assert_true(stats(d).clean_bytes < MIB); /* there was no room */
+}
+
 static void writers_are_slowed_long_before_they_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -493,6 +548,7 @@ int main(void)
 		T(metadata_counts_up_to_a_quarter_of_the_cache),
 		T(what_a_snapshot_pins_is_taken_from_writers_until_it_ends),
 		T(a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room),
+		T(read_ahead_without_room_is_kept_for_who_waits_for_it),
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),
 		T(the_disk_never_holds_more_than_the_cache_size),

@@ -1,7 +1,8 @@
 #include "fuse/ops.h"
 
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "fuse/acl.h"
@@ -42,25 +43,46 @@ static void ll_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 }
 
 /*
+ * Is this group among the supplementary ones of a thread?  (fuse_req_getgroups() of
+ * libfuse 3.14 looks for them in bytes that it does not terminate.)
+ */
+static bool has_group(pid_t pid, gid_t gid)
+{
+	_cleanup_free_ char *line = NULL;
+	bool found = false;
+	char path[64], *at, *end;
+	size_t room = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/status",
+		       (long)pid, (long)pid); /* fits */
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getline(&line, &room, f) > 0) {
+		if (strncmp(line, "Groups:", 7) != 0)
+			continue;
+		for (at = line + 7;; at = end) {
+			unsigned long g = strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			found |= g == gid;
+		}
+		break;
+	}
+	(void)fclose(f); /* only read */
+	return found;
+}
+
+/*
  * May the caller not keep sgid of a file that has no group execution: is he in
  * another group?  Who cannot be asked any more is.
  */
 static bool is_outsider(struct op *op, const struct cache_attr *a)
 {
-	_cleanup_free_ gid_t *groups = NULL;
-	int n, got = 0;
-
-	if (!(a->mode & S_ISGID) || a->mode & S_IXGRP || op->who.gid == a->gid)
-		return false;
-	n = fuse_req_getgroups(op->req, 0, NULL);
-	if (n > 0 && n <= NGROUPS_MAX)
-		groups = malloc((size_t)n * sizeof(*groups));
-	if (groups)
-		got = fuse_req_getgroups(op->req, n, groups);
-	for (int i = 0; i < MIN(n, got); i++)
-		if (groups[i] == a->gid)
-			return false;
-	return true;
+	return a->mode & S_ISGID && !(a->mode & S_IXGRP) && op->who.gid != a->gid &&
+	       !has_group(fuse_req_ctx(op->req)->pid, a->gid);
 }
 
 int ops_kill_sgid(struct op *op, uint64_t ino)

@@ -95,6 +95,7 @@ static int open_retrieve(struct engine *e)
 
 static void engine_close(struct engine *e)
 {
+	loop_timer_free(e->timer); /* if the loop has never run */
 	onboard_free(e->onboard);
 	retrieve_free(e->retrieve);
 	gateways_drop(e->gateways); /* what was started has stopped them */

@@ -118,6 +118,7 @@ static void three_commits(struct device *d)
 static void a_store_that_went_back_is_named_and_filled_again(void **state)
 {
 	struct rig *r = *state;
+	struct onboard_stats s;
 	struct device d;
 	uint64_t newest;
 	size_t n;
@@ -144,7 +145,6 @@ static void a_store_that_went_back_is_named_and_filled_again(void **state)
 	device_start(&d);
 	f_fill(&d, "more", 0, MIB, 9);
 	ok(device_sync(&d));
-	struct onboard_stats s;
 	onboard_stats(d.onboard, &s);
 	assert_string_equal(s.went_back, "");
 	device_close(&d);

@@ -15,23 +15,6 @@
 #define BATCH   12 /* more than a busy provider lets wait for one payer */
 #define CHANGES 40 /* of notes in one COMMIT, at most */
 
-static int set_up(void **state)
-{
-	struct world *w;
-	struct err e = { 0 };
-	int r = world_open(state);
-
-	w = *state;
-	world_pay(w, "50");
-	world_login(w);
-	for (unsigned i = 0; i < 2; i++) {
-		world_start(w, i);
-		if (world_attach(w, i, &e) != 0)
-			fail_msg("%s", e.text);
-	}
-	return r;
-}
-
 static void knob(struct world *w, unsigned slot, const char *what, const char *json)
 {
 	char path[64];
@@ -292,5 +275,6 @@ int main(void)
 		cmocka_unit_test(a_kill_while_fetching_loses_and_doubles_nothing),
 	};
 
-	return cmocka_run_group_tests_name("pdp_pull", tests, set_up, world_close);
+	return cmocka_run_group_tests_name("pdp_pull", tests, world_of_two,
+					   world_close);
 }

@@ -84,23 +84,6 @@ static void what_does_not_prove_has_nothing_to_prove(void **state)
 
 /* ---- on the devnet ---- */
 
-static int set_up(void **state)
-{
-	struct world *w;
-	struct err e = { 0 };
-	int r = world_open(state);
-
-	w = *state;
-	world_pay(w, "50");
-	world_login(w);
-	for (unsigned i = 0; i < 2; i++) {
-		world_start(w, i);
-		if (world_attach(w, i, &e) != 0)
-			fail_msg("%s", e.text);
-	}
-	return r;
-}
-
 static void knob(struct world *w, uint64_t provider, const char *json)
 {
 	char path[32];
@@ -354,7 +337,7 @@ static void an_add_that_lands_at_the_old_one_is_booked_once(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, world_close)
+#define T(f) cmocka_unit_test_setup_teardown(f, world_of_two, world_close)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_proof_is_missing_when_a_period_ends_without_one),
 		cmocka_unit_test(what_does_not_prove_has_nothing_to_prove),

@@ -689,3 +689,20 @@ int world_close(void **state)
 	free(w);
 	return 0;
 }
+
+int world_of_two(void **state)
+{
+	struct world *w;
+	struct err e = { 0 };
+	int r = world_open(state);
+
+	w = *state;
+	world_pay(w, "50");
+	world_login(w);
+	for (unsigned i = 0; i < 2; i++) {
+		world_start(w, i);
+		if (world_attach(w, i, &e) != 0)
+			fail_msg("%s", e.text);
+	}
+	return r;
+}

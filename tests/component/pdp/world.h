@@ -67,6 +67,7 @@ struct world {
 };
 
 int world_open(void **state);
+int world_of_two(void **state); /* and two providers attached, paid for */
 int world_close(void **state);
 
 void world_admin(struct world *w, const char *path, const char *json);

@@ -153,6 +153,8 @@ struct segment {
 	bool unsynced;   /* written since its last fdatasync */
 	unsigned in_use; /* threads between seg_get and seg_put */
 	uint32_t n_behind, behind_from, behind_to; /* behind.c */
+	uint8_t *near; /* around.c, as the next one */
+	uint64_t near_round;
 	struct io_file *file;
 	uint16_t *refs; /* names of each slot, or one of SLOT_... */
 };
@@ -213,6 +215,7 @@ struct segs {
 	struct freed *first, *last; /* waiting for pins; c->lock */
 	struct list pins;           /* struct pin, oldest first; lock: lock */
 	bool need_syncdir;          /* lock: lock */
+	uint64_t small_reads;       /* around.c; lock: lock */
 	struct cond behind;         /* behind.c; lock: lock, as all below */
 	uint32_t behind_seg;        /* one that has much; 0: none */
 	bool behind_stop, behind_runs;
@@ -247,6 +250,18 @@ must_check int behind_start(struct cache *c);
 void behind_stop(struct cache *c);
 /* These slots of it were written.  Under c->segs.lock. */
 void behind_wrote(struct cache *c, struct segment *s, uint32_t slot, uint32_t n);
+
+/* ---- reading around (around.c) ---- */
+
+/* For a segment of so many slots.  NULL: no memory. */
+uint8_t *around_new(uint32_t n_slots);
+
+/*
+ * These slots were read now.  The slots around them, if they are worth reading
+ * with one request: how many (0: none), from *ret_slot on.  Under c->segs.lock.
+ */
+uint32_t around_read(struct segs *g, struct segment *s, uint32_t slot,
+		     uint32_t n, uint32_t *ret_slot) REQUIRES(g->lock);
 
 /* Where slots lie in the file. */
 uint64_t seg_slots_off(const struct segment *s, uint32_t slot);

@@ -80,6 +80,7 @@ static void seg_free(struct segment *s)
 		return;
 	io_close(s->file);
 	free(s->refs);
+	free(s->near);
 	free(s);
 }
 
@@ -143,8 +144,9 @@ static int read_header(struct cache *c, struct segment *s)
 static int make_refs(struct segment *s)
 {
 	s->refs = calloc(s->n_slots, sizeof(*s->refs));
+	s->near = around_new(s->n_slots);
 	s->n_bare = s->n_slots;
-	return s->refs ? 0 : -ENOMEM;
+	return s->refs && s->near ? 0 : -ENOMEM;
 }
 
 /* ---- open ---- */
@@ -444,6 +446,7 @@ int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
 	     uint8_t *dst)
 {
 	struct segment *s = hold_segment(c, r->seg);
+	uint32_t at, around;
 	int e = 0;
 
 	if (!s || !seg_fits(s, r)) {
@@ -455,6 +458,13 @@ int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
 		e = read_batch(c, s, r->slot + (uint32_t)(skip + k),
 			       (uint32_t)MIN(n - k, BATCH), r->sgen,
 			       dst + k * CACHE_BLOCK);
+	lock_take(&c->segs.lock);
+	around = around_read(&c->segs, s, r->slot + (uint32_t)skip, (uint32_t)n,
+			     &at);
+	lock_drop(&c->segs.lock);
+	if (around)
+		io_begin_read(s->file, seg_slots_off(s, at),
+			      (uint64_t)around * CACHE_BLOCK);
 	put_segment(c, s, false);
 	return e;
 }

@@ -224,6 +224,14 @@ static void io_dir_file_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 			      SYNC_FILE_RANGE_WRITE);
 }
 
+static void io_dir_file_begin_read(struct io_file *f, uint64_t off, uint64_t n)
+{
+	const struct io_dir_file *df = container_of(f, struct io_dir_file, file);
+
+	/* a hint, and whoever reads is told what is wrong */
+	(void)posix_fadvise(df->fd, (off_t)off, (off_t)n, POSIX_FADV_WILLNEED);
+}
+
 static int io_dir_file_truncate(struct io_file *f, uint64_t size)
 {
 	return ftruncate(file_fd(f), (off_t)size) < 0 ? -errno : 0;
@@ -274,6 +282,7 @@ static const struct io_file_ops io_dir_file_ops = {
 	.pwrite = io_dir_file_pwrite,
 	.datasync = io_dir_file_datasync,
 	.begin_sync = io_dir_file_begin_sync,
+	.begin_read = io_dir_file_begin_read,
 	.truncate = io_dir_file_truncate,
 	.allocate = io_dir_file_allocate,
 	.size = io_dir_file_size,
@@ -316,6 +325,12 @@ void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 {
 	if (f->ops->begin_sync)
 		f->ops->begin_sync(f, off, n);
+}
+
+void io_begin_read(struct io_file *f, uint64_t off, uint64_t n)
+{
+	if (f->ops->begin_read)
+		f->ops->begin_read(f, off, n);
 }
 
 int io_truncate(struct io_file *f, uint64_t size)

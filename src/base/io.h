@@ -54,6 +54,7 @@ struct io_file_ops {
 	int (*pwrite)(struct io_file *f, const void *p, size_t n, uint64_t off);
 	int (*datasync)(struct io_file *f);
 	void (*begin_sync)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
+	void (*begin_read)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
 	int (*truncate)(struct io_file *f, uint64_t size);
 	int (*allocate)(struct io_file *f, int mode, uint64_t off, uint64_t n);
 	int (*size)(struct io_file *f, uint64_t *ret);
@@ -93,6 +94,12 @@ must_check int io_datasync(struct io_file *f);
  * io_datasync().  May block while the disk has more to do than it can queue.
  */
 void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n);
+
+/*
+ * Let the disk begin to read these bytes into memory, for an io_pread() to come.
+ * Returns before they are there, and says nothing of errors: the io_pread() does.
+ */
+void io_begin_read(struct io_file *f, uint64_t off, uint64_t n);
 must_check int io_truncate(struct io_file *f, uint64_t size);
 
 /*

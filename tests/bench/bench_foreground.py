@@ -140,7 +140,7 @@ def main():
     os.environ['TMPDIR'] = args.dir
     noise = random.Random(1).randbytes(4 * MIB)
     calm, busy = Clock(), Clock()
-    with Drive(cache_size='8G') as drive:
+    with Drive(cache_size=f'{3 * args.mib + 8192}M') as drive:
         drive.init().set(onboard_idle=36000, onboard_age=36000,
                          onboard_bytes='1T').mount().meet()
         cpu = niced = spent = 0

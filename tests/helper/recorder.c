@@ -537,6 +537,16 @@ static void rec_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 	lock_drop(&rec->lock);
 }
 
+static void rec_begin_read(struct io_file *f, uint64_t off, uint64_t n)
+{
+	struct recorder *rec = file_of(f)->rec;
+
+	(void)off;
+	lock_take(&rec->lock);
+	rec->wanted += n;
+	lock_drop(&rec->lock);
+}
+
 static int rec_truncate(struct io_file *f, uint64_t size)
 {
 	struct recorder *rec = file_of(f)->rec;
@@ -641,6 +651,7 @@ static const struct io_file_ops rec_file_ops = {
 	.pwrite = rec_pwrite,
 	.datasync = rec_datasync,
 	.begin_sync = rec_begin_sync,
+	.begin_read = rec_begin_read,
 	.truncate = rec_truncate,
 	.allocate = rec_allocate,
 	.size = rec_size,
@@ -703,6 +714,16 @@ uint64_t recorder_begun(struct recorder *rec)
 
 	lock_take(&rec->lock);
 	n = rec->begun;
+	lock_drop(&rec->lock);
+	return n;
+}
+
+uint64_t recorder_wanted(struct recorder *rec)
+{
+	uint64_t n;
+
+	lock_take(&rec->lock);
+	n = rec->wanted;
 	lock_drop(&rec->lock);
 	return n;
 }

@@ -102,6 +102,7 @@ uint64_t recorder_calls(struct recorder *rec, unsigned kinds);
 
 /* Bytes of io_begin_sync() calls: they promise nothing, so nothing else knows. */
 uint64_t recorder_begun(struct recorder *rec);
+uint64_t recorder_wanted(struct recorder *rec); /* of io_begin_read(), too */
 
 /*
  * Fail the nth call from now (0 is the next) of these kinds with -err; if sticky

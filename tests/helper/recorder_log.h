@@ -46,7 +46,8 @@ struct recorder {
 	struct change *log;
 	size_t n_log, cap_log;
 	uint64_t calls[9];
-	uint64_t begun; /* bytes of io_begin_sync() */
+	uint64_t begun;  /* bytes of io_begin_sync() */
+	uint64_t wanted; /* bytes of io_begin_read() */
 	unsigned fail_kinds;
 	uint64_t fail_in;
 	int fail_err;

@@ -237,6 +237,7 @@ static void lead(struct pool_worker *w)
 			return;
 		}
 		w->seq++;
+		thread_foreground();
 		wake_standby(p);
 		if (p->n_cpus > SHARE_ALL_CPUS)
 			pool_share(w);

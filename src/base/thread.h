@@ -20,10 +20,7 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/util.h"
 
@@ -144,19 +141,26 @@ static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
 #define BACKGROUND_NICE 10
 
 /*
- * The calling thread works in the background from now on: nicer than the thread
- * that main() runs on, by so much, and it never takes a core away from another
- * thread because it woke up (SCHED_BATCH).  The kernel may refuse either, which is
- * not an error.  Linux: both are a thread's own, not the process's.
+ * The background makes way for the foreground.
+ *
+ * thread_background(): the calling thread works in the background until it ends:
+ * nicer by that than the thread that main() runs on, and never taking a core away from
+ * another one because it woke up (SCHED_BATCH).
+ *
+ * That is not enough where all cores are busy: the kernel lets a nicer thread go on
+ * until the next tick (4 ms) when who woke up has had more than its share before,
+ * and who asks a file system for one thing after the other always has.  So while
+ * thread_foreground() was called in the last 200 ms, threads of the background leave
+ * one core alone (the first that the process may run on, if there are more).
+ * thread_background_turn() is where that is looked at: each of them calls it before
+ * what takes milliseconds, holding no lock.
+ *
+ * The kernel may refuse each of these, which is not an error.  Linux: they are a
+ * thread's own, not the process's.  A thread that one of the background starts has
+ * the same cores.  thread_foreground(): any thread, a few ns.
  */
-static inline void thread_background(void)
-{
-	const struct sched_param none = { 0 };
-	/* cannot fail: we live.  Not ours: it may come from such a thread. */
-	int niced = getpriority(PRIO_PROCESS, (id_t)getpid()) + BACKGROUND_NICE;
-
-	(void)setpriority(PRIO_PROCESS, 0, niced); /* the kernel caps it at 19 */
-	(void)sched_setscheduler(0, SCHED_BATCH, &none);
-}
+void thread_background(void);
+void thread_background_turn(void);
+void thread_foreground(void);
 
 #endif

@@ -50,6 +50,7 @@ static void *work_thread(void *arg)
 		item = work_next(w);
 		if (!item)
 			return NULL;
+		thread_background_turn();
 		back = item->done != NULL;
 		item->run(item);
 		if (back)

@@ -173,6 +173,7 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 	for (; off < req->size; off += (uint64_t)n) {
 		if (req_cancelled(req))
 			return -ECANCELED;
+		thread_background_turn();
 		n = io_pread(from, p, MIN(DIR_COPY, req->size - off), off);
 		if (n <= 0)
 			return n < 0 ? (int)n : -EUCLEAN; /* shorter than said */
@@ -250,6 +251,7 @@ static int do_verify(int fd, struct provider_req *req)
 	for (; off <= sum.raw_size; off += (uint64_t)n) {
 		if (req_cancelled(req))
 			return -ECANCELED;
+		thread_background_turn();
 		n = dir_read_at(f, p, DIR_COPY, off);
 		if (n < 0)
 			return (int)n;

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "net/loop.h"

@@ -249,6 +249,28 @@ int heads_give(struct shipper *s, uint64_t want, struct err *e)
 	return 0;
 }
 
+/*
+ * A store cannot make a head, but show one of the old ones as if it were new, which
+ * would stop every device.  What it names tells, at whichever store has it: -EBADMSG.
+ */
+static int check_new(struct shipper *s, uint64_t h, const struct piece_cid *cid,
+		     struct err *e)
+{
+	struct onboard *o = s->o;
+	int r = head_check(s->store.provider, o->p.keys, h, cid);
+
+	for (size_t i = 0; i < o->p.n_stores && r < 0 && r != -EBADMSG; i++)
+		if (i != s->index)
+			r = head_check(o->shippers[i].store.provider, o->p.keys,
+				       h, cid);
+	if (r != -EBADMSG)
+		return r == -ECANCELED ? r : 0; /* nobody can say better */
+	return err_set(e, r,
+		       "%s shows another commit as number %" PRIu64
+		       ": an old head under a new number",
+		       provider_name(s->store.provider), h);
+}
+
 /* The newest sequence that this drive directory knows of. */
 static int newest_known(struct onboard *o, uint64_t *ret)
 {
@@ -287,6 +309,10 @@ int heads_look(struct shipper *s, struct err *e)
 	if (r < 0 && r != -ENOENT && r != -ENODATA)
 		return r;
 	e->text[0] = '\0';
+	if (r == 0 && newest > known)
+		r = check_new(s, newest, &cid, e);
+	if (r == -EBADMSG || r == -ECANCELED)
+		return r;
 	r = compare(s, r == -ENOENT ? 0 : newest);
 	if (r < 0)
 		return r;

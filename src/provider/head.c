@@ -88,6 +88,44 @@ int head_claim(struct provider *p, const struct keys *k, uint64_t h,
 		       provider_name(p), (unsigned long long)h);
 }
 
+/* -ENODATA: what is here of that name and size is no whole piece of this drive. */
+static int trailer_of(struct provider *p, const struct keys *k,
+		      const struct piece_cid *cid, uint64_t size,
+		      struct trailer *ret)
+{
+	uint8_t tail[TRAILER_SECTION_SIZE];
+	struct provider_req req = {
+		.verb = PROVIDER_GET, .cid = *cid, .n = sizeof(tail), .dst = tail
+	};
+	int r;
+
+	if (size < sizeof(tail))
+		return -ENODATA;
+	req.off = size - sizeof(tail);
+	r = provider_call(p, &req);
+	if (r < 0)
+		return r;
+	return req.ret_n == sizeof(tail) &&
+			       piece_tail_parse(slice(tail, sizeof(tail)), size,
+						k, ret) == 0 ?
+		       0 :
+		       -ENODATA;
+}
+
+int head_check(struct provider *p, const struct keys *k, uint64_t h,
+	       const struct piece_cid *cid)
+{
+	struct provider_req req = { .verb = PROVIDER_STAT, .cid = *cid };
+	struct trailer t = { 0 };
+	int r = provider_call(p, &req);
+
+	if (r == 0)
+		r = trailer_of(p, k, cid, req.ret_size, &t);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	return t.sequence == h ? 0 : -EBADMSG;
+}
+
 /* Sequences that are asked for at once, ascending. */
 struct probes {
 	struct provider *p;
@@ -211,22 +249,14 @@ static int on_piece(struct provider_req *req, const struct piece_cid *cid,
 static int head_in(struct provider *p, const struct keys *k,
 		   const struct piece_cid *cid, uint64_t size, uint64_t *ret)
 {
-	uint8_t tail[TRAILER_SECTION_SIZE];
-	struct provider_req req = {
-		.verb = PROVIDER_GET, .cid = *cid, .n = sizeof(tail), .dst = tail
-	};
 	struct trailer t;
 	int r;
 
 	*ret = 0;
-	if (size < sizeof(tail))
-		return 0;
-	req.off = size - sizeof(tail);
-	r = provider_call(p, &req);
+	r = trailer_of(p, k, cid, size, &t);
 	if (r == -ECANCELED || r == -ENOMEM)
 		return r;
-	if (r == 0 && req.ret_n == sizeof(tail) &&
-	    piece_tail_parse(slice(tail, sizeof(tail)), size, k, &t) == 0)
+	if (r == 0)
 		*ret = t.sequence ? t.sequence : t.previous.sequence;
 	return 0;
 }

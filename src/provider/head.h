@@ -34,6 +34,15 @@ must_check int head_read(struct provider *p, const struct keys *k, uint64_t h,
 			 struct piece_cid *ret, struct err *reterr);
 
 /*
+ * Does the copy of `cid` that is here carry commit h?  0; -EBADMSG: it is a piece of
+ * this drive without it, so that a register which names it as h shows an old head
+ * under a new number; -ENODATA: no whole piece of this drive is here under that name;
+ * and the failures of the store.
+ */
+must_check int head_check(struct provider *p, const struct keys *k, uint64_t h,
+			  const struct piece_cid *cid);
+
+/*
  * The newest sequence that is claimed here and its piece: doubles from `known`
  * (0 = nothing known) and then narrows, 16 names at a time: one round trip if
  * nothing is newer than `known`, else 2 + log16(h) of them.

@@ -15,6 +15,8 @@ struct finder {
 	struct piece_cid heads[RECOVER_STORES_MAX]; /* newest, by store */
 	bool salvage; /* pieces are known from their trailers: a catalogue or an
 			 inode table that cannot be read is no reason to give up */
+	uint32_t named; /* bit i: the register of store i names f->head */
+	bool other; /* f->head is a piece of this drive, and of another commit */
 	struct err *err;
 };
 
@@ -25,7 +27,14 @@ must_check int finder_ask_heads(struct finder *d);
  * -ENOENT: none of them knows it. */
 must_check int finder_head_of(struct finder *d, uint64_t h, struct piece_cid *ret);
 
-/* The commit of f->head, which has to be f->sequence. */
+/*
+ * What those stores said of f->head cannot be: an old head stands there under a new
+ * number.  They are left out, with the reason in their rows, and f->newest is that of
+ * the others.  -EBADMSG: there are none.
+ */
+must_check int finder_drop_liars(struct finder *d);
+
+/* The commit of f->head, which has to be f->sequence; d->other if it is not. */
 must_check int finder_commit(struct finder *d);
 
 /* What stands around f->commit: pieces, root, retained commits. */

@@ -72,8 +72,10 @@ int finder_commit(struct finder *d)
 	r = remote_where(d->r, &f->head, &f->head_size, &stores);
 	if (r == 0)
 		r = remote_trailer(d->r, &f->head, true, &f->trailer, d->err);
-	if (r == 0 && f->trailer.sequence != f->sequence)
-		r = -EBADMSG; /* the piece of another commit */
+	d->other = r == 0 && f->trailer.sequence != f->sequence;
+	if (d->other)
+		r = err_set(d->err, -EBADMSG,
+			    "the piece that is named is one of another commit");
 	if (r == 0)
 		r = remote_section(d->r, f->trailer.piece, f->trailer.commit.off,
 				   f->trailer.commit.len, check_commit, &c, d->err);
@@ -217,11 +219,34 @@ static int look(void *ctx, size_t i)
 	return 0;
 }
 
+/* The newest sequence, or the newest below the one asked for. */
+static uint64_t wanted(const struct finder *d)
+{
+	return d->p->before ? MIN(d->f->newest, d->p->before - 1) : d->f->newest;
+}
+
+/* A store that lies does not keep the others from being believed. */
+static int find_commit(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	int r;
+
+	for (;;) {
+		d->other = false;
+		r = finder_head_of(d, f->sequence, &f->head);
+		if (r == 0)
+			r = finder_open(d);
+		if (r != -EBADMSG || !d->other || finder_drop_liars(d) < 0)
+			return r;
+		d->err->text[0] = '\0';
+		f->sequence = wanted(d);
+	}
+}
+
 static int find(struct finder *d, bool in_turn)
 {
 	struct recover_found *f = d->f;
 	struct looking l = { .d = d };
-	int r;
 
 	for (size_t i = 0; in_turn && i < 2; i++)
 		(void)look(&l, i); /* each has its status */
@@ -229,9 +254,7 @@ static int find(struct finder *d, bool in_turn)
 		best_effort(fan_out(2, 2, look, &l)); /* the same */
 	if (l.heads < 0)
 		return l.heads;
-	f->sequence = f->newest;
-	if (d->p->before)
-		f->sequence = MIN(f->newest, d->p->before - 1);
+	f->sequence = wanted(d);
 	if (f->sequence == 0)
 		return err_set(d->err, -ENOENT,
 			       "there is no commit before %" PRIu64, d->p->before);
@@ -239,8 +262,7 @@ static int find(struct finder *d, bool in_turn)
 		return err_set(d->err, l.listing, "%s", l.err.text);
 	for (size_t i = 0; i < f->n_stores; i++)
 		f->stores[i].n_pieces = l.n[i];
-	r = finder_head_of(d, f->sequence, &f->head);
-	return r < 0 ? r : finder_open(d);
+	return find_commit(d);
 }
 
 static int find_once(struct finder *d, bool in_turn)

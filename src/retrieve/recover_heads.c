@@ -1,5 +1,7 @@
 /* recover_heads.c - what the head registers of the stores say */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "net/fan.h"
@@ -161,9 +163,37 @@ int finder_head_of(struct finder *d, uint64_t h, struct piece_cid *ret)
 		}
 	}
 	*ret = at[best];
+	d->named = 0;
 	for (size_t i = 0; i < f->n_stores; i++) {
+		if (has[i] && piece_cid_eq(&at[i], ret))
+			d->named |= 1u << i;
 		f->stores[i].other_head = has[i] && !piece_cid_eq(&at[i], ret);
 		f->contested |= f->stores[i].other_head;
 	}
 	return 0;
+}
+
+int finder_drop_liars(struct finder *d)
+{
+	struct recover_found *f = d->f;
+	char why[RECOVER_WHY_MAX];
+
+	(void)snprintf(why, sizeof(why),
+		       "what it shows as commit %" PRIu64
+		       " is another commit: an old head under a new number",
+		       f->sequence); /* fits */
+	f->newest = f->n_claims = 0;
+	f->contested = false;
+	for (size_t i = 0; i < f->n_stores; i++) {
+		struct recover_store *s = &f->stores[i];
+
+		if (d->named & 1u << i) {
+			store_note(s, -EBADMSG, why);
+			s->sequence = 0;
+			d->heads[i].n = 0;
+		}
+		s->other_head = false;
+		f->newest = MAX(f->newest, s->sequence);
+	}
+	return f->newest ? 0 : -EBADMSG;
 }

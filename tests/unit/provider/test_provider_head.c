@@ -171,6 +171,54 @@ static void the_newest_head_is_found_with_few_round_trips(void **state)
 	f->p->ops = real_ops;
 }
 
+/* A store that has an answer for every name: the one head that it was given. */
+static uint8_t given[PROVIDER_HEAD_MAX];
+static size_t n_given;
+
+static int endless_start(struct provider *p, struct provider_req *req)
+{
+	(void)p;
+	n_reads += req->verb == PROVIDER_HEAD;
+	assert_int_equal(req->verb, PROVIDER_HEAD);
+	assert_int_equal(buf_append(req->ret_head, slice(given, n_given)), 0);
+	req->done(req, 0);
+	return 0;
+}
+
+static void heads_without_an_end_end_in_few_questions(void **state)
+{
+	static const uint64_t known[] = { 0, 1, 1000, 1ull << 47 };
+	struct fixture *f = *state;
+	_cleanup_keys_ struct keys *k = test_keys();
+	struct provider_ops ops = *f->p->ops;
+	struct piece_cid cid = cid_of(1), got;
+	char path[2 * PATH_SIZE];
+	struct err e = { "" };
+	uint64_t h = 0;
+	ssize_t n;
+	int fd;
+
+	assert_int_equal(head_claim(f->p, k, 1, &cid, NULL), 0);
+	heads_path(f, k, 1, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, given, sizeof(given));
+	assert_true(n > 0);
+	n_given = (size_t)n;
+	assert_int_equal(close(fd), 0);
+
+	real_ops = f->p->ops;
+	ops.start = endless_start;
+	f->p->ops = &ops;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		n_reads = 0;
+		assert_int_equal(head_newest(f->p, k, known[i], &h, &got, &e),
+				 -EPROTO);
+		assert_non_null(strstr(e.text, "without an end"));
+		assert_true(n_reads <= 64);
+	}
+	f->p->ops = real_ops;
+}
+
 /* ---- races ---- */
 
 /* In a process of its own: claims all heads; a byte each, 1 for won. */
@@ -256,6 +304,7 @@ int main(void)
 		CASE(what_is_not_our_head_is_said),
 		CASE(a_heads_folder_that_is_a_link_is_not_followed),
 		CASE(the_newest_head_is_found_with_few_round_trips),
+		CASE(heads_without_an_end_end_in_few_questions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

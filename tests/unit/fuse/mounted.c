@@ -1,0 +1,146 @@
+#include "mounted.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+static void on_ready(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	f->ready++;
+}
+
+void mount_it(struct fixture *f)
+{
+	struct session_params p = {
+		.cache = f->c,
+		.mountpoint = f->dir,
+		.drive = "test",
+		.opts = f->opts,
+		.fetch_timeout_ms = f->timeout_ms,
+		.ready = on_ready,
+		.ctx = f,
+	};
+	struct err e = { { 0 } };
+	struct stat st;
+
+	assert_int_equal(session_new(&p, &f->s, &e), 0);
+	assert_int_equal(session_run_threads(f->s, &e), 0);
+	assert_int_equal(stat(f->dir, &st), 0);
+	assert_int_equal(st.st_ino, 1);
+	assert_int_equal(f->ready, 1);
+}
+
+int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/fd-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->c = fake_new();
+	f->timeout_ms = 60000;
+	f->opts = "allow_other,suid,dev";
+	*state = f;
+	return 0;
+}
+
+int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	session_free(f->s);
+	fake_free(f->c);
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+const char *at(const struct fixture *f, const char *name)
+{
+	static char path[2][512];
+	static int i;
+
+	i = !i;
+	(void)snprintf(path[i], sizeof(path[i]), "%s/%s", f->dir, name);
+	return path[i];
+}
+
+void put(const char *path, const char *text, mode_t mode)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(close(fd), 0);
+}
+
+void expect(const char *path, const char *text)
+{
+	char got[256] = "";
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_true(read(fd, got, sizeof(got) - 1) >= 0);
+	assert_int_equal(close(fd), 0);
+	assert_string_equal(got, text);
+}
+
+void stop(struct fixture *f)
+{
+	session_stop(f->s);
+	assert_int_equal(session_wait(f->s), 0);
+	session_free(f->s);
+	f->s = NULL;
+}
+
+int no_mounts(void)
+{
+	int fd;
+
+	if (geteuid() != 0)
+		return printf("1..0 # SKIP this user is not root\n") < 0;
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return printf("1..0 # SKIP this machine has no /dev/fuse to use\n") <
+		       0;
+	(void)close(fd); /* only asked */
+	return -1;
+}
+
+void *read_main(void *reader)
+{
+	struct reader *r = reader;
+	int fd = open(r->path, O_RDONLY | O_DIRECT); /* no read-ahead */
+
+	assert_true(fd >= 0);
+	r->n = read(fd, r->got, sizeof(r->got));
+	r->err = errno;
+	assert_int_equal(close(fd), 0);
+	return NULL;
+}
+
+void absent_file(struct fixture *f, char *path, size_t max)
+{
+	struct stat st;
+
+	(void)snprintf(path, max, "%s", at(f, "cold"));
+	put(path, "0123456789", 0644);
+	assert_int_equal(stat(path, &st), 0);
+	fake_absent(f->c, st.st_ino);
+}
+
+void wait_for_fetches(struct cache *c, unsigned n)
+{
+	for (int i = 0; i < 12000 && fake_n_fetches(c) < n; i++)
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(fake_n_fetches(c), n);
+}

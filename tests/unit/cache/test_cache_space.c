@@ -1,5 +1,5 @@
 /* test_cache_space.c - properties of the accountant, one sentence at a time */
-#include "fakedag.h"
+#include "world.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -12,40 +12,10 @@
 
 static uint8_t a[MIB], b[MIB];
 
-struct world {
-	struct drive d;
-	struct fakedag *f;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	drive_new(&w->d);
-	w->f = fakedag_new();
-	w->d.p.source = fakedag_source(w->f);
 	pattern(a, MIB, 0, 1);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	drive_free(&w->d);
-	fakedag_free(w->f);
-	free(w);
-	return 0;
-}
-
-static struct cache_stats stats(struct drive *d)
-{
-	struct cache_stats s;
-
-	cache_stats(d->c, &s);
-	return s;
+	return world_new(state);
 }
 
 static uint64_t bytes_free(struct drive *d)
@@ -257,19 +227,6 @@ static void what_a_snapshot_pins_is_taken_from_writers_until_it_ends(void **stat
 	}
 }
 
-static void read_all(struct drive *d, uint64_t ino, size_t n)
-{
-	struct cache_op op = { 0 };
-	size_t got = 0;
-	int r;
-
-	while ((r = cache_read(d->c, &op, ino, 0, b, n, &got)) == -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
-	assert_int_equal(r, 0);
-	assert_int_equal(got, n);
-	assert_memory_equal(a, b, n);
-}
-
 static void a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room(void **state)
 {
 	struct world *w = *state;
@@ -294,7 +251,7 @@ static void a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room(void **sta
 				 0);
 	/* more than there is room for: some is streamed */
 	for (int k = 0; k < 8; k++)
-		read_all(d, clean[k], MIB);
+		read_back(d, clean[k], MIB, a);
 	assert_true(stats(d).dirty_bytes >= 11 * MIB);
 	assert_true(stats(d).clean_bytes < 4 * MIB);
 	/* at once, without a commit to evict by */
@@ -539,7 +496,7 @@ static void a_disk_that_cannot_punch_is_used_all_the_same(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, world_free)
 	const struct CMUnitTest tests[] = {
 		T(a_cache_under_the_floors_is_refused_with_a_sentence),
 		T(writers_leave_the_floors_of_metadata_and_outbox),

@@ -1,7 +1,8 @@
 /*
- * recorder_log.h - inside of the recorder: its log, shared by its two files
+ * recorder_log.h - inside of the recorder: its log, shared by its three files
  *
- * recorder.c plays the disk and writes the log; recorder_replay.c cuts it.
+ * recorder_disk.c plays the disk and writes the log, recorder_replay.c cuts it,
+ * recorder.c makes, asks and disturbs it.
  */
 #ifndef TEST_HELPER_RECORDER_LOG_H
 #define TEST_HELPER_RECORDER_LOG_H
@@ -57,6 +58,8 @@ struct recorder {
 	void *watch_ctx;
 	size_t watch_every;
 };
+
+extern const struct io_ops recorder_disk;
 
 void change_fini(struct change *c);
 

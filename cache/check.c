@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-#define PAGE 32 /* rows under one hold of the lock */
+#define PAGE          32 /* rows under one hold of the lock */
+#define PATH_MAX_SAID 4096
 
 struct checking {
 	struct cache *c;
@@ -17,17 +18,26 @@ struct checking {
 	void (*found)(void *ctx, const char *sentence);
 	void *ctx;
 	int left;
+	struct cache_snap *names; /* NULL: they are not known */
+	uint64_t ino;             /* that `path` is of */
+	char path[PATH_MAX_SAID]; /* empty: not known */
 };
 
 static void say(struct checking *k, bool mended, const char *what, uint64_t ino,
 		uint64_t block)
 {
-	char text[160];
+	char text[PATH_MAX_SAID + 160];
 
-	(void)snprintf(text, sizeof(text), "inode %llu, bytes from %llu on: %s%s",
-		       (unsigned long long)ino,
+	if (k->ino != ino && (!k->names || cache_snap_path(k->names, ino, k->path,
+							   sizeof(k->path)) < 0))
+		k->path[0] = '\0';
+	k->ino = ino;
+	(void)snprintf(text, sizeof(text),
+		       "%s%sinode %llu%s, bytes from %llu on: %s%s", k->path,
+		       k->path[0] ? " (" : "", (unsigned long long)ino,
+		       k->path[0] ? ")" : "",
 		       (unsigned long long)block * CACHE_BLOCK, what,
-		       mended ? " (set aside)" : "");
+		       mended ? " (set aside)" : ""); /* fits */
 	if (k->found)
 		k->found(k->ctx, text);
 	if (!mended && k->left < INT32_MAX)
@@ -104,12 +114,31 @@ static int check_page(struct checking *k, uint64_t *ino, uint64_t *block)
 	return r < 0 ? r : runs.n < PAGE;
 }
 
+static int check_slots(struct checking *k)
+{
+	uint64_t ino = 0, block = 0;
+	int r;
+
+	r = cache_snap_open(k->c, &k->names);
+	if (r < 0) /* numbers are said in place of names */
+		k->names = NULL;
+	do {
+		lock_take(&k->c->lock);
+		r = check_page(k, &ino, &block);
+		lock_drop(&k->c->lock);
+	} while (r == 0);
+	cache_snap_close(k->names);
+	return r;
+}
+
 int cache_check(struct cache *c, bool repair,
 		void (*found)(void *ctx, const char *sentence), void *ctx,
 		struct err *reterr)
 {
-	struct checking k = { c, repair && !c->p.read_only, found, ctx, 0 };
-	uint64_t ino = 0, block = 0;
+	struct checking k = { .c = c,
+			      .repair = repair && !c->p.read_only,
+			      .found = found,
+			      .ctx = ctx };
 	struct err e = { 0 };
 	bool wrong = false;
 	int r = cache_sync(c);
@@ -139,11 +168,7 @@ int cache_check(struct cache *c, bool repair,
 				      "the count of inodes and bytes is wrong");
 		k.left += !k.repair;
 	}
-	do {
-		lock_take(&c->lock);
-		r = check_page(&k, &ino, &block);
-		lock_drop(&c->lock);
-	} while (r == 0);
+	r = check_slots(&k);
 	if (r == 1 && k.repair)
 		r = cache_sync(c);
 	if (r < 0)

@@ -69,7 +69,9 @@ int cache_snap_open(struct cache *c, struct cache_snap **ret)
 		return r;
 	}
 	lock_take(&c->lock);
-	r = c->snap ? -EBUSY : commit_now(c, true);
+	r = c->snap ? -EBUSY : 0;
+	if (r == 0 && !c->p.read_only) /* else there is nothing to commit */
+		r = commit_now(c, true);
 	if (r == 0)
 		r = begin(s);
 	if (r == 0) {

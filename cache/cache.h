@@ -396,6 +396,9 @@ struct cache_snap_inode {
 			       call on this snapshot */
 	uint64_t link_size; /* bytes of the file that link stands for and that
 			       are still valid */
+	bool cut;           /* it was truncated since: link may have more */
+	uint64_t gen;       /* of its content: another one once it has changed
+			       after this snapshot */
 };
 
 /* Every dirty inode, ascending; removed ones do not appear, but the
@@ -431,6 +434,11 @@ must_check int cache_snap_removed(struct cache_snap *s,
 must_check int cache_snap_linked(struct cache_snap *s,
 				 int (*cb)(void *ctx, uint64_t ino), void *ctx);
 
+/* Every directory that names an inode of several names which the DAG has not yet.
+ * Costs a scan of all names. */
+must_check int cache_snap_unlinked(struct cache_snap *s,
+				   int (*cb)(void *ctx, uint64_t ino), void *ctx);
+
 /* Every inode whose extended attributes are `n_bytes` or more, names and values. */
 must_check int cache_snap_xattr_sets(struct cache_snap *s, uint64_t n_bytes,
 				     int (*cb)(void *ctx, uint64_t ino), void *ctx);
@@ -456,7 +464,8 @@ must_check int cache_snap_runs(struct cache_snap *s, uint64_t ino, uint64_t off,
 
 /*
  * Plaintext of a range whose bytes are here; -EINPROGRESS with *ret_miss if a
- * clean part of it was evicted (fetch it, then ask again).
+ * clean part of it was evicted (fetch it, then ask again).  -EBADMSG: some of it
+ * is damaged on the disk, and the link does not have it.
  */
 must_check int cache_snap_read(struct cache_snap *s, uint64_t ino, uint64_t off,
 			       uint8_t *dst, size_t n, struct cache_miss *ret_miss);

@@ -162,6 +162,8 @@ static int fill(struct cache_snap *s, struct db_stmt *q, int col,
 	ret->attr_dirty = i.mgen > i.clean_gen;
 	ret->link = slice(s->link, s->n_link);
 	ret->link_size = i.link_size;
+	ret->cut = i.min_gen != 0;
+	ret->gen = i.dgen;
 	return 0;
 }
 
@@ -215,6 +217,12 @@ int cache_snap_linked(struct cache_snap *s, int (*cb)(void *ctx, uint64_t ino),
 		      void *ctx)
 {
 	return each_ino(s->st[STMT_snap_linked], cb, ctx);
+}
+
+int cache_snap_unlinked(struct cache_snap *s,
+			int (*cb)(void *ctx, uint64_t ino), void *ctx)
+{
+	return each_ino(s->st[STMT_snap_unlinked], cb, ctx);
 }
 
 int cache_snap_xattr_sets(struct cache_snap *s, uint64_t n_bytes,
@@ -542,7 +550,7 @@ static int read_damaged(struct view *v, const struct run *run, uint64_t k,
 
 	if (run->seg == RUN_BAD_SEG || !run_is_clean(&v->i, run) ||
 	    !v->s->n_link || !c->p.source)
-		return -EIO;
+		return -EBADMSG;
 	r = heal_range(c, v->i.ino, run->block + k, 1);
 	return r < 0 ? r : read_remote(v, run->block + k, to);
 }

@@ -87,6 +87,7 @@
  STMT(snap_xattr_sets, "SELECT ino FROM xattr GROUP BY ino HAVING sum(length(name) + length(value)) >= ?1") \
  STMT(snap_name_in, "SELECT parent, name FROM dentry WHERE parent = ?1 AND ino = ?2 LIMIT 1") \
  STMT(snap_name_any, "SELECT parent, name FROM dentry WHERE ino = ?1 LIMIT 1") \
+ STMT(snap_unlinked, "SELECT DISTINCT parent FROM dentry WHERE ino IN (SELECT ino FROM dirty JOIN inode USING (ino) WHERE flags & 1 AND coalesce(length(link), 0) = 0)") \
  STMT(snap_touch, "SELECT count(*) FROM state")
 /* clang-format on */
 

@@ -84,6 +84,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 	struct ledger_sums sums = { 0 };
 	char text[ENGINE_TEXT_MAX];
 	struct retrieve_stats rs;
+	struct err left = { "" };
 	uint64_t lost = 0;
 	struct onboard_stats os = { .phase = ONBOARD_IDLE };
 
@@ -109,6 +110,8 @@ void engine_status(struct engine *e, struct engine_status *ret)
 	}
 	if (!ret->fenced)
 		status_error(ret, os.why);
+	if (o && onboard_left(o, &left))
+		status_error(ret, left.text);
 	status_error(ret, os.went_back);
 	status_error(ret, rs.error);
 	status_lost(e, ret);

@@ -79,6 +79,8 @@ void engine_sync_tick(void *ctx)
 			    onboard_poll(engine_onboard(e), st->ticket, &why);
 		if (r == -EINPROGRESS && sync_is_stuck(e, st, &why))
 			r = -EREMOTEIO;
+		if (r == 0 && onboard_left(engine_onboard(e), &why))
+			r = -EBADMSG; /* all else is published */
 		if (r == -EINPROGRESS && st->ticks++ % PROGRESS_TICKS == 0)
 			sync_progress(e, s);
 		else if (r != -EINPROGRESS)

@@ -49,7 +49,8 @@ const struct cli_verb verb_sync = {
 	.summary = "make all changes durable, and send them to the stores",
 	.details = "Without --wait it returns when everything is durable on this machine and\n"
 		   "sending has been asked for; --local does not ask for it. --wait names a store\n"
-		   "that does not answer at all, and waits for it no longer.",
+		   "that does not answer at all, and waits for it no longer. A file that is damaged\n"
+		   "on this disk is left behind and named: all else is sent, then it fails.",
 	.options = options,
 	.run = run,
 };

@@ -135,6 +135,7 @@ enum ledger_key {
 				  set by recover, else there is none above ours */
 	LEDGER_RENEW = 13, /* 1: a commit is due, even if nothing has changed */
 	LEDGER_CONDEMNED_AT = 14, /* newest commit when a piece was last condemned */
+	LEDGER_LEFT_OUT = 15, /* 1: a commit has left out names of damaged files */
 	LEDGER_MEMO = 32, /* to 47: of large directories (onboard/memos.c) */
 };
 

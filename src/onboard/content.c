@@ -16,6 +16,7 @@
 #include "crypto/seal.h"
 #include "dag/file.h"
 #include "dag/profile.h"
+#include "onboard/keep.h"
 #include "onboard/reseal.h"
 
 #define NODE_MAX     (2u << 20) /* bytes of an opened node */
@@ -37,7 +38,8 @@ struct file_plan {
 	size_t pending; /* leaves on their way; they come back in order */
 	size_t next;    /* no row before it waits for its leaf */
 	bool planned;   /* every chunk has its row in v */
-	bool kept;      /* stays as the last commit had it (reseal.h) */
+	bool kept;      /* stays as the last commit had it (keep.h) */
+	bool damaged;   /* of what is only here something does not open */
 };
 
 struct span {
@@ -250,8 +252,8 @@ static int chunk_read(struct file_plan *f, uint64_t off, uint32_t n, bool fetch)
 	while (rc == 0) {
 		rc = cache_snap_read(r->snap, f->ino, off,
 				     room + SEAL_HEAD_SIZE, n, &miss);
-		if (rc == -EIO)
-			r->damaged = f->ino;
+		if (rc == -EBADMSG)
+			f->damaged = true;
 		if (rc != -EINPROGRESS)
 			break;
 		rc = fetch ? fetch_and_wait(r->o, &miss) : -ENODATA;
@@ -385,7 +387,7 @@ static int chunk_take(struct file_plan *f, struct base *b, const struct spans *s
 	if (rc < 0)
 		return rc;
 	rc = chunk_read(f, off, n, fetch);
-	if (old.lost && reseal_is_gone(rc))
+	if (old.lost && !f->damaged && reseal_is_gone(rc))
 		return chunk_gone(f, b, s, &old, off, n);
 	return rc;
 }
@@ -444,8 +446,48 @@ static int file_keep(struct file_plan *f, const struct base *b,
 	for (size_t i = 0; i < s->n; i++)
 		here |= s->v[i].kind != CACHE_RUN_CLEAN;
 	return here || f->pending || f->size > b->valid ?
-		       reseal_keep(f->run, f->ino) :
+		       keep_lost(f->run, f->ino, MIN(f->size, b->valid)) :
 		       result_add(f->run, f->ino, f->size, &b->root);
+}
+
+/* Bytes of the file that the last commit has. */
+static int base_size(struct base *b, const struct cache_snap_inode *i, uint64_t *ret)
+{
+	int r;
+
+	*ret = b->valid;
+	if (!i->cut)
+		return 0;
+	if (b->root.kind == LINK_IDENTITY && b->root.codec == LINK_RAW) {
+		*ret = b->root.n_inline;
+		return 0;
+	}
+	r = base_load(b, &b->root);
+	if (r == 0)
+		*ret = b->node.size;
+	if (!reseal_is_gone(r))
+		return r;
+	b->run->err->text[0] = '\0'; /* then no more of it can be told */
+	return 0;
+}
+
+/*
+ * What is damaged was never at a store.  The file is in the commit as the last
+ * one had it, whole: what came to the drive since and can be read would be a
+ * mixture.
+ */
+static int file_damaged(struct file_plan *f, struct base *b,
+			const struct cache_snap_inode *i)
+{
+	uint64_t size = 0;
+	int r;
+
+	f->kept = true;
+	if (b->root.kind == LINK_NONE)
+		return keep_out(f->run, f->ino, i->gen);
+	f->run->unseen |= f->run->losses > 0; /* it may link into lost pieces */
+	r = base_size(b, i, &size);
+	return r < 0 ? r : keep_damaged(f->run, f->ino, i->gen, size);
 }
 
 static int file_leaves(struct run *r, uint64_t ino)
@@ -472,13 +514,17 @@ static int file_leaves(struct run *r, uint64_t ino)
 	}
 	if (rc == 0) {
 		f->size = i.attr.size;
-		rc = f->size ?
-			     cache_snap_runs(r->snap, ino, 0, f->size, on_run, &s) :
-			     row_add(f, &empty, 0, false);
+		f->damaged = keep_is_known(r, ino, i.gen);
+		rc = f->damaged ? -EBADMSG :
+		     f->size ? cache_snap_runs(r->snap, ino, 0, f->size, on_run,
+					       &s) :
+			       row_add(f, &empty, 0, false);
 	}
 	if (rc == 0)
 		rc = file_chunks(f, &b, &s);
-	if (rc > 0)
+	if (rc == -EBADMSG && f->damaged)
+		rc = file_damaged(f, &b, &i);
+	else if (rc > 0)
 		rc = file_keep(f, &b, &s);
 	free(s.v);
 	buf_fini(&b.body);

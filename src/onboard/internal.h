@@ -10,6 +10,7 @@
 #include "onboard/onboard.h"
 #include "onboard/watch.h"
 
+struct left;
 struct provider_req;
 
 struct shipper {
@@ -91,12 +92,15 @@ struct onboard {
 	pthread_t packer;
 	bool packer_started;
 	struct memos *memos; /* packer thread */
+	struct left *left;   /* lock: lock; damaged files that the last run had
+				to leave (keep.h), the first of them */
+	size_t n_left, n_left_all; /* lock: lock; in `left`, and of all */
 	struct shipper shippers[ONBOARD_STORES_MAX];
 };
 
-/* run.c: one commit, from snapshot to adoption.  Packer thread.  1: what is dirty
- * has to stay so for now. */
-must_check int run_commit(struct onboard *o, struct err *reterr);
+/* run.c: one commit, from snapshot to adoption.  Packer thread.  `asked`: by
+ * somebody, and not of its own accord.  1: what is dirty has to stay so for now. */
+must_check int run_commit(struct onboard *o, bool asked, struct err *reterr);
 
 /* Adoption that a crash may have undone.  Before anything else. */
 must_check int run_replay(struct onboard *o);

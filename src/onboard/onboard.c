@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
+#include "onboard/keep.h"
 #include "onboard/memos.h"
 #include "onboard/reseal.h"
 #include "provider/provider.h"
@@ -220,12 +221,12 @@ static void *pack_thread(void *arg)
 		    (is_behind(o) || (failed_ms && now - failed_ms < RETRY_MS) ||
 		     !is_due(o, now)))
 			continue;
-		int r = run_commit(o, &e);
+		int r = run_commit(o, asked, &e);
 
 		/* The catalogue filled the head piece: now all of it is known. */
 		if (r == -EAGAIN) {
 			e.text[0] = '\0';
-			r = run_commit(o, &e);
+			r = run_commit(o, asked, &e);
 		}
 		if (r == -EREMOTEIO) {
 			pack_wait(o, pause_ms, &e);
@@ -564,5 +565,6 @@ void onboard_free(struct onboard *o)
 	lock_fini(&o->publish);
 	lock_fini(&o->outbox);
 	memos_free(o->memos);
+	keep_free(o);
 	free(o);
 }

@@ -135,6 +135,17 @@ must_check int onboard_wait(struct onboard *o, uint64_t ticket,
 must_check int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr);
 
 /*
+ * How many files the newest commit has not as they are, since they are damaged on
+ * this disk (keep.h); `reterr` says so, and names one.
+ */
+uint64_t onboard_left(struct onboard *o, struct err *reterr);
+
+/* A sentence for each of them, for the first 1,000; returns their number. */
+must_check int onboard_left_tell(struct onboard *o,
+				 void (*found)(void *ctx, const char *sentence),
+				 void *ctx);
+
+/*
  * Does the commit of that ticket wait for nothing but a store that has given no
  * sign of life for `ms`?  Then `reterr` names it.  Between two steps of another
  * store it may seem so for a moment: ask for some seconds.
@@ -173,7 +184,8 @@ void onboard_stats(struct onboard *o, struct onboard_stats *ret);
  * at least one.  What is missing or damaged is placed again from another copy.
  * Of what is nowhere any more the packer seals anew what is here (one run of it is
  * waited for), and each file that has lost something is named, in folders that were
- * never opened here too: all of their nodes are read then.
+ * never opened here too: all of their nodes are read then.  So is each file that is
+ * damaged here and therefore not in the commits as it is.
  * `found` gets a sentence for each fault; `progress` ends it by anything but 0,
  * between two pieces or folders: -ECANCELED.  Blocks; returns the number of faults.
  */

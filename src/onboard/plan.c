@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "onboard/keep.h"
 
 #define MAP_MIN   256   /* slots, a power of two */
 #define DEPTH_MAX 65536 /* directories on the way up: more is a loop */
@@ -195,6 +196,11 @@ static int on_removed(void *ctx, uint64_t ino)
 	return 0;
 }
 
+static int on_unlinked(void *ctx, uint64_t dir)
+{
+	return climb(ctx, dir);
+}
+
 int plan_make(struct run *r)
 {
 	int rc;
@@ -204,6 +210,10 @@ int plan_make(struct run *r)
 		rc = cache_snap_removed(r->snap, on_removed, &r->table_dirty);
 	for (size_t i = 0; i < r->dirty.n && rc == 0; i++)
 		rc = plan_one(r, r->dirty.v[i]);
+	/* A name that was left out has its directory built when it comes back.
+	 * An inode of several names does not tell where they are. */
+	if (rc == 0 && keep_has_left_out(r))
+		rc = cache_snap_unlinked(r->snap, on_unlinked, r);
 	r->table_dirty |= r->mending;
 	if (rc == 0 && r->mending)
 		rc = climb(r, CACHE_ROOT_INO);

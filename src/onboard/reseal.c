@@ -238,18 +238,6 @@ int reseal_note(struct run *r, uint64_t ino, uint64_t n, const struct link *l)
 	return 0;
 }
 
-int reseal_keep(struct run *r, uint64_t ino)
-{
-	return ino_map_put(&r->kept, ino, 0);
-}
-
-bool reseal_is_kept(const struct run *r, uint64_t ino)
-{
-	size_t at;
-
-	return ino_map_get(&r->kept, ino, &at);
-}
-
 bool reseal_is_linked(const struct run *r, uint64_t ordinal, uint64_t live)
 {
 	size_t at;
@@ -480,6 +468,5 @@ int reseal_end(struct run *r)
 void reseal_fini(struct run *r)
 {
 	free(r->lost);
-	ino_map_fini(&r->kept);
 	ino_map_fini(&r->linked_lost);
 }

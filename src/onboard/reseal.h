@@ -10,8 +10,8 @@
  * A block that is here in the clear goes into a new piece.  What is left of a damaged
  * piece is read block by block.  A chunk that is nowhere any more keeps its old
  * link (the piece may be found again) and is named in the ledger; where only a
- * part of a chunk is here, the whole file stays as the last commit had it, and its
- * local bytes stay dirty: nothing is ever filled with zeros, and no other
+ * part of a chunk is here, the whole file stays as the last commit had it (keep.h),
+ * and its local bytes stay dirty: nothing is ever filled with zeros, and no other
  * file has to wait.
  *
  * Threading: reseal_outbox() and reseal_lose() from any thread; the rest is the packer's.
@@ -64,10 +64,6 @@ bool reseal_is_gone(int status);
 /* `n` bytes of an inode are lost; `l`, if there is one, still names them. */
 must_check int reseal_note(struct run *r, uint64_t ino, uint64_t n,
 			   const struct link *l);
-
-/* The file stays as the last commit had it, and dirty. */
-must_check int reseal_keep(struct run *r, uint64_t ino);
-bool reseal_is_kept(const struct run *r, uint64_t ino);
 
 /* Does the new commit still link into the lost piece? */
 bool reseal_is_linked(const struct run *r, uint64_t ordinal, uint64_t live);

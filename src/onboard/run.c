@@ -27,6 +27,7 @@
 #include "ledger/convergence.h"
 #include "ledger/head_info.h"
 #include "ledger/ledger.h"
+#include "onboard/keep.h"
 #include "onboard/memos.h"
 #include "onboard/reseal.h"
 
@@ -209,24 +210,6 @@ struct record {
 	uint8_t digest[32];
 };
 
-/* Of the tree that is committed: a file that stays as it was has its size then. */
-static int count(struct run *r, struct cache_counts *ret)
-{
-	struct cache_counts t = cache_snap_counts(r->snap);
-	struct cache_snap_inode i;
-	int rc = 0;
-
-	for (size_t k = 0; k < r->kept.cap && rc == 0 && t.inodes; k++) {
-		if (!r->kept.v[k].ino)
-			continue;
-		rc = cache_snap_inode(r->snap, r->kept.v[k].ino, &i);
-		if (rc == 0)
-			t.bytes -= i.attr.size - MIN(i.attr.size, i.link_size);
-	}
-	*ret = t;
-	return rc;
-}
-
 static int record_fill(struct run *r, const struct parent *parent, struct record *rec)
 {
 	struct onboard *o = r->o;
@@ -237,7 +220,7 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 	int rc;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	rc = count(r, &counts);
+	rc = keep_count(r, &counts);
 	if (rc == 0)
 		rc = ledger_get_u64(o->p.ledger, LEDGER_WRITER, &writer);
 	if (rc == 0)
@@ -447,7 +430,8 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	}
 	if (rc == 0)
 		rc = content_leaves(r);
-	if (rc == 0 && !r->mending && r->kept.n && r->kept.n == r->dirty.n) {
+	if (rc == 0 && !r->mending && !r->renew && r->n_keeps &&
+	    r->n_keeps == r->dirty.n) {
 		rec->info.sequence = parent->seq;
 		r->idle = true;
 		return 0; /* all that is dirty has to stay so */
@@ -475,23 +459,9 @@ static int build(struct run *r, const struct parent *parent, struct record *rec)
 	return rc < 0 ? rc : reseal_end(r);
 }
 
-/* What a person can do about it, where there is something. */
-static void say_failure(struct run *r, int rc)
+int run_commit(struct onboard *o, bool asked, struct err *reterr)
 {
-	char path[LEDGER_PATH_MAX];
-
-	if (rc == -EIO && r->damaged &&
-	    cache_snap_path(r->snap, r->damaged, path, sizeof(path)) == 0)
-		err_set(r->err, rc,
-			"the commit could not be made: a file is damaged on the disk and at no store; write it anew, or delete it: %s",
-			path);
-	else
-		err_set(r->err, rc, "the commit could not be made: %s", err_str(rc));
-}
-
-int run_commit(struct onboard *o, struct err *reterr)
-{
-	struct run r = { .o = o, .err = reterr };
+	struct run r = { .o = o, .err = reterr, .asked = asked };
 	struct record rec = { 0 };
 	struct parent parent = { 0 };
 	struct cache_stats cs;
@@ -513,13 +483,15 @@ int run_commit(struct onboard *o, struct err *reterr)
 	if (rc == 0)
 		rc = build(&r, &parent, &rec);
 	pack_free(r.pack);
+	if (rc == 0)
+		rc = keep_end(&r);
 	/* Adopt while the snapshot still tells what has changed since. */
 	if (rc == 0)
 		rc = run_replay(o);
 	if (rc == 0)
 		memos_save(o->memos, o->p.ledger);
 	if (rc < 0 && rc != -ECANCELED)
-		say_failure(&r, rc);
+		err_set(reterr, rc, "the commit could not be made: %s", err_str(rc));
 	cache_snap_close(r.snap);
 	if (rc == 0) {
 		lock_take(&o->lock);
@@ -535,5 +507,6 @@ int run_commit(struct onboard *o, struct err *reterr)
 	plan_fini(&r);
 	results_fini(&r);
 	reseal_fini(&r);
+	keep_fini(&r);
 	return rc < 0 ? rc : r.idle;
 }

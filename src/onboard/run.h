@@ -8,7 +8,8 @@
  *   retained.c the list of commits that may still be mounted
  *   memos.c    what is remembered of large directories
  *   tree.c     attributes, directories bottom-up, inode table
- *   reseal.c     what hung on lost pieces
+ *   keep.c     files that a commit cannot have as they are
+ *   reseal.c   what hung on lost pieces
  *
  * Threading: the packer thread.
  */
@@ -24,6 +25,7 @@
 #include "onboard/pack.h"
 
 struct buf;
+struct keep;
 struct ledger_adopt;
 
 #define CHUNK (1u << 20) /* bytes of a leaf */
@@ -81,18 +83,20 @@ struct run {
 	bool table_dirty;  /* a shared inode changed */
 	uint64_t dirty_bytes;
 
-	uint64_t losses;  /* pieces lost so far: nothing links into them */
-	bool mending;     /* a commit has to be made for them, and all of the
+	uint64_t losses; /* pieces lost so far: nothing links into them */
+	bool mending;    /* a commit has to be made for them, and all of the
 			    inode table */
-	bool unseen;      /* there are directories that nobody looked into
+	bool unseen;     /* there are directories that nobody looked into
 			    here: they may link anywhere */
-	bool renew;       /* a commit is due, even if nothing has changed */
-	bool idle;        /* nothing could be done: another try may wait */
-	uint64_t damaged; /* a file whose bytes here do not open; 0: none */
+	bool renew;      /* a commit is due, even if nothing has changed */
+	bool idle;       /* nothing could be done: another try may wait */
 	struct lost *lost;
 	size_t n_lost, cap_lost;
 	struct ino_map linked_lost; /* ordinals of lost pieces */
-	struct ino_map kept;        /* inodes that stay as they were */
+	bool asked;                 /* for this run, by somebody */
+	struct keep *keeps;         /* files that stay as they were (keep.h) */
+	size_t n_keeps, cap_keeps;
+	struct ino_map keep_of;
 };
 
 /* plan.c */

@@ -17,6 +17,7 @@
 #include "dag/attr.h"
 #include "dag/dir.h"
 #include "dag/profile.h"
+#include "onboard/keep.h"
 #include "onboard/memos.h"
 #include "onboard/reseal.h"
 
@@ -198,8 +199,7 @@ static int on_child(void *ctx, struct slice name, const struct cache_snap_inode 
 				dir_builder_add(d->b, name, &nothing, 0,
 						buf_slice(&attr));
 	}
-	if (reseal_is_kept(d->run, ca.ino))
-		ca.size = MIN(ca.size, child->link_size);
+	keep_size(d->run, ca.ino, &ca.size);
 	rc = link_of(d->run, child, &l);
 	if (rc == 0)
 		rc = attr_full(d->run, child, &ca, &attr);
@@ -215,6 +215,8 @@ static bool wants(void *ctx, struct slice name, uint64_t ino)
 	struct dir_run *d = ctx;
 	bool changed = run_is_dirty(d->run, ino);
 
+	if (keep_is_out(d->run, ino))
+		return false;
 	return dir_builder_wants(d->b, name, ino, changed);
 }
 
@@ -351,8 +353,7 @@ static int table_row(struct table *t, uint64_t ino)
 	if (rc < 0)
 		return rc;
 	ca = i.attr;
-	if (reseal_is_kept(t->run, ino))
-		ca.size = MIN(ca.size, i.link_size);
+	keep_size(t->run, ino, &ca.size);
 	buf_init(&attr, ATTR_ENCODED_MAX);
 	rc = link_of(t->run, &i, &l);
 	if (rc == 0)
@@ -396,7 +397,8 @@ static int table_rows(struct table *t, const struct link *base)
 		rc = 0;
 	}
 	for (size_t i = 0; i < t->shared.n && rc == 0; i++)
-		rc = table_row(t, t->shared.v[i]);
+		if (!keep_is_out(t->run, t->shared.v[i]))
+			rc = table_row(t, t->shared.v[i]);
 	return rc;
 }
 

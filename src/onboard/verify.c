@@ -198,6 +198,9 @@ int onboard_verify(struct onboard *o, unsigned percent,
 	if (r >= 0)
 		r = lost_name(o, on_lost, go_on, &v);
 	v.faults += MAX(r, 0);
+	if (r >= 0)
+		r = onboard_left_tell(o, found, ctx);
+	v.faults += MAX(r, 0);
 	if (r < 0)
 		return err_set(reterr, r, "verify: %s", err_str(r));
 	for (size_t i = 0; i < o->p.n_stores; i++)

@@ -13,6 +13,7 @@ from trees import assert_same, picture
 
 PAGE = 4096
 CLEAN, REPAIRED, LEFT = 0, 1, 4  # exit codes of fsck
+DAMAGE = 17                     # of all others
 
 
 def local(d, *names):
@@ -27,14 +28,19 @@ def flip(path, off):
         f.write(bytes([byte ^ 4]))
 
 
-def rot(d, first=0):
-    """A bit of each slot of the first segment, from MiB `first` on."""
-    path = local(d, 'data', '00000001')
-    data = read(path)
+def slots(d):
+    return read(local(d, 'data', '00000001'))
+
+
+def rot(d, but=b''):
+    """A bit of each slot of the first segment, but for those that are as they
+    were before."""
+    data = slots(d)
     # Its tags stand in the first MiB, and are left alone.
-    for off in range(max(first, 1) * MIB, len(data), PAGE):
-        if any(data[off:off + PAGE]):
-            flip(path, off + 100)
+    for off in range(MIB, len(data), PAGE):
+        if any(data[off:off + PAGE]) and \
+           data[off:off + PAGE] != but[off:off + PAGE]:
+            flip(local(d, 'data', '00000001'), off + 100)
 
 
 def fsck(d, *options):
@@ -76,22 +82,49 @@ def test_slots_that_rot_come_back_from_the_store(drives, repair):
 
 def test_what_only_rotten_slots_had_is_named_until_it_is_written_anew(drives):
     d = quiet(drives)
-    write(at(d, 'stored'), os.urandom(300_000))
-    d.sync()
+    stored = os.urandom(300_000)
+    write(at(d, 'stored'), stored)
+    d.sync().umount()
+    before = slots(d)
+    d.mount()
     write(at(d, 'new'), os.urandom(300_000))
+    with open(at(d, 'stored'), 'r+b') as f:
+        f.write(os.urandom(4096))
     d.umount()
-    rot(d)
+    rot(d, but=before)
+    status, said = fsck(d)
+    assert status == LEFT and '/new (inode' in said and '/stored (inode' in said
     d.mount()
     with pytest.raises(OSError) as e:
         read(at(d, 'new'))
     assert e.value.errno == errno.EIO
-    assert len(read(at(d, 'stored'))) == 300_000
+    with open(at(d, 'stored'), 'rb') as f:
+        f.seek(4096)
+        assert f.read() == stored[4096:]
     assert any('fsck names it' in e for e in d.status()['errors'])
+
+    # Everything else is committed.
+    write(at(d, 'other'), b'all is well')
     done = d.run('sync', '--drive', d.name, '--wait', check=False)
-    assert done.returncode and done.stderr.strip().endswith(' /new'), done
+    assert done.returncode == DAMAGE, done
+    assert '2 files are damaged on this disk' in done.stderr
+    assert any('2 files are damaged on this disk' in e
+               for e in d.status()['errors'])
+    done = d.run('verify', '--drive', d.name, check=False)
+    assert '/new: damaged on this disk' in done.stdout + done.stderr, done
+    there = drives.adopt(d.recovered()).mount()
+    assert sorted(os.listdir(there.mnt)) == ['other', 'stored']
+    assert read(at(there, 'other')) == b'all is well'
+    assert read(at(there, 'stored')) == stored
+    there.umount().close()
+    os.unlink(at(d, 'stored'))
+    done = d.run('sync', '--drive', d.name, '--wait', check=False)
+    assert done.returncode == DAMAGE and done.stderr.strip().endswith(' /new')
+
     os.unlink(at(d, 'new'))
     write(at(d, 'new'), b'written anew')
     want = picture(d.sync().mnt)
+    assert not any('damaged on this disk' in e for e in d.status()['errors'])
     d.umount()
     assert fsck(d)[0] == CLEAN
     assert_same(want, picture(drives.adopt(d.recovered()).mount().mnt))

@@ -122,6 +122,8 @@ static void damage_of_what_no_dag_has_is_an_error_that_is_told(void **state)
 	struct world *w = *state;
 	struct drive *d = &w->d;
 	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct cache_miss miss;
+	struct cache_snap *s;
 	size_t n;
 
 	pattern(a, SIZE, 0, 1);
@@ -129,6 +131,9 @@ static void damage_of_what_no_dag_has_is_an_error_that_is_told(void **state)
 	drive_again(d);
 	damage_all(d);
 	assert_int_equal(try_get(d, ino, 0, b, SIZE, &n), -EIO);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_read(s, ino, 0, b, SIZE, &miss), -EBADMSG);
+	cache_snap_close(s);
 	assert_true(stats(d).damaged_blocks > 0);
 	assert_int_equal(stats(d).healed_blocks, 0);
 	put(d, ino, 0, a, SIZE); /* written anew it is whole */

@@ -30,7 +30,9 @@ static int run_getattr(struct op *op)
 	struct cache_attr a;
 	int r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
 
-	return r < 0 ? r : reply_attr(op, &a);
+	if (r < 0)
+		return r;
+	return op->kflags & OP_STATX ? reply_statx(op, &a) : reply_attr(op, &a);
 }
 
 static void ll_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -33,6 +33,7 @@ enum op_flags {
 	OP_KILL_SUID = 1 << 0, /* caller may not keep suid and sgid */
 	OP_KILL_SGID = 1 << 1, /* ACL change by one outside the group */
 	OP_TMPFILE = 1 << 2,   /* this create is an O_TMPFILE */
+	OP_STATX = 1 << 3,     /* this getattr wants the time of birth too */
 };
 
 /* What every op can reach; const after the mount but for what is atomic. */

@@ -1,9 +1,11 @@
 #include "fuse/reply.h"
 
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include "base/log.h"
 #include "fuse/op.h"
+#include "fuse/wire.h"
 
 int reply_errno(int code)
 {
@@ -126,6 +128,35 @@ int reply_attr(struct op *op, const struct cache_attr *a)
 	reply_stat(a, &st);
 	(void)sent(fuse_reply_attr(op->req, &st, REPLY_TIMEOUT_S));
 	return 0;
+}
+
+static struct wire_time time_of(struct timespec t)
+{
+	return (struct wire_time){ .s = t.tv_sec, .ns = (uint32_t)t.tv_nsec };
+}
+
+int reply_statx(struct op *op, const struct cache_attr *a)
+{
+	struct wire_statx_out out = {
+		.valid_s = (uint64_t)REPLY_TIMEOUT_S,
+		.mask = STATX_BASIC_STATS | STATX_BTIME,
+		.blksize = REPLY_BLKSIZE,
+		.nlink = a->nlink,
+		.uid = a->uid,
+		.gid = a->gid,
+		.mode = (uint16_t)a->mode,
+		.ino = a->ino,
+		.size = a->size,
+		.blocks = a->blocks,
+		.atime = time_of(a->atime),
+		.btime = time_of(a->btime),
+		.ctime = time_of(a->ctime),
+		.mtime = time_of(a->mtime),
+		.rdev_major = major(a->rdev),
+		.rdev_minor = minor(a->rdev),
+	};
+
+	return reply_buf(op, &out, sizeof(out));
 }
 
 int reply_buf(struct op *op, const void *p, size_t n)

@@ -42,6 +42,7 @@ int reply_entry(struct op *op, const struct cache_attr *a);
 int reply_no_entry(struct op *op); /* ENOENT, which the kernel may remember */
 int reply_create(struct op *op, const struct cache_attr *a);
 int reply_attr(struct op *op, const struct cache_attr *a);
+int reply_statx(struct op *op, const struct cache_attr *a); /* wire.h */
 int reply_buf(struct op *op, const void *p, size_t n);
 int reply_size(struct op *op, size_t n);  /* of an xattr */
 int reply_write(struct op *op, size_t n); /* bytes written or copied */

@@ -37,13 +37,22 @@ static void see_init(struct wire *w, uint64_t unique, const uint8_t *p, size_t n
 	w->init_unique = unique;
 }
 
+static void put_head(uint8_t *p, uint32_t opcode, size_t n)
+{
+	struct fuse_in_header h;
+
+	memcpy(&h, p, sizeof(h));
+	h.opcode = opcode;
+	h.len = (uint32_t)n;
+	memcpy(p, &h, sizeof(h));
+}
+
 static size_t cut_setxattr(uint8_t *p, size_t n, struct wire_kind *ret)
 {
 	const size_t gone = sizeof(struct fuse_setxattr_in) -
 			    FUSE_COMPAT_SETXATTR_IN_SIZE;
 	uint8_t *to = p + HEAD + FUSE_COMPAT_SETXATTR_IN_SIZE;
 	struct fuse_setxattr_in in;
-	struct fuse_in_header h;
 
 	if (!get(&in, p, n))
 		return n;
@@ -51,9 +60,18 @@ static size_t cut_setxattr(uint8_t *p, size_t n, struct wire_kind *ret)
 		ret->flags |= OP_KILL_SGID;
 	memmove(to, to + gone, n - (size_t)(to + gone - p));
 	n -= gone;
-	memcpy(&h, p, sizeof(h));
-	h.len = (uint32_t)n;
-	memcpy(p, &h, sizeof(h));
+	put_head(p, FUSE_SETXATTR, n);
+	return n;
+}
+
+static size_t cut_statx(uint8_t *p, size_t n, struct wire_kind *ret)
+{
+	/* struct fuse_statx_in; what is not as long has another form */
+	if (n != HEAD + sizeof(struct fuse_getattr_in) + 8)
+		return n;
+	n -= 8;
+	put_head(p, FUSE_GETATTR, n);
+	ret->flags |= OP_STATX;
 	return n;
 }
 
@@ -120,10 +138,10 @@ size_t wire_request(struct wire *w, uint8_t *p, size_t n, struct wire_kind *ret)
 			n = cut_setxattr(p, n, ret);
 		break;
 	case FUSE_TMPFILE:
-		h.opcode = FUSE_CREATE;
-		memcpy(p, &h, sizeof(h));
+		put_head(p, FUSE_CREATE, n);
 		ret->flags |= OP_TMPFILE;
 		break;
+	case WIRE_STATX: n = cut_statx(p, n, ret); break;
 	default: break;
 	}
 	return n;

@@ -5,7 +5,8 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 for _name in ('fallocate', 'linkat', 'name_to_handle_at',
-              'open_by_handle_at', 'renameat2', 'syncfs', 'utimensat'):
+              'open_by_handle_at', 'renameat2', 'statx', 'syncfs',
+              'utimensat'):
     getattr(_libc, _name).restype = ctypes.c_int
 
 AT_FDCWD = -100
@@ -46,6 +47,37 @@ def utimensat(path, atime, mtime):
     """Nanoseconds of the second 0, UTIME_NOW or UTIME_OMIT."""
     times = (ctypes.c_long * 4)(0, atime, 0, mtime)
     _checked(_libc.utimensat(AT_FDCWD, os.fsencode(path), times, 0), path)
+
+
+class Statx(ctypes.Structure):
+    """struct statx of linux/stat.h; times are (seconds, nanoseconds)."""
+    _fields_ = [(n, ctypes.c_uint32) for n in ('mask', 'blksize')] + \
+        [('attributes', ctypes.c_uint64)] + \
+        [(n, ctypes.c_uint32) for n in ('nlink', 'uid', 'gid')] + \
+        [('mode', ctypes.c_uint16), ('_1', ctypes.c_uint16)] + \
+        [(n, ctypes.c_uint64) for n in ('ino', 'size', 'blocks',
+                                        'attributes_mask')] + \
+        [(f'{n}_raw', ctypes.c_int64 * 2) for n in ('atime', 'btime', 'ctime',
+                                                    'mtime')] + \
+        [(n, ctypes.c_uint32) for n in ('rdev_major', 'rdev_minor',
+                                        'dev_major', 'dev_minor')] + \
+        [('mnt_id', ctypes.c_uint64), ('_2', ctypes.c_uint64 * 13)]
+
+    BTIME, MNT_ID = 0x800, 0x1000
+    BASIC = 0x7ff
+
+    def time(self, which):
+        """Nanoseconds since 1970."""
+        s, ns = getattr(self, which + '_raw')
+        return s * 10**9 + (ns & 0xffffffff)
+
+
+def statx(path, mask=Statx.BASIC | Statx.BTIME | Statx.MNT_ID):
+    got = Statx()
+    no_follow = 0x100
+    _checked(_libc.statx(AT_FDCWD, os.fsencode(path), no_follow, mask,
+                         ctypes.byref(got)), path)
+    return got
 
 
 class _Handle(ctypes.Structure):

@@ -36,9 +36,13 @@ static void one(struct wire *w, struct slice in)
 	memcpy(&h, p, sizeof(h));
 	assert(h.opcode != FUSE_TMPFILE);
 	if (n < in.n)
-		assert(h.opcode == FUSE_SETXATTR && w->setxattr_ext && h.len == n);
+		assert(h.len == n &&
+		       (kind.flags & OP_STATX ||
+			(h.opcode == FUSE_SETXATTR && w->setxattr_ext)));
 	if (kind.flags & OP_TMPFILE)
 		assert(h.opcode == FUSE_CREATE);
+	if (kind.flags & OP_STATX)
+		assert(h.opcode == FUSE_GETATTR && n + 8 == in.n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

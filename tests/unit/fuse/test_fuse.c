@@ -446,6 +446,29 @@ static void a_tmpfile_becomes_a_create(void **state)
 	assert_int_equal(kind.flags, OP_TMPFILE);
 }
 
+static void a_statx_becomes_a_getattr(void **state)
+{
+	struct {
+		struct fuse_getattr_in in;
+		uint32_t flags, mask;
+	} in = { .in = { .fh = 7 }, .mask = STATX_BTIME };
+	struct wire w = { 0 };
+	struct wire_kind kind;
+	struct request q;
+	size_t n = make(&q, WIRE_STATX, &in, sizeof(in));
+
+	(void)state;
+	assert_int_equal(wire_request(&w, (uint8_t *)&q, n, &kind), n - 8);
+	assert_int_equal(q.h.opcode, FUSE_GETATTR);
+	assert_int_equal(q.h.len, n - 8);
+	assert_memory_equal(q.arg, &in.in, sizeof(in.in));
+	assert_int_equal(kind.flags, OP_STATX);
+	n = make(&q, WIRE_STATX, &in, sizeof(in.in)); /* not of this form */
+	assert_int_equal(wire_request(&w, (uint8_t *)&q, n, &kind), n);
+	assert_int_equal(q.h.opcode, WIRE_STATX);
+	assert_int_equal(kind.flags, 0);
+}
+
 static void kill_flags_are_seen_and_setxattr_is_cut_down(void **state)
 {
 	struct fuse_setattr_in sa = { .valid = FATTR_SIZE | FATTR_KILL_SUIDGID };
@@ -483,8 +506,9 @@ static void kill_flags_are_seen_and_setxattr_is_cut_down(void **state)
 
 static void short_requests_are_left_alone(void **state)
 {
-	static const uint32_t opcodes[] = { FUSE_INIT, FUSE_SETATTR, FUSE_WRITE,
-					    FUSE_READ, FUSE_SETXATTR };
+	static const uint32_t opcodes[] = { FUSE_INIT,     FUSE_SETATTR,
+					    FUSE_WRITE,    FUSE_READ,
+					    FUSE_SETXATTR, WIRE_STATX };
 	struct wire w = { .setxattr_ext = true };
 
 	(void)state;
@@ -518,6 +542,7 @@ int main(void)
 		cmocka_unit_test(only_entries_that_went_in_hand_out_references),
 		cmocka_unit_test(init_gets_the_flags_that_the_kernel_offered),
 		cmocka_unit_test(a_tmpfile_becomes_a_create),
+		cmocka_unit_test(a_statx_becomes_a_getattr),
 		cmocka_unit_test(kill_flags_are_seen_and_setxattr_is_cut_down),
 		cmocka_unit_test(short_requests_are_left_alone),
 	};

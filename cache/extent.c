@@ -70,7 +70,7 @@ static struct run clip(struct run r, uint64_t block, uint64_t end)
 	return r;
 }
 
-/* Unclipped, and with the row in front of the range. */
+/* Unclipped, and with the row in front of the range.  `end`: the statement's ?3. */
 static int find_raw(struct db_stmt *s, uint64_t ino, uint64_t block,
 		    uint64_t end, struct runs *ret)
 {
@@ -113,6 +113,25 @@ int extent_find(struct cache *c, uint64_t ino, uint64_t block, uint64_t n,
 {
 	return c_sql(c, extent_find_on(st(c, STMT_extent_overlap), ino, block,
 				       n, ret));
+}
+
+int extent_from(struct cache *c, uint64_t ino, uint64_t block, struct runs *ret,
+		bool *ret_all)
+{
+	size_t to = 0;
+	int r = find_raw(st(c, STMT_extent_from), ino, block, EXTENT_FROM_MAX, ret);
+
+	if (r < 0)
+		return c_sql(c, r);
+	*ret_all = ret->n < EXTENT_FROM_MAX;
+	for (size_t i = 0; i < ret->n; i++) {
+		struct run one = clip(ret->v[i], block, UINT64_MAX);
+
+		if (one.n)
+			ret->v[to++] = one;
+	}
+	ret->n = to;
+	return 0;
 }
 
 static uint64_t link_blocks(const struct inode *i)

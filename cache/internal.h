@@ -320,6 +320,14 @@ void runs_fini(struct runs *r);
 must_check int runs_add(struct runs *r, const struct run *one);
 #define _cleanup_runs_ _cleanup_(runs_fini)
 
+/*
+ * The next rows from this block on, up to EXTENT_FROM_MAX, wherever they end; the
+ * first is clipped to begin there.  `*ret_all`: there are no others.
+ */
+#define EXTENT_FROM_MAX 256
+must_check int extent_from(struct cache *c, uint64_t ino, uint64_t block,
+			   struct runs *ret, bool *ret_all);
+
 /* Rows that overlap [block, block + n), clipped to it, in order. */
 must_check int extent_find(struct cache *c, uint64_t ino, uint64_t block,
 			   uint64_t n, struct runs *ret);

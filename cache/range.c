@@ -139,28 +139,44 @@ int cache_fallocate(struct cache *c, struct cache_op *op, uint64_t ino,
 
 /* ---- lseek ---- */
 
-#define SEEK_WINDOW 65536 /* blocks looked at in one query */
+/*
+ * A file of 8 PiB has 2^41 blocks, and whoever may make one may seek in it: nothing
+ * here goes from block to block, but from row to row, and from one buffered block to
+ * the next.
+ */
 
-static bool absent_is_data(struct cache *c, const struct inode *i, uint64_t block)
+/* The first buffered block in [from, to); to: there is none. */
+static uint64_t next_buffered(const struct inode *i, uint64_t from, uint64_t to)
 {
-	return block * CACHE_BLOCK < i->link_size ||
-	       (i->n_bufs && buffer_find(c, i->ino, block));
+	if (!i->n_bufs)
+		return to;
+	list_foreach(p, &i->bufs) {
+		const struct bblock *b = container_of(p, struct bblock, by_ino);
+
+		if (b->block >= from && b->block < to)
+			to = b->block;
+	}
+	return to;
+}
+
+/* The first that is not: at most i->n_bufs behind `from`. */
+static uint64_t next_unbuffered(struct cache *c, const struct inode *i,
+				uint64_t from, uint64_t to)
+{
+	while (i->n_bufs && from < to && buffer_find(c, i->ino, from))
+		from++;
+	return from;
 }
 
 /* The first block in [from, to) without a row that is data, or is not. */
 static uint64_t seek_absent(struct cache *c, const struct inode *i,
 			    uint64_t from, uint64_t to, bool data)
 {
-	if (!i->n_bufs) {
-		uint64_t link = MAX(from, MIN(to, blocks_of(i->link_size)));
+	uint64_t link = MAX(from, MIN(to, blocks_of(i->link_size)));
 
-		if (data)
-			return link > from ? from : to;
-		return link;
-	}
-	while (from < to && absent_is_data(c, i, from) != data)
-		from++;
-	return from;
+	if (data)
+		return link > from ? from : next_buffered(i, from, to);
+	return next_unbuffered(c, i, link, to);
 }
 
 static uint64_t seek_row(struct cache *c, const struct inode *i,
@@ -171,11 +187,7 @@ static uint64_t seek_row(struct cache *c, const struct inode *i,
 	if (r->seg != 0)
 		return data ? k : end;
 	/* a buffered block over a hole row is data */
-	if (!i->n_bufs)
-		return data ? end : k;
-	while (k < end && (buffer_find(c, i->ino, k) != NULL) != data)
-		k++;
-	return k;
+	return data ? next_buffered(i, k, end) : next_unbuffered(c, i, k, end);
 }
 
 /* Is [at, row) without rows, in the link, and its holes not known yet? */
@@ -189,16 +201,19 @@ static int seek(struct cache *c, struct cache_op *op, const struct inode *i,
 		uint64_t from, bool data, uint64_t *ret)
 {
 	uint64_t end = blocks_of(i->size), at = from, hit;
+	bool all = false;
 	int r = 0;
 
 	while (at < end && r == 0) {
 		_cleanup_runs_ struct runs runs = { 0 };
-		uint64_t to = MIN(end, at + SEEK_WINDOW);
 
-		r = extent_find(c, i->ino, at, to - at, &runs);
-		for (size_t k = 0; k <= runs.n && r == 0; k++) {
-			uint64_t row = k < runs.n ? runs.v[k].block : to;
+		r = extent_from(c, i->ino, at, &runs, &all);
+		for (size_t k = 0; k <= runs.n && r == 0 && at < end; k++) {
+			uint64_t row = k < runs.n ? runs.v[k].block : end;
 
+			if (k == runs.n && !all)
+				break;
+			row = MIN(row, end);
 			if (is_unknown(i, at, row))
 				return miss(op, CACHE_MISS_HOLES, i->ino, 0, 0);
 			hit = seek_absent(c, i, at, row, data);
@@ -207,7 +222,7 @@ static int seek(struct cache *c, struct cache_op *op, const struct inode *i,
 				return 0;
 			}
 			at = row;
-			if (k == runs.n)
+			if (k == runs.n || row == end)
 				break;
 			row = runs.v[k].block + runs.v[k].n;
 			hit = seek_row(c, i, &runs.v[k], data);

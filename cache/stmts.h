@@ -18,10 +18,12 @@
 #define EXTENT_COLS "block, n, seg, slot, sgen, dgen"
 
 /* The rows of ?1 that overlap [?2, ?3), and the one before them. */
-#define EXTENT_OVERLAP                                                     \
+#define EXTENT_BEGIN                                                       \
  "SELECT " EXTENT_COLS " FROM extent WHERE ino = ?1 AND block >= "         \
  "ifnull((SELECT max(block) FROM extent WHERE ino = ?1 AND block <= ?2), " \
- "?2) AND block < ?3 ORDER BY block"
+ "?2)"
+#define EXTENT_OVERLAP EXTENT_BEGIN " AND block < ?3 ORDER BY block"
+#define EXTENT_FROM    EXTENT_BEGIN " ORDER BY block"
 
 /* Of a drive of any format, before its other statements can be prepared. */
 #define SQL_FORMAT_VERSION "SELECT v FROM state WHERE k = 1"
@@ -51,6 +53,7 @@
  STMT(dentry_list, "SELECT name, ino, type, pos FROM dentry WHERE parent = ?1 AND pos > ?2 ORDER BY pos LIMIT 4096") \
  STMT(dentry_any, "SELECT 1 FROM dentry WHERE parent = ?1 LIMIT 1") \
  STMT(extent_overlap, EXTENT_OVERLAP) \
+ STMT(extent_from, EXTENT_FROM " LIMIT ?3") \
  STMT(extent_put, "INSERT OR REPLACE INTO extent (ino, " EXTENT_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
  STMT(extent_del, "DELETE FROM extent WHERE ino = ?1 AND block >= ?2 AND block < ?3") \
  STMT(extent_scan, "SELECT ino, " EXTENT_COLS " FROM extent WHERE (ino, block) > (?1, ?2) ORDER BY ino, block LIMIT 4096") \

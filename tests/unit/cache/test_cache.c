@@ -128,6 +128,50 @@ static void holes_are_zeros_and_take_no_room(void **state)
 			 -ENXIO);
 }
 
+/* From block to block it would take hours, and the cache would be locked. */
+static void seeking_through_8_pib_goes_from_row_to_row(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), size = CACHE_FILE_MAX - 1, at;
+	struct cache_op op = { 0 };
+	const uint64_t far = 1ull << 52;
+
+	put(d, ino, 0, "x", 1);
+	cut_to(d, ino, size);
+	for (int i = 0; i < 2; i++) {
+		/* what was written is in the buffer first, then in a row */
+		assert_int_equal(cache_lseek(d->c, &op, ino, CACHE_BLOCK,
+					     SEEK_DATA, &at),
+				 -ENXIO);
+		assert_int_equal(cache_lseek(d->c, &op, ino, 0, SEEK_HOLE, &at), 0);
+		assert_int_equal(at, CACHE_BLOCK);
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+	for (unsigned k = 0; k < 1000; k++) /* more rows than one query gives */
+		put(d, ino, far + 2ull * k * CACHE_BLOCK, "y", 1);
+	assert_int_equal(cache_fallocate(d->c, &op, ino,
+					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 CACHE_BLOCK, far / 2),
+			 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cache_lseek(d->c, &op, ino, CACHE_BLOCK,
+					     SEEK_DATA, &at),
+				 0);
+		assert_true(at == far);
+		assert_int_equal(cache_lseek(d->c, &op, ino, far, SEEK_HOLE, &at),
+				 0);
+		assert_true(at == far + CACHE_BLOCK);
+		at = far + 1998ull * CACHE_BLOCK;
+		assert_int_equal(
+			cache_lseek(d->c, &op, ino, at - 1, SEEK_DATA, &at), 0);
+		assert_true(at == far + 1998ull * CACHE_BLOCK);
+		assert_int_equal(cache_lseek(d->c, &op, ino, at + CACHE_BLOCK,
+					     SEEK_DATA, &at),
+				 -ENXIO);
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+}
+
 static void a_punched_range_is_zero_and_its_edges_stay(void **state)
 {
 	struct drive *d = *state;
@@ -434,6 +478,7 @@ int main(void)
 		T(a_write_into_the_middle_keeps_its_neighbours),
 		T(a_file_grown_after_a_truncate_shows_zeros),
 		T(holes_are_zeros_and_take_no_room),
+		T(seeking_through_8_pib_goes_from_row_to_row),
 		T(a_punched_range_is_zero_and_its_edges_stay),
 		T(a_copied_range_shares_slots_and_parts_on_write),
 		T(a_removed_file_gives_its_room_back),

@@ -59,7 +59,8 @@ struct mounting {
 
 /* ---- the parent ---- */
 
-/* One byte: the exit code.  None: the child died. */
+/* One byte: the exit code.  None: the child died.  Unless the drive is mounted now,
+ * there is no child any more on return: whoever tries again meets nobody. */
 static int wait_for_child(int fd, pid_t pid)
 {
 	unsigned char code = 0;
@@ -69,11 +70,13 @@ static int wait_for_child(int fd, pid_t pid)
 	do {
 		n = read(fd, &code, 1);
 	} while (n < 0 && errno == EINTR);
-	if (n == 1)
+	if (n == 1 && code == EXITS_OK)
 		return code;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return exits_say(EXITS_GENERIC, "lost the daemon");
+	if (n == 1)
+		return code;
 	if (WIFSIGNALED(status))
 		return exits_say(EXITS_GENERIC,
 				 "the daemon was ended by signal %d before the mount",

@@ -8,7 +8,7 @@
  *
  * Between two commits nothing is being linked, so that what is not marked then and
  * is condemned at once cannot become needed again: no commit to come may link into
- * it (pack.c).
+ * it (fill.c).
  */
 #include "onboard/onboard.h"
 

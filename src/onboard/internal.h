@@ -37,7 +37,11 @@ struct shipper {
 			     claimed here; 0: none */
 	char went_back[ONBOARD_TEXT_MAX]; /* lock: o->lock; what is said about
 					     it; empty: it has not */
-	bool silent;          /* its own: failed since it does not answer */
+	bool silent;     /* its own: failed since it does not answer */
+	bool no_heads;   /* its own: heads cannot be read, a database of ours is
+			  damaged */
+	unsigned broken; /* lock: o->lock; turns in a row that such damage has
+			    ended, or kept from publishing */
 	uint64_t pulling;     /* lock: o->lock; into the outbox; 0: none */
 	unsigned generation;  /* lock: o->lock; counts up when it is replaced */
 	atomic_bool answered; /* since the last look at its proofs */
@@ -107,6 +111,12 @@ must_check int run_replay(struct onboard *o);
 
 /* ship.c */
 void *ship_thread(void *arg);
+
+/*
+ * Nothing will be published any more until somebody sees to the drive directory: a
+ * database of ours is damaged where every store that answers needs it.  Says so.
+ */
+bool ship_is_broken(const struct onboard *o, struct err *reterr) REQUIRES(&o->lock);
 
 /* A call of this shipper's store that a stop may cut short. */
 must_check int ship_call(struct shipper *s, struct provider_req *req);

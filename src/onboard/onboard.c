@@ -322,12 +322,12 @@ static int poll_locked(struct onboard *o, uint64_t ticket, struct err *reterr)
 		return err_set(reterr, -ESTALE, "%s", o->stats.why);
 	if (o->stopping)
 		return -ECANCELED;
-	if (o->packed < ticket)
-		return -EINPROGRESS;
-	run = run_for(o, ticket);
-	if (run->status < 0)
+	run = o->packed >= ticket ? run_for(o, ticket) : NULL;
+	if (run && run->status < 0)
 		return err_set(reterr, run->status, "%s", run->why.text);
-	return o->claimed >= run->seq ? 0 : -EINPROGRESS;
+	if (run && o->claimed >= run->seq)
+		return 0;
+	return ship_is_broken(o, reterr) ? -EUCLEAN : -EINPROGRESS;
 }
 
 int onboard_poll(struct onboard *o, uint64_t ticket, struct err *reterr)

@@ -126,7 +126,8 @@ uint64_t onboard_request(struct onboard *o);
 /*
  * Wait until that commit is held by `copies` stores and its head is claimed:
  * 0.  -ETIMEDOUT after `timeout_ms`; -ESTALE if another device has taken over;
- * any other: the reason why the commit could not be made, in words.
+ * -EUCLEAN if a damaged database of the drive directory keeps every store from
+ * going on; any other: the reason why the commit could not be made, in words.
  */
 must_check int onboard_wait(struct onboard *o, uint64_t ticket,
 			    unsigned timeout_ms, struct err *reterr);

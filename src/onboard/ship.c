@@ -32,6 +32,7 @@
 #define SAY_MS         300000 /* «answers» is written down so often */
 #define IDLE_MS        5000   /* a store is looked at again after so long */
 #define AWAY_AFTER     3 /* failures in a row before others take its place */
+#define BROKEN_AFTER   3 /* turns that a damaged database ended: it stays so */
 #define AWAY_SILENT_MS 10000 /* so does a store that has not answered so long */
 #define SILENT_MS      1000  /* how often it is looked whether it has */
 #define DEFER_FIRST_S \
@@ -495,6 +496,37 @@ static const char *why_of(int status)
 		       err_str(status);
 }
 
+bool ship_is_broken(const struct onboard *o, struct err *reterr)
+{
+	bool broken = false;
+
+	for (size_t i = 0; i < o->p.n_stores; i++) {
+		const struct shipper *s = &o->shippers[i];
+
+		if (s->broken >= BROKEN_AFTER)
+			broken = true;
+		else if (!s->failures)
+			return false;
+	}
+	if (broken)
+		err_set(reterr, 0, "%s", why_of(-EUCLEAN));
+	return broken;
+}
+
+static void note_broken(struct shipper *s, int status)
+{
+	struct onboard *o = s->o;
+
+	lock_take(&o->lock);
+	if (status == -EUCLEAN || s->no_heads)
+		s->broken++;
+	else
+		s->broken = 0;
+	if (s->broken == BROKEN_AFTER)
+		cond_wake_all(&o->cond);
+	lock_drop(&o->lock);
+}
+
 static void note_failure(struct shipper *s, int status, const struct err *e)
 {
 	struct onboard *o = s->o;
@@ -568,6 +600,7 @@ static int heads_turn(struct shipper *s, struct err *e)
 	struct err why = { "" };
 	int r = publish_heads(s, &why);
 
+	s->no_heads = r == -EUCLEAN;
 	if (r == -EREMOTEIO)
 		return err_set(e, r, "%s", why.text);
 	if (r == -ECANCELED)
@@ -629,6 +662,7 @@ void *ship_thread(void *arg)
 			r = turn(s, &e, &busy);
 		if (r == -ECANCELED)
 			break;
+		note_broken(s, r);
 		if (r == -ENODATA) {
 			note_deferred(s, &e);
 			continue;

@@ -2,6 +2,7 @@
 stores where they have it, and never other bytes than those that were written."""
 import errno
 import os
+import shutil
 
 import pytest
 
@@ -169,6 +170,37 @@ def test_a_page_that_rots_is_found_and_the_stores_make_it_anew(drives, db):
     assert d.sync().status()['errors'] == []
     d.umount()
     assert fsck(d)[0] == CLEAN
+
+
+def test_a_sync_ends_whatever_page_of_the_ledger_rots(drives):
+    """With what is wrong, if it cannot do its work: nobody waits for ever for what
+    a damaged page holds up."""
+    d = quiet(drives)
+    for i in range(40):
+        write(at(d, str(i)), os.urandom(30_000))
+    d.sync().umount()
+    for folder in (local(d), d.stores[0]):
+        shutil.copytree(folder, folder + '.good')
+    n = len(read(local(d, 'ledger.db'))) // PAGE
+    # Pages of placements and of heads stood here; the others are as good.
+    held_up = 0
+    for page in sorted(range(n), key=lambda p: (p not in (6, 16), p)):
+        flip(local(d, 'ledger.db'), page * PAGE + 1000)
+        done = d.run('mount', '--drive', d.name, '--passfile', d.passfile,
+                     d.mnt, check=False)
+        if done.returncode == 0:
+            write(at(d, 'after'), b'after')
+            done = d.run('sync', '--drive', d.name, '--wait', check=False)
+            assert done.returncode in (0, DAMAGE), done
+            held_up += 'of the drive directory is damaged' in done.stderr
+            d.run('umount', d.mnt, check=False)
+            until(lambda: not d.pids(), what='the daemon has ended')
+        for folder in (local(d), d.stores[0]):
+            shutil.rmtree(folder)
+            shutil.copytree(folder + '.good', folder)
+        if held_up and not LONG:
+            break
+    assert held_up
 
 
 def seen_right(want, d):

@@ -497,6 +497,7 @@ struct cache {
 	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
 	uint64_t looked_ms;
 	uint64_t evict_ino, evict_block; /* where the next eviction goes on */
+	uint64_t all_used_ms; /* it last found all inodes in use; 0: not so */
 
 	/* commit; lock: lock */
 	uint64_t epoch; /* of the open transaction */

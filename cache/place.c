@@ -176,6 +176,17 @@ static int place_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
 	return r;
 }
 
+/* What was placed first may be what made room for the rest. */
+static bool has_gap(struct cache *c, struct job *j)
+{
+	uint64_t at = j->req.off / CACHE_BLOCK, n;
+	struct inode *i;
+	bool data;
+
+	return !still_wanted(c, j, &i) ||
+	       next_gap(c, i, j, &at, &n, &data) < 0 || n;
+}
+
 static int place_target(struct cache *c, struct job *j, struct inode *i)
 {
 	int r = inode_set_target(i, slice(j->bytes, j->req.n));
@@ -225,7 +236,7 @@ static int place_bytes(struct cache *c, struct job *j)
 		if (r < 0 && r != -ESTALE) /* no room: the reader streams */
 			break;
 	}
-	if (c->snap)
+	if (c->snap || (whole && has_gap(c, j)))
 		whole = false; /* it may want what the live file loses next */
 	op_end(c, 0);
 	if (!whole && (!j->req.readahead || atomic_load(&j->joined)))

@@ -29,6 +29,7 @@
 #define LOOK_MS      500 /* how old the disk's free space may be */
 #define PAUSE_MAX_MS 200
 #define SPARE_MS     10000 /* inodes used since are evicted last */
+#define ALL_USED_MS  1000  /* so long it is believed that all of them are */
 #define STEP_MIN     (256ull << 10)
 #define STEP_MAX     (64ull << 20)
 
@@ -168,7 +169,7 @@ static int evict_run(struct cache *c, struct eviction *e, uint64_t ino,
 	return r;
 }
 
-/* One page of rows from the clock's hand on.  1: it came round. */
+/* One page of rows from the clock's hand on.  1: there are no more behind it. */
 static int evict_page(struct cache *c, struct eviction *e)
 {
 	struct db_stmt *s = st(c, STMT_extent_scan);
@@ -185,44 +186,60 @@ static int evict_page(struct cache *c, struct eviction *e)
 				   .seg = (uint32_t)db_col_u64(s, 3),
 				   .dgen = db_col_u64(s, 6) };
 
-		c->evict_ino = db_col_u64(s, 0);
-		c->evict_block = run.block;
-		inos[n] = c->evict_ino;
+		inos[n] = db_col_u64(s, 0);
 		r = runs_add(&runs, &run);
 		if (r < 0)
 			break;
 		n++;
 	}
 	db_reset(s);
-	if (r < 0)
-		return r;
-	for (size_t k = 0; k < runs.n && e->done < e->want; k++) {
-		if (runs.v[k].seg == 0)
-			continue;
-		r = evict_run(c, e, inos[k], runs.v[k]);
-		if (r < 0)
-			return r;
+	for (size_t k = 0; k < runs.n && e->done < e->want && r >= 0; k++) {
+		c->evict_ino = inos[k];
+		c->evict_block = runs.v[k].block;
+		if (runs.v[k].seg)
+			r = evict_run(c, e, inos[k], runs.v[k]);
 	}
-	if (n < ARRAY_LEN(inos)) {
-		c->evict_ino = c->evict_block = 0;
-		return 1;
+	return r < 0 ? r : n < ARRAY_LEN(inos) && e->done < e->want;
+}
+
+/* Once round, from where the hand stands.  It goes on from there, so that what was
+ * fetched last is not what goes next. */
+static int evict_round(struct cache *c, struct eviction *e)
+{
+	uint64_t ino = c->evict_ino, block = c->evict_block;
+	bool round = false;
+	int r;
+
+	while ((r = evict_page(c, e)) >= 0 && e->done < e->want) {
+		if (r == 1 && round)
+			break;
+		if (r == 1) {
+			c->evict_ino = c->evict_block = 0;
+			round = true;
+		}
+		if (round && (c->evict_ino > ino ||
+			      (c->evict_ino == ino && c->evict_block >= block)))
+			break;
 	}
-	return 0;
+	return MIN(r, 0);
 }
 
 int evict_blocks(struct cache *c, uint64_t n_blocks)
 {
+	uint64_t now = monotonic_ms();
 	struct eviction e = { .want = n_blocks };
 	int r = 0;
 
-	for (int pass = 0; pass < 3 && e.done < e.want && clean_blocks(c); pass++) {
-		e.all = pass > 0;
-		while (e.done < e.want && (r = evict_page(c, &e)) == 0)
-			;
-		if (r < 0)
-			return r;
+	/* Was all of it in use just now?  Then it is not gone over for nothing. */
+	e.all = c->all_used_ms && now - c->all_used_ms < ALL_USED_MS;
+	if (!e.all && clean_blocks(c)) {
+		r = evict_round(c, &e);
+		c->all_used_ms = e.done < e.want ? now : 0;
 	}
-	return e.done > 0;
+	e.all = true;
+	if (r == 0 && e.done < e.want && clean_blocks(c))
+		r = evict_round(c, &e);
+	return r < 0 ? r : e.done > 0;
 }
 
 static uint64_t slots_used(struct cache *c)

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "ledger/ledger.h"
 #include "onboard/onboard.h"
+#include "onboard/retain.h"
 #include "onboard/watch.h"
 
 struct left;
@@ -95,8 +96,9 @@ struct onboard {
 	atomic_bool sweep;          /* pieces are gone: forget their blocks */
 	pthread_t packer;
 	bool packer_started;
-	struct memos *memos; /* packer thread */
-	struct left *left;   /* lock: lock; damaged files that the last run had
+	struct memos *memos;       /* packer thread */
+	struct retain_clock clock; /* packer thread, once it runs */
+	struct left *left; /* lock: lock; damaged files that the last run had
 				to leave (keep.h), the first of them */
 	size_t n_left, n_left_all; /* lock: lock; in `left`, and of all */
 	struct shipper shippers[ONBOARD_STORES_MAX];
@@ -105,6 +107,9 @@ struct onboard {
 /* run.c: one commit, from snapshot to adoption.  Packer thread.  `asked`: by
  * somebody, and not of its own accord.  1: what is dirty has to stay so for now. */
 must_check int run_commit(struct onboard *o, bool asked, struct err *reterr);
+
+/* How the clocks stand, for what is thinned later. */
+void run_clock(struct onboard *o);
 
 /* Adoption that a crash may have undone.  Before anything else. */
 must_check int run_replay(struct onboard *o);

@@ -510,6 +510,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.watch_away_s = p->watch_away_s ? p->watch_away_s : WATCH_AWAY_S;
 	o->p.watch_wrong = p->watch_wrong ? p->watch_wrong : WATCH_WRONG;
 	o->dirtied_ms = monotonic_ms();
+	run_clock(o);
 	r = load(o);
 	if (r == 0)
 		r = outbox_recover(o);

@@ -30,6 +30,7 @@
 #include "onboard/keep.h"
 #include "onboard/memos.h"
 #include "onboard/reseal.h"
+#include "onboard/retain.h"
 
 #define HEX_NAME_SIZE 17         /* 16 hex digits and NUL */
 #define INO_AHEAD     (1u << 20) /* numbers reserved by each commit */
@@ -251,6 +252,22 @@ static int record_fill(struct run *r, const struct parent *parent, struct record
 	return rc;
 }
 
+static uint64_t thin_time(struct onboard *o, uint64_t now)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail */
+	return retain_now(&o->clock, now, (uint64_t)t.tv_sec);
+}
+
+void run_clock(struct onboard *o)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	(void)thin_time(o, (uint64_t)now.tv_sec);  /* remembers it */
+}
+
 static int record_links(struct run *r, const struct parent *parent,
 			struct record *rec)
 {
@@ -260,7 +277,8 @@ static int record_links(struct run *r, const struct parent *parent,
 
 	rc = tree_inode_table(r, &parent->inode_table, &info->inode_table);
 	if (rc == 0)
-		rc = retained_build(r, (uint64_t)info->time.s, &info->retained);
+		rc = retained_build(r, thin_time(r->o, (uint64_t)info->time.s),
+				    &info->retained);
 	/* From here on the open piece is the head: the catalogue leaves it out. */
 	if (rc == 0)
 		rc = pack_head_piece(r->pack, &rec->head);

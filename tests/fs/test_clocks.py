@@ -45,6 +45,27 @@ def test_clock_jumps_lose_no_commit_and_no_file(drives):
     assert_same(want, picture(drives.adopt(d.recovered()).mount().mnt))
 
 
+def test_a_clock_that_jumps_ahead_thins_no_snapshots(drives):
+    """All of a day are kept; a clock that says that a year has passed may be wrong,
+    and is believed when it has said so for a day."""
+    d = drives.adopt(Timed()).init().set(onboard_idle='1h', onboard_age='1d')
+    d.mount()
+
+    def commit(n):
+        put(at(d, 'file'), b'%d' % n)
+        d.sync()
+        said = d.run('snapshots', '--drive', d.name, '--json').stdout
+        return [s['sequence'] for s in json.loads(said)]
+    for n in range(1, 4):
+        commit(n)
+    d.set_clock(real=365 * DAY)
+    assert commit(4) == [1, 2, 3, 4]
+    assert commit(5) == [1, 2, 3, 4, 5]
+    d.pass_time(DAY + 60)
+    left = commit(6)
+    assert left[-1] == 6 and len(left) < 6
+
+
 def test_a_store_that_is_away_for_a_week_gets_everything_then(drives):
     d = drives.adopt(Timed(stores=2, copies=2)).init()
     d.set(onboard_idle='1s', onboard_age='2s').mount()

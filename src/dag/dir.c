@@ -114,7 +114,25 @@ static int check_shard(const struct dir_node *d)
 	}
 	if (r < 0)
 		return r;
-	return used == set ? 0 : -EPROTO;
+	return used == set && (used || !d->level || !d->node.sealed) ? 0 : -EPROTO;
+}
+
+bool dir_way_leads_to(const struct dir_way *w, const struct dir_node *d,
+		      struct slice name)
+{
+	unsigned bits = d->fanout ? hamt_bits(d->fanout) : 0, levels;
+	uint64_t h = 0;
+
+	if (!bits) /* not a shard: there is nothing above it */
+		return w->depth == 0;
+	levels = hamt_levels(bits);
+	for (unsigned i = w->from; i < w->depth; i++) {
+		if (i % levels == 0 || i == w->from)
+			h = hamt_hash(name, i / levels);
+		if (i / levels >= HAMT_ROUNDS || hamt_index(h, bits, i) != w->at[i])
+			return false;
+	}
+	return true;
 }
 
 /* Ours are sorted and unique; foreign ones may stand in any order. */

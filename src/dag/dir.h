@@ -151,8 +151,8 @@ struct dir_iter {
 
 /*
  * `body` is opened and verified.  `level` counts shards from the root.  Checks
- * names, the order of buckets, that the bitfield and the buckets agree, and
- * that each entry stands in the bucket of its hash.
+ * names, the order of buckets, that the bitfield and the buckets agree, that
+ * each entry stands in the bucket of its hash, and that a sealed sub-shard is not empty.
  *
  * -ENOTDIR   a file or symlink
  * -EPROTO    a wrong form, or a shard below the last hash bit
@@ -169,6 +169,23 @@ must_check int dir_next(struct dir_iter *it, struct dir_item *ret);
 /* 1: the entry, or the sub-shard in which it would be; 0: absent. */
 must_check int dir_node_find(const struct dir_node *dir, struct slice name,
 			     struct dir_item *ret);
+
+/*
+ * The buckets on the way from the root shard to one below it.  Who goes through all
+ * of a directory asks it for each entry: otherwise one shard, linked from each bucket
+ * of a few others, would be gone through 256^7 times.  Shards of one directory have
+ * one fanout.
+ */
+#define DIR_WAY_MAX 16
+struct dir_way {
+	unsigned from; /* levels above are not known */
+	unsigned depth;
+	uint16_t at[DIR_WAY_MAX];
+};
+
+/* Does it lead to this name, which stands in `d`? */
+bool dir_way_leads_to(const struct dir_way *w, const struct dir_node *d,
+		      struct slice name);
 
 /*
  * A name that may stand in a directory: not empty, not "." or "..", without

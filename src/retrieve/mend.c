@@ -52,6 +52,7 @@ void mend_fini(struct mend *m)
 	free(m->dirs);
 	free(m->by_ino);
 	free(m->orphans);
+	digest_set_fini(&m->here);
 	ino_set_fini(&m->inos);
 	ino_set_fini(&m->table);
 	buf_fini(&m->report);
@@ -152,31 +153,55 @@ bool mend_drops(const struct mend_inos *v, uint64_t ino)
 
 /* ---- a directory, as far as it goes ---- */
 
-static int read_shard(struct remote *r, const struct link *l,
-		      const struct mend_read *to, struct mend_part *at)
+struct shard_read {
+	struct remote *r;
+	const struct mend_read *to;
+	struct mend_part at;    /* what is being read */
+	unsigned from;          /* the level at which it began */
+	struct digest_set seen; /* nodes so far: none of them stands twice */
+};
+
+static struct dir_way way_to(const struct shard_read *s)
+{
+	struct dir_way w = { .from = s->from, .depth = s->at.depth };
+
+	for (unsigned i = s->from; i < w.depth; i++)
+		w.at[i] = s->at.at[i];
+	return w;
+}
+
+/* A shard that is not the one of this place tells nothing of it. */
+static int read_shard(struct shard_read *s, const struct link *l)
 {
 	_cleanup_buf_ struct buf body = { 0 };
+	const struct dir_way way = way_to(s);
 	struct dir_node node;
 	struct dir_item item;
 	struct dir_iter it;
 	int rc;
 
-	buf_init(&body, SEAL_BODY_MAX);
-	rc = remote_body(r, l, &body, NULL);
+	rc = l->kind == LINK_SEALED ? digest_set_add(&s->seen, l->digest) : 1;
 	if (rc == 0)
-		rc = dir_node_parse(buf_slice(&body), true, at->depth, &node);
+		return s->to->lost(s->to->ctx, &s->at);
+	buf_init(&body, SEAL_BODY_MAX);
+	if (rc > 0)
+		rc = remote_body(s->r, l, &body, NULL);
+	if (rc == 0)
+		rc = dir_node_parse(buf_slice(&body), true, s->at.depth, &node);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc < 0)
-		return to->lost(to->ctx, at);
+		return s->to->lost(s->to->ctx, &s->at);
 	dir_iter_init(&it, &node);
 	while ((rc = dir_next(&it, &item)) == 1) {
 		if (!item.is_subshard) {
-			rc = to->entry(to->ctx, &item);
-		} else if (at->depth + 1 < MEND_LEVELS) {
-			at->at[at->depth++] = (uint8_t)item.index;
-			rc = read_shard(r, &item.link, to, at);
-			at->depth--;
+			if (!dir_way_leads_to(&way, &node, item.name))
+				return s->to->lost(s->to->ctx, &s->at);
+			rc = s->to->entry(s->to->ctx, &item);
+		} else if (s->at.depth + 1 < MEND_LEVELS) {
+			s->at.at[s->at.depth++] = (uint8_t)item.index;
+			rc = read_shard(s, &item.link);
+			s->at.depth--;
 		}
 		if (rc)
 			return rc;
@@ -187,9 +212,13 @@ static int read_shard(struct remote *r, const struct link *l,
 int mend_dir_read(struct remote *r, const struct link *dir, unsigned level,
 		  const struct mend_read *to)
 {
-	struct mend_part at = { .depth = (uint8_t)level };
+	struct shard_read s = {
+		.r = r, .to = to, .at = { .depth = (uint8_t)level }, .from = level
+	};
+	int rc = read_shard(&s, dir);
 
-	return read_shard(r, dir, to, &at);
+	digest_set_fini(&s.seen);
+	return rc;
 }
 
 static bool in_part(const struct mend_part *p, const uint64_t hash[2])
@@ -234,7 +263,7 @@ static int content_here(struct mend *m, const struct link *l, unsigned depth)
 		return 1;
 	if (depth > FILE_DEPTH_MAX || !remote_has(m->r, l->place.piece))
 		return 0;
-	if (l->codec == LINK_RAW)
+	if (l->codec == LINK_RAW || digest_set_has(&m->here, l->digest))
 		return 1;
 	buf_init(&body, SEAL_BODY_MAX);
 	r = remote_body(m->r, l, &body, NULL);
@@ -248,7 +277,11 @@ static int content_here(struct mend *m, const struct link *l, unsigned depth)
 		if (r <= 0)
 			return r;
 	}
-	return r == 0;
+	if (r < 0)
+		return 0;
+	if (m->here.n < MEND_HERE_MAX)
+		r = digest_set_add(&m->here, l->digest);
+	return r < 0 ? r : 1;
 }
 
 /* ---- the walk ---- */

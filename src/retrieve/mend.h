@@ -41,6 +41,7 @@ struct err;
 #define MEND_PARTS_MAX   (1u << 16)  /* lost shards of one directory */
 #define MEND_ORPHANS_MAX (1u << 16)  /* files without a name that are kept */
 #define MEND_BLOCKS_MAX  (1u << 23)  /* past it orphans are not looked for */
+#define MEND_HERE_MAX    (1u << 20)  /* nodes that are remembered */
 #define MEND_REPORT_MAX  (16u << 20) /* bytes of text */
 
 /* The shard of a directory that cannot be read; depth 0: the directory. */
@@ -94,6 +95,7 @@ struct mend {
 	size_t n_orphans, cap_orphans;
 	struct ino_set inos;  /* of the tree, as far as it is planned */
 	struct ino_set table; /* that the inode table has */
+	struct digest_set here; /* nodes of files below which nothing is missing */
 	struct mend_todo *todo;
 	size_t n_todo;
 	uint64_t max_ino;

@@ -14,7 +14,8 @@
 #include "net/fan.h"
 #include "provider/provider.h"
 
-#define DIR_LEVELS  16 /* shards from the root; the hash has 8 levels */
+#define DIR_LEVELS \
+ DIR_WAY_MAX           /* shards below the root; the hash has 8 levels */
 #define WIDTH       16 /* blocks asked for at once */
 #define SECTION_MAX (PIECE_BLOCK_MAX + PIECE_HEAD_MAX)
 
@@ -502,20 +503,25 @@ struct walk {
 	int (*cb)(void *ctx, const struct dir_item *item);
 	void *ctx;
 	struct err *reterr;
+	struct dir_way way; /* to the shard that is being read */
 };
 
 static int walk_node(struct walk *w, struct slice body, unsigned level);
 
-/* Sub-shards of one node, so many at once. */
-static int walk_shards(struct walk *w, struct remote_want *v, size_t n, unsigned level)
+/* Sub-shards of one node, so many at once; `at`: their buckets. */
+static int walk_shards(struct walk *w, struct remote_want *v,
+		       const uint16_t at[static WIDTH], size_t n, unsigned level)
 {
 	int rc = remote_bodies(w->r, v, n);
 
 	for (size_t i = 0; i < n; i++)
 		if (v[i].status < 0 && w->reterr)
 			*w->reterr = v[i].err;
-	for (size_t i = 0; i < n && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		w->way.depth = level;
+		w->way.at[level - 1] = at[i];
 		rc = walk_node(w, buf_slice(&v[i].body), level);
+	}
 	for (size_t i = 0; i < n; i++)
 		buf_fini(&v[i].body);
 	return rc;
@@ -527,11 +533,10 @@ static int walk_node(struct walk *w, struct slice body, unsigned level)
 	struct dir_node node;
 	struct dir_item item;
 	struct dir_iter it;
+	uint16_t at[WIDTH] = { 0 };
 	size_t n = 0;
 	int rc;
 
-	if (level > DIR_LEVELS)
-		return -EPROTO;
 	if (!v)
 		return -ENOMEM;
 	rc = dir_node_parse(body, true, level, &node);
@@ -540,20 +545,28 @@ static int walk_node(struct walk *w, struct slice body, unsigned level)
 	dir_iter_init(&it, &node);
 	while ((rc = dir_next(&it, &item)) == 1) {
 		if (!item.is_subshard) {
-			rc = w->cb(w->ctx, &item);
+			rc = dir_way_leads_to(&w->way, &node, item.name) ?
+				     w->cb(w->ctx, &item) :
+				     -EPROTO;
 			if (rc)
 				break;
 			continue;
 		}
+		if (level == DIR_LEVELS) {
+			rc = -EPROTO;
+			break;
+		}
+		at[n] = (uint16_t)item.index;
 		remote_want_init(&v[n++], &item.link);
-		rc = n == WIDTH ? walk_shards(w, v, n, level + 1) : 0;
+		rc = n == WIDTH ? walk_shards(w, v, at, n, level + 1) : 0;
+		w->way.depth = level;
 		if (n == WIDTH)
 			n = 0;
 		if (rc)
 			break;
 	}
 	if (rc == 0 && n)
-		return walk_shards(w, v, n, level + 1);
+		return walk_shards(w, v, at, n, level + 1);
 	while (n)
 		buf_fini(&v[--n].body);
 	return rc;
@@ -563,7 +576,7 @@ int remote_dir(struct remote *r, const struct link *dir,
 	       int (*cb)(void *ctx, const struct dir_item *item), void *ctx,
 	       struct err *reterr)
 {
-	struct walk w = { r, cb, ctx, reterr };
+	struct walk w = { r, cb, ctx, reterr, { 0 } };
 	_cleanup_buf_ struct buf body = { 0 };
 	int rc;
 

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 
+#include "dag/digest_set.h"
 #include "dag/dir.h"
 #include "dag/file.h"
 #include "retrieve/internal.h"
 
-#define DIR_BATCH  32 /* shards asked for at once */
-#define FILE_BATCH 4  /* leaves of 1 MiB: what one request holds in memory */
-#define DIR_LEVELS 16 /* shards from the root; the hash has 8 levels */
+#define DIR_BATCH  32    /* shards asked for at once */
+#define SOLID_MAX  65536 /* nodes that are remembered, 4 MiB */
+#define FILE_BATCH 4     /* leaves of 1 MiB: what one request holds in memory */
+#define DIR_LEVELS \
+ DIR_WAY_MAX /* shards below the root; the hash has 8 levels */
 
 /* ---- directories ---- */
 
@@ -19,14 +22,17 @@ struct dir_walk {
 	walk_dir_cb cb;
 	void *ctx;
 	struct err *reterr;
+	struct dir_way way; /* to the shard that is being read */
 };
 
-static int dir_level(struct dir_walk *d, struct want *w, size_t n, unsigned level);
+static int dir_level(struct dir_walk *d, struct want *w, const uint16_t *at,
+		     size_t n, unsigned level);
 
 /* Sub-shards of one node, in batches of neighbours. */
 static int dir_shards(struct dir_walk *d, const struct dir_node *node, unsigned level)
 {
 	struct want w[DIR_BATCH];
+	uint16_t at[DIR_BATCH]; /* buckets */
 	struct dir_item item;
 	struct dir_iter it;
 	size_t n = 0;
@@ -37,10 +43,12 @@ static int dir_shards(struct dir_walk *d, const struct dir_node *node, unsigned 
 		more = dir_next(&it, &item);
 		if (more < 0)
 			return more;
-		if (more && item.is_subshard)
+		if (more && item.is_subshard) {
+			at[n] = (uint16_t)item.index;
 			want_init(&w[n++], &item.link);
+		}
 		if (n == DIR_BATCH || (!more && n)) {
-			r = dir_level(d, w, n, level + 1);
+			r = dir_level(d, w, at, n, level + 1);
 			while (n)
 				want_fini(&w[--n]);
 			if (r)
@@ -64,6 +72,8 @@ static int dir_one(struct dir_walk *d, struct slice body, unsigned level)
 	while ((r = dir_next(&it, &item)) == 1) {
 		if (item.is_subshard)
 			continue;
+		if (!dir_way_leads_to(&d->way, &node, item.name))
+			return -EPROTO;
 		r = d->cb(d->ctx, &item);
 		if (r)
 			return r;
@@ -71,27 +81,33 @@ static int dir_one(struct dir_walk *d, struct slice body, unsigned level)
 	return r < 0 ? r : dir_shards(d, &node, level);
 }
 
-static int dir_level(struct dir_walk *d, struct want *w, size_t n, unsigned level)
+/* Neighbours; `at`: their buckets, below the root. */
+static int dir_level(struct dir_walk *d, struct want *w, const uint16_t *at,
+		     size_t n, unsigned level)
 {
 	int r;
 
 	if (level > DIR_LEVELS)
 		return -EPROTO;
 	r = wants_fetch(d->r, w, n, d->stop, d->reterr);
-	for (size_t i = 0; i < n && r == 0; i++)
+	for (size_t i = 0; i < n && r == 0; i++) {
+		d->way.depth = level;
+		if (level)
+			d->way.at[level - 1] = at[i];
 		r = dir_one(d, buf_slice(&w[i].body), level);
+	}
 	return r;
 }
 
 int walk_dir(struct retrieve *r, const struct link *dir, struct stop *stop,
 	     walk_dir_cb cb, void *ctx, struct err *reterr)
 {
-	struct dir_walk d = { r, stop, cb, ctx, reterr };
+	struct dir_walk d = { r, stop, cb, ctx, reterr, { 0 } };
 	struct want w;
 	int rc;
 
 	want_init(&w, dir);
-	rc = dir_level(&d, &w, 1, 0);
+	rc = dir_level(&d, &w, NULL, 1, 0);
 	want_fini(&w);
 	return rc;
 }
@@ -145,6 +161,10 @@ struct file_walk {
 	struct err *reterr;
 	uint64_t from, to; /* the range that is wanted */
 	bool holes;        /* and of it only the holes */
+	uint64_t n_holes;  /* so far */
+	/* Nodes that have none: one that is linked again and again, as equal parts
+	 * of a file are, is looked through once. */
+	struct digest_set solid;
 };
 
 /* A block on the way down: what its parent said of it, and where it lies. */
@@ -168,6 +188,7 @@ static int file_hole(struct file_walk *f, uint64_t base, uint64_t n)
 	uint64_t from = MAX(base, f->from);
 	uint64_t to = MIN(base + n, f->to);
 
+	f->n_holes++;
 	return from < to ? f->cb(f->ctx, from, SLICE_NONE, to - from) : 0;
 }
 
@@ -199,8 +220,9 @@ static int file_one(struct file_walk *f, uint64_t base,
 		return r;
 	file_iter_init(&it, node);
 	while ((r = file_iter_next(&it, &c)) == 1) {
-		if (base + c.off + c.size <= f->from || base + c.off >= f->to)
-			continue;
+		if (!c.size || base + c.off + c.size <= f->from ||
+		    base + c.off >= f->to)
+			continue; /* below one without bytes may be any number */
 		if (f->holes && !c.hole && c.link.codec == LINK_RAW)
 			continue;
 		if (c.hole || n == FILE_BATCH) {
@@ -224,6 +246,22 @@ static int file_one(struct file_walk *f, uint64_t base,
 	return r;
 }
 
+/* A node, all of it, unless it is known to have no hole. */
+static int file_holes(struct file_walk *f, const struct want *w, uint64_t base,
+		      const struct file_node *node, unsigned depth)
+{
+	uint64_t before = f->n_holes;
+	int r;
+
+	if (digest_set_has(&f->solid, w->link.digest))
+		return 0;
+	r = file_one(f, base, node, depth);
+	if (r == 0 && f->n_holes == before && base >= f->from &&
+	    base + node->size <= f->to && f->solid.n < SOLID_MAX)
+		r = MIN(digest_set_add(&f->solid, w->link.digest), 0);
+	return r;
+}
+
 static int file_level(struct file_walk *f, const struct file_want *fw,
 		      struct want *w, size_t n, unsigned depth)
 {
@@ -240,7 +278,9 @@ static int file_level(struct file_walk *f, const struct file_want *fw,
 				    true, &node);
 		if (r == 0 && depth > 0)
 			r = file_child_check(&fw[i].child, &node);
-		if (r == 0)
+		if (r == 0 && f->holes && w[i].link.kind == LINK_SEALED)
+			r = file_holes(f, &w[i], fw[i].base, &node, depth);
+		else if (r == 0)
 			r = file_one(f, fw[i].base, &node, depth);
 	}
 	return r;
@@ -254,6 +294,7 @@ static int walk(struct file_walk *f, const struct link *file)
 
 	want_init(&w, file);
 	rc = file_level(f, &fw, &w, 1, 0);
+	digest_set_fini(&f->solid);
 	want_fini(&w);
 	return rc;
 }
@@ -261,7 +302,13 @@ static int walk(struct file_walk *f, const struct link *file)
 int walk_file(struct retrieve *r, const struct link *file, uint64_t off, uint64_t n,
 	      struct stop *stop, walk_file_cb cb, void *ctx, struct err *reterr)
 {
-	struct file_walk f = { r, stop, cb, ctx, reterr, off, off + n, false };
+	struct file_walk f = { .r = r,
+			       .stop = stop,
+			       .cb = cb,
+			       .ctx = ctx,
+			       .reterr = reterr,
+			       .from = off,
+			       .to = off + n };
 
 	return walk(&f, file);
 }
@@ -270,7 +317,14 @@ int walk_holes(struct retrieve *r, const struct link *file, uint64_t off,
 	       uint64_t n, struct stop *stop, walk_file_cb cb, void *ctx,
 	       struct err *reterr)
 {
-	struct file_walk f = { r, stop, cb, ctx, reterr, off, off + n, true };
+	struct file_walk f = { .r = r,
+			       .stop = stop,
+			       .cb = cb,
+			       .ctx = ctx,
+			       .reterr = reterr,
+			       .from = off,
+			       .to = off + n,
+			       .holes = true };
 
 	return file->codec == LINK_RAW ? 0 : walk(&f, file);
 }

@@ -1,11 +1,16 @@
 """An archive made to break who unpacks it: the drive takes it, commits go on, memory
 stays bounded, and all of it comes back from the words.  docs/testing.md has the
 other bombs and their tests."""
+import errno
 import hashlib
 import os
+import re
 import struct
+import subprocess
 
-from drive import until
+import pytest
+
+from drive import PATIENCE, binary, until
 from syscalls import read, write
 
 MASK = (1 << 64) - 1
@@ -105,3 +110,70 @@ def test_files_that_claim_to_be_huge_cost_little(drives):
             f.seek(size - 3)
             assert f.read() == bytes(3)
     assert resident(d) < before + 256 * MIB
+
+
+TOOL = os.environ.get('FILDRIVE_BOMBS') or os.path.join(
+    os.path.dirname(binary()), '..', '..', 'tests', 'fs', 'bombs')
+# What can be read of a folder of bombs (bombs.c); all else is an error.
+FILES = {'fine': b'fine\n', 'empties': b'xx', 'huge': b'h' * 4096,
+         'less': b'l' * 10}
+FOLDERS = ['barren', 'in endless', 'in ring', 'in self', 'in symlink', 'same',
+           'shards']
+WRONG = ['child lies', 'claims', 'deep', 'overflow', 'zstd', 'zstd lies']
+
+
+def peak(d):
+    (pid,) = d.pids()
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return int(re.search(r'VmHWM:\s+(\d+)', f.read())[1]) << 10
+
+
+@pytest.fixture(name='bombed')
+def _bombed(drives):
+    """A drive whose newest commit, the second, has bombs for a tree."""
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'before'), b'before')
+    d.sync()
+    d.umount()
+    subprocess.run([TOOL, 'dir://' + d.stores[0], d.words], check=True,
+                   cwd=d.dir, timeout=PATIENCE)
+    return d
+
+
+def head(path, n):
+    with open(path, 'rb', buffering=0) as f:
+        return f.read(n)
+
+
+def test_what_the_words_holder_makes_to_break_readers_ends_in_an_error(
+        bombed, drives):
+    d = drives.adopt(bombed.recovered()).mount()
+    before = peak(d)
+    assert sorted(os.listdir(d.mnt)) == sorted([*FILES, *FOLDERS, *WRONG])
+    for name in WRONG:
+        with pytest.raises(OSError) as e:
+            head(os.path.join(d.mnt, name), 100)
+        assert e.value.errno == errno.EIO, name
+    for name in FOLDERS:
+        with pytest.raises(OSError) as e:
+            os.listdir(os.path.join(d.mnt, name))
+        assert e.value.errno == errno.EIO, name
+    for name, want in FILES.items():
+        assert head(os.path.join(d.mnt, name), len(want)) == want
+    huge = os.path.join(d.mnt, 'huge')
+    with open(huge, 'rb', buffering=0) as f:
+        assert os.lseek(f.fileno(), 0, os.SEEK_HOLE) == 1 << 52
+        os.lseek(f.fileno(), -3, os.SEEK_END)
+        assert f.read() == b'hhh'
+    assert peak(d) < before + 128 * MIB
+    # The drive works, and so do its commits.
+    write(os.path.join(d.mnt, 'after'), b'after')
+    d.sync()
+    assert d.status()['last_commit']['sequence'] == 3
+
+
+def test_salvage_takes_what_can_be_read_of_bombs(bombed, drives):
+    d = drives.adopt(bombed.recovered('--salvage')).mount()
+    for name, want in FILES.items():
+        assert head(os.path.join(d.mnt, name), len(want)) == want
+    d.sync()

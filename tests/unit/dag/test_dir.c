@@ -442,6 +442,49 @@ static void hostile_directories_are_refused(void **state)
 	}
 }
 
+/* Of those that we write: a few that link each other would never end. */
+static void a_sealed_shard_below_another_is_not_empty(void **state)
+{
+	struct dir_node n;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	vectors_hex("0a090805120028223080"
+		    "02",
+		    &b);
+	assert_int_equal(dir_node_parse(buf_slice(&b), true, 0, &n), 0);
+	assert_int_equal(dir_node_parse(buf_slice(&b), true, 1, &n), -EPROTO);
+	assert_int_equal(dir_node_parse(buf_slice(&b), false, 1, &n), 0);
+	buf_fini(&b);
+}
+
+/* The way down has to be that of the name, in every round. */
+static void a_shard_stands_where_the_hashes_of_its_names_lead(void **state)
+{
+	const struct dir_node n = { .fanout = 256 }, basic = { .fanout = 0 };
+	const struct slice name = slice_str("name");
+	struct dir_way w = { .depth = 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < DIR_WAY_MAX; i++) {
+		uint64_t h = hamt_hash(name, i / hamt_levels(8));
+
+		assert_true(dir_way_leads_to(&w, &n, name));
+		w.at[w.depth++] = (uint16_t)hamt_index(h, 8, i);
+	}
+	assert_true(dir_way_leads_to(&w, &n, name));
+	assert_false(dir_way_leads_to(&w, &basic, name));
+	for (unsigned i = 0; i < DIR_WAY_MAX; i++) {
+		w.at[i] ^= 1;
+		assert_false(dir_way_leads_to(&w, &n, name));
+		w.from = i + 1; /* what is above is not known */
+		assert_true(dir_way_leads_to(&w, &n, name));
+		w.from = 0;
+		w.at[i] ^= 1;
+	}
+}
+
 /* A directory {a: identity "abc"} with its key and place; Attr follow. */
 #define SEALED_A(len)                                               \
  "120e0a070155000361626312016118030a" len "08018a4b20"              \
@@ -504,6 +547,8 @@ int main(void)
 		cmocka_unit_test(publish_refuses_names_with_equal_hashes_by_name),
 		cmocka_unit_test(names_that_cannot_stand_in_a_directory_are_refused),
 		cmocka_unit_test(hostile_directories_are_refused),
+		cmocka_unit_test(a_sealed_shard_below_another_is_not_empty),
+		cmocka_unit_test(a_shard_stands_where_the_hashes_of_its_names_lead),
 		cmocka_unit_test(a_sealed_directory_needs_one_attr_a_link),
 		cmocka_unit_test(a_symlink_gives_its_target),
 	};

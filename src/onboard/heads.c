@@ -172,6 +172,28 @@ static int head_piece(struct shipper *s, uint64_t h, struct piece_cid *ret)
 }
 
 /*
+ * The newest that any store of this network has shown: it is on the chain, whatever
+ * an endpoint says of it now.
+ */
+static int seen_on_network(struct shipper *s, uint64_t *ret)
+{
+	struct onboard *o = s->o;
+	uint64_t one;
+	int r = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < o->p.n_stores && r == 0; i++) {
+		struct shipper *t = &o->shippers[i];
+
+		if (t->store.provider->network != s->store.provider->network)
+			continue;
+		r = seen_here(t, &one);
+		*ret = MAX(*ret, r == 0 ? one : 0);
+	}
+	return r;
+}
+
+/*
  * A network that has become a store of this drive knows none of its heads.  Each of
  * them would cost a fee there; it is enough that the next one is claimed, and that
  * there is a next one soon, even if nothing changes.
@@ -180,6 +202,7 @@ static int begin_network(struct shipper *s, uint64_t want, struct err *e)
 {
 	struct onboard *o = s->o;
 	struct piece_cid cid;
+	uint64_t seen;
 	bool comes;
 	int r;
 
@@ -188,6 +211,9 @@ static int begin_network(struct shipper *s, uint64_t want, struct err *e)
 	lock_drop(&o->lock);
 	if (!want || comes || !park_claims(s))
 		return 0;
+	r = seen_on_network(s, &seen);
+	if (r < 0 || seen >= want)
+		return r;
 	r = head_read(s->store.provider, o->p.keys, want, &cid, e);
 	if (r != -ENOENT)
 		return r == -ENODATA ? 0 : r;

@@ -10,7 +10,9 @@ import pytest
 
 from devnet import Devnet
 from drive import until
+from netdrive import NetDrive
 from syscalls import write
+from timed import Timed
 from trees import assert_same, picture
 
 pytestmark = pytest.mark.devnet
@@ -262,3 +264,50 @@ def test_a_session_key_that_ends_stops_adding_until_it_is_renewed(net, d):
     sync.stderr.close()
     until(d.shipped, what='both have all')
     d.assert_paid_once()
+
+
+# ---- going back ----
+
+class Clocked(Timed, NetDrive):
+    pass
+
+
+def said_to_be_behind(d):
+    return [e for e in d.status()['errors'] if 'and has shown' in e]
+
+
+def paid_for(d):
+    return [e for e in d.books() if e['kind'] in ('add', 'create')]
+
+
+def test_an_endpoint_that_went_back_is_named_until_it_catches_up(net):
+    """The register of a chain cannot go back: who shows less does not know, or lies."""
+    with Clocked(net=net) as d:
+        begun(d)
+        want = more(d)
+        d.sync()
+        until(d.shipped, what='both have all')
+        last = d.status()['last_commit']['sequence']
+        before = paid_for(d)
+        d.umount()
+        for n in (0, 1):  # no number was ever used
+            net.admin(f'rpc/{n}',
+                      {'callResult': {'0x35b0e3f4': '0x' + '00' * 32}})
+        d.mount()
+        until(lambda: said_to_be_behind(d), what='it is said')
+        for said in said_to_be_behind(d):
+            assert 'shows commit 0 as the newest' in said
+            assert "the chain's endpoint is behind, or does not say" in said
+        s = d.status()
+        assert not s['fenced'] and s['last_commit']['sequence'] == last
+        assert paid_for(d) == before
+        assert_same(want, picture(d.mnt))
+        net.admin('reset', {})
+        d.pass_time(601)  # to the next look
+        until(lambda: not said_to_be_behind(d), what='it has caught up')
+        # Nothing was sent or paid again on its word.
+        until(d.shipped, what='both have all')
+        assert paid_for(d) == before
+        more(d)
+        d.sync()
+        assert d.status()['last_commit']['sequence'] == last + 1

@@ -186,6 +186,9 @@ static int load_state(struct cache *c, struct err *reterr)
 	c->counted = c->counts.inodes > 0;
 	if (v[STATE_ROWS_OPENS] == c->opens)
 		c->inodes.in_db = c->inodes.noted = v[STATE_ROWS];
+	c->map.opens = v[STATE_MAP_OPENS];
+	c->map.row_blocks = v[STATE_MAP_BLOCKS];
+	c->map.reserved = v[STATE_MAP_RESERVED];
 	return 0;
 }
 
@@ -197,65 +200,6 @@ static int count_rows(struct cache *c, int which, uint64_t *ret)
 		*ret = db_col_u64(st(c, which), 0);
 	db_reset(st(c, which));
 	return r < 0 ? r : 0;
-}
-
-/* Only inodes that are dirty, or have lost their name, have dirty blocks. */
-static int count_dirty(struct cache *c)
-{
-	struct db_stmt *s = st(c, STMT_extent_dirty);
-	int r;
-
-	while ((r = db_step(s)) > 0) {
-		const struct run run = { .block = db_col_u64(s, 0),
-					 .n = db_col_u64(s, 1),
-					 .seg = (uint32_t)db_col_u64(s, 2),
-					 .dgen = db_col_u64(s, 3) };
-		const struct inode i = { .clean_gen = db_col_u64(s, 4),
-					 .link_size = db_col_u64(s, 5) };
-
-		c->dirty_blocks += extent_dirty_part(&i, &run);
-	}
-	db_reset(s);
-	return r;
-}
-
-/*
- * Rebuild the slot map and the accounts from the rows.  These are one for each
- * small file at least, so nothing is looked up for one: a mount waits for it.
- */
-static int scan_extents(struct cache *c)
-{
-	struct db_stmt *s = st(c, STMT_extent_slots);
-	uint64_t n_bad = 0;
-	int r;
-
-	while ((r = db_step(s)) > 0) {
-		const struct run run = { .seg = (uint32_t)db_col_u64(s, 0),
-					 .slot = (uint32_t)db_col_u64(s, 1),
-					 .n = db_col_u64(s, 2) };
-
-		if (run_is_promise(&run))
-			c->reserved += run.n;
-		if (run.seg == 0)
-			continue;
-		n_bad += seg_name(c, &run) < 0;
-		c->row_blocks += run.n;
-	}
-	db_reset(s);
-	if (r == 0)
-		r = count_dirty(c);
-	if (r < 0)
-		return r;
-	if (n_bad)
-		log_warn("%llu runs of blocks have lost their segment: reading "
-			 "them gives EIO; run fsck",
-			 (unsigned long long)n_bad);
-	r = seg_scanned(c);
-	if (r == 0 && c->reserved && !c->p.read_only &&
-	    seg_make_room(c, slots_kept(c)) < 0)
-		log_warn("the disk has no room left for what fallocate has "
-			 "promised: writing to it may fail");
-	return r;
 }
 
 /*
@@ -338,7 +282,7 @@ static int open_inside(struct cache *c, struct err *reterr)
 	if (r == 0)
 		r = count_rows(c, STMT_dirty_count, &c->dirty_inodes);
 	if (r == 0)
-		r = scan_extents(c);
+		r = slotmap_open(c);
 	if (r == 0)
 		r = logged_load(c);
 	if (r == 0)
@@ -415,13 +359,13 @@ int cache_close(struct cache *c)
 		if (c->n_nameless) { /* nobody refers to them any more */
 			free(c->refs.v);
 			c->refs = (struct refs){ 0 };
-			op_changed(c);
 		}
-		if (c->buf.n) /* what is logged gets its slots */
-			op_changed(c);
+		op_changed(c); /* what is logged gets its slots */
 		r = commit_now(c, false);
 		while (r == 0 && seg_trim(c, true))
 			;
+		if (r == 0) /* without it the next open counts the rows */
+			best_effort(slotmap_save(c));
 	}
 	lock_drop(&c->lock);
 	db_rollback(c->db);

@@ -76,6 +76,7 @@ struct cache_params {
 	unsigned segment_slots;      /* of new segments; 0: 16224 (64 MiB) */
 	size_t fetch_run_bytes; /* of a directory's entries, in memory; 0: 64 MiB */
 	bool read_only;
+	bool distrust; /* count the rows, whatever the map of slots says */
 	struct source *source;      /* NULL: nothing is ever absent */
 	void (*dirtied)(void *ctx); /* first change after all was clean; any
 					 thread; may be NULL */
@@ -133,7 +134,7 @@ must_check int cache_format_entry(const struct cache_params *p,
 				  struct err *reterr);
 
 /*
- * Open: replays the WAL, checks the version, rebuilds the slot map, reaps
+ * Open: replays the WAL, checks the version, knows which slots are free, reaps
  * orphans.  -EUCLEAN with a sentence when the directory is damaged beyond what
  * an open may repair by itself, -ENOTUNIQ if another process has it, -EINVAL
  * with a sentence for a max_bytes under the floors.

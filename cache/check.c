@@ -12,6 +12,10 @@
 #define PAGE          32 /* rows under one hold of the lock */
 #define PATH_MAX_SAID 4096
 
+static const char slots_are_wrong[] = "the map of slots in use is wrong";
+static const char slots_mended[] =
+	"the map of slots in use is wrong (counted anew at the next mount)";
+
 struct checking {
 	struct cache *c;
 	bool repair;
@@ -140,7 +144,7 @@ int cache_check(struct cache *c, bool repair,
 			      .found = found,
 			      .ctx = ctx };
 	struct err e = { 0 };
-	bool wrong = false;
+	bool wrong = false, slots_wrong = false;
 	int r = cache_sync(c);
 
 	if (r < 0 && !c->p.read_only)
@@ -156,10 +160,22 @@ int cache_check(struct cache *c, bool repair,
 	}
 	lock_take(&c->lock);
 	r = counts_check(c, k.repair, &wrong);
+	if (r == 0)
+		r = slotmap_check(c, &slots_wrong);
+	if (slots_wrong)
+		c->segs.no_map = true;
+	slots_wrong = slots_wrong || c->map.wrong;
+	if (k.repair)
+		c->map.wrong = false;
 	lock_drop(&c->lock);
 	if (r < 0 && !k.left)
-		return err_set(reterr, r, "the inodes cannot be counted: %s",
+		return err_set(reterr, r, "inodes and slots cannot be counted: %s",
 			       err_str(r));
+	if (slots_wrong) {
+		if (found)
+			found(ctx, k.repair ? slots_mended : slots_are_wrong);
+		k.left += !k.repair;
+	}
 	if (wrong) {
 		if (found)
 			found(ctx,

@@ -54,6 +54,11 @@ enum state_key {
 	 * program that does not know of it leaves an older one behind. */
 	STATE_ROWS = 8,
 	STATE_ROWS_OPENS = 9,
+	/* Of the map of slots (slotmap.c): what STATE_OPENS was when it was written,
+	 * and sums of the rows then. */
+	STATE_MAP_OPENS = 10,
+	STATE_MAP_BLOCKS = 11,
+	STATE_MAP_RESERVED = 12,
 	N_STATE
 };
 
@@ -211,6 +216,7 @@ struct segs {
 	uint32_t step;      /* given room at once; free ones are kept so many */
 	bool trimming;
 	bool no_punch;              /* the file system cannot */
+	bool no_map;                /* rows name slots that are not there */
 	struct freed *open;         /* freed by the open transaction; c->lock */
 	struct freed *first, *last; /* waiting for pins; c->lock */
 	struct list pins;           /* struct pin, oldest first; lock: lock */
@@ -271,6 +277,9 @@ uint64_t seg_slots_off(const struct segment *s, uint32_t slot);
 /* False: damage, or quarantined. */
 bool seg_fits(const struct segment *s, const struct run *r);
 
+/* No slot of it is named, or has room. */
+void seg_bare(struct segment *s);
+
 /* While opening: a row names these.  -EUCLEAN if there are no such slots. */
 must_check int seg_name(struct cache *c, const struct run *r);
 must_check int seg_scanned(struct cache *c); /* all rows are named */
@@ -307,6 +316,21 @@ bool seg_trim(struct cache *c, bool all);
 bool seg_wants_trim(struct cache *c); /* it may have something to give */
 /* Slots' worth of disk that data/ holds.  Under c->segs.lock. */
 uint64_t seg_held(const struct cache *c);
+
+/* ---- what is named, at open (slotmap.c) ---- */
+
+/* The table of references and the accounts, from the map or from the rows. */
+must_check int slotmap_open(struct cache *c);
+
+/*
+ * The map as it is now, in the open transaction, which it commits.  Nothing is
+ * changed behind it.  On error there is none, and the transaction is to be rolled
+ * back.
+ */
+must_check int slotmap_save(struct cache *c);
+
+/* Compare table and accounts with all rows.  Under c->lock. */
+must_check int slotmap_check(struct cache *c, bool *ret_wrong);
 
 /* ---- extents (extent.c) ---- */
 
@@ -462,6 +486,10 @@ struct cache {
 	struct cache_counts counts; /* of all rows, and of what is not here */
 	bool counted;
 	bool state_changed;
+	struct {
+		uint64_t opens, row_blocks, reserved; /* as found at open */
+		bool wrong; /* it did not say what the rows do */
+	} map;
 
 	struct {
 		struct inode **v;

@@ -149,6 +149,12 @@ static int make_refs(struct segment *s)
 	return s->refs && s->near ? 0 : -ENOMEM;
 }
 
+void seg_bare(struct segment *s)
+{
+	memset(s->refs, 0, s->n_slots * sizeof(*s->refs));
+	s->n_bare = s->n_slots;
+}
+
 /* ---- open ---- */
 
 struct listing {

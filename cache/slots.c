@@ -1,7 +1,7 @@
 /*
  * slots.c - which slots of data/ are free, and who names the others
  *
- * The table of references is rebuilt from the rows at open.  A slot is
+ * How the table of references is known at open: slotmap.c.  A slot is
  *
  *   bare    free, and a hole in the file
  *   room    free, and the disk has room for it

@@ -28,6 +28,11 @@
 /* Of a drive of any format, before its other statements can be prepared. */
 #define SQL_FORMAT_VERSION "SELECT v FROM state WHERE k = 1"
 
+/* The map of slots: older programs have not made the table. */
+#define SQL_SLOTMAP_GET   "SELECT seg, n_slots, named FROM slotmap"
+#define SQL_SLOTMAP_PUT   "INSERT INTO slotmap VALUES (?1, ?2, ?3)"
+#define SQL_SLOTMAP_CLEAR "DELETE FROM slotmap"
+
 /* clang-format off */
 #define STMTS(STMT) \
  STMT(state_get, "SELECT k, v FROM state") \

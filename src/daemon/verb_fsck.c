@@ -105,6 +105,7 @@ static int check(struct drive *d, bool repair)
 	in_ledger = check_ledger(d, &t);
 	drive_cache_params(d, &params);
 	params.read_only = !repair;
+	params.distrust = true;
 	r = cache_open(&params, &cache, &why);
 	if (r < 0) {
 		(void)exits_err(r, &why, "opening the drive");

@@ -34,10 +34,92 @@ int ledger_begin(struct ledger *l) NO_LOCK_CHECK
 	return r;
 }
 
+/* ---- the node cache, counted ---- */
+
+/*
+ * What the node cache holds, written down whenever it has changed, so that an open
+ * need not read all of it:
+ *
+ *   offset  size  field
+ *   0       8     bytes of all bodies, LE
+ *   8       8     number of nodes
+ *   16      8     the last use
+ *
+ * A program that does not know of it leaves an older one behind.  Then the table's
+ * newest use is another one: each node that comes raises it.
+ */
+#define NODE_SUMS_SIZE 24
+
+static int node_sums_put(struct ledger *l)
+{
+	struct db_stmt *s = l->st[STMT_state_set];
+	uint8_t v[NODE_SUMS_SIZE];
+
+	if (l->nodes.used == l->durable.used && l->nodes.n == l->durable.n &&
+	    l->nodes.bytes == l->durable.bytes)
+		return 0;
+	put_le64(v, l->nodes.bytes);
+	put_le64(v + 8, l->nodes.n);
+	put_le64(v + 16, l->nodes.used);
+	db_bind_u64(s, 1, LEDGER_NODE_SUMS);
+	db_bind_blob(s, 2, slice(v, sizeof(v)));
+	return db_run(s);
+}
+
+/* 1: *ret is right; 0: nobody has written it down since. */
+static int node_sums_get(struct ledger *l, struct nodes *ret)
+{
+	struct db_stmt *s = l->st[STMT_node_newest];
+	struct nodes n = { 0 };
+	struct slice v;
+	uint64_t used = 0;
+	int r = ledger_row(s);
+
+	if (r > 0)
+		used = db_col_u64(s, 0);
+	db_reset(s);
+	if (r < 0)
+		return r;
+	s = l->st[STMT_state_get];
+	db_bind_u64(s, 1, LEDGER_NODE_SUMS);
+	r = ledger_row(s);
+	v = r > 0 ? db_col_blob(s, 0) : slice(NULL, 0);
+	if (v.n == NODE_SUMS_SIZE)
+		n = (struct nodes){ .bytes = get_le64(v.p),
+				    .n = get_le64(v.p + 8),
+				    .used = get_le64(v.p + 16) };
+	db_reset(s);
+	if (r < 0 || n.used == 0 || n.used != used)
+		return MIN(r, 0);
+	*ret = n;
+	return 1;
+}
+
+static int nodes_count(struct ledger *l, struct nodes *ret)
+{
+	struct db_stmt *s = l->st[STMT_node_size];
+	int r = node_sums_get(l, ret);
+
+	if (r != 0)
+		return r;
+	r = ledger_row(s);
+	if (r > 0)
+		*ret = (struct nodes){ .bytes = db_col_u64(s, 0),
+				       .used = db_col_u64(s, 1),
+				       .n = db_col_u64(s, 2) };
+	db_reset(s);
+	return r;
+}
+
 int ledger_end(struct ledger *l, int r) NO_LOCK_CHECK
 {
 	l->n_nodes_open = 0;
 	l->nodes_open_bytes = 0;
+	if (r >= 0) {
+		int rc = node_sums_put(l);
+
+		r = rc < 0 ? rc : r;
+	}
 	if (r >= 0) {
 		int rc = db_commit(l->db);
 
@@ -199,16 +281,10 @@ static int ledger_setup(struct ledger *l, const struct ledger_params *p,
 		r = db_prepare_all(l->db, ledger_sql, N_STMTS, l->st);
 	if (r < 0)
 		return r;
-	r = ledger_row(l->st[STMT_node_size]);
+	r = nodes_count(l, &l->nodes);
 	if (r < 0)
 		return r;
-	l->nodes = (struct nodes){
-		.bytes = db_col_u64(l->st[STMT_node_size], 0),
-		.used = db_col_u64(l->st[STMT_node_size], 1),
-		.n = db_col_u64(l->st[STMT_node_size], 2),
-	};
 	l->durable = l->nodes;
-	db_reset(l->st[STMT_node_size]);
 	return drop_unfinished(l);
 }
 
@@ -252,7 +328,7 @@ void ledger_close(struct ledger *l)
 {
 	if (!l)
 		return;
-	if (l->nodes_open)
+	if (l->nodes_open && node_sums_put(l) >= 0)
 		best_effort(db_commit(l->db)); /* a cache */
 	db_stmt_free_all(l->st, N_STMTS);
 	db_close(l->db);

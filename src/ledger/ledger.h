@@ -136,6 +136,7 @@ enum ledger_key {
 	LEDGER_RENEW = 13, /* 1: a commit is due, even if nothing has changed */
 	LEDGER_CONDEMNED_AT = 14, /* newest commit when a piece was last condemned */
 	LEDGER_LEFT_OUT = 15, /* 1: a commit has left out names of damaged files */
+	LEDGER_NODE_SUMS = 16, /* of the node cache (ledger.c) */
 	LEDGER_MEMO = 32, /* to 47: of large directories (onboard/memos.c) */
 };
 

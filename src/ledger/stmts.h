@@ -70,6 +70,7 @@
  STMT(node_put, "INSERT OR REPLACE INTO node (digest, used, body) VALUES (?1, ?2, ?3)") \
  STMT(node_use, "UPDATE node SET used = ?2 WHERE digest = ?1") \
  STMT(node_size, "SELECT coalesce(sum(length(body)), 0), coalesce(max(used), 0), count(*) FROM node") \
+ STMT(node_newest, "SELECT coalesce(max(used), 0) FROM node") \
  STMT(node_oldest, "SELECT digest, length(body) FROM node ORDER BY used LIMIT 1") \
  STMT(node_del, "DELETE FROM node WHERE digest = ?1") \
  STMT(place_set, "INSERT OR REPLACE INTO placement (piece, store, state, attempts, next_try, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "db/db.h"
+
 /* ---- blocks ---- */
 
 /* The ordinal that block n is found in; 0 if it is not found. */
@@ -172,9 +174,65 @@ static void the_node_cache_forgets_the_least_used_and_never_outgrows(void **stat
 	rollbacks_keep_it_bounded(f);
 }
 
+/* On ledger.db itself, while it is closed. */
+static void change(struct fixture *f, const char *sql)
+{
+	struct db_params dp = { .io = recorder_io(f->rec),
+				.name = "ledger.db",
+				.key = test_key(),
+				.drive_id = TEST_DRIVE_ID };
+	struct db *db = NULL;
+
+	ledger_close(f->l);
+	f->l = NULL;
+	assert_int_equal(db_open(&dp, &db, NULL), 0);
+	assert_int_equal(db_exec(db, sql), 0);
+	db_close(db);
+}
+
+static uint64_t reads_of_an_open(struct fixture *f)
+{
+	uint64_t before = recorder_calls(f->rec, RECORDER_READ);
+
+	assert_int_equal(try_open(f->rec, false, &f->l), 0);
+	return recorder_calls(f->rec, RECORDER_READ) - before;
+}
+
+#define OLDER_PROGRAM                                     \
+ "INSERT INTO node SELECT randomblob(32), max(used) + 1," \
+ " zeroblob(1048576) FROM node"
+
+static void an_open_does_not_read_the_node_cache(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t with, without;
+
+	for (uint32_t n = 1; n <= 400; n++)
+		assert_int_equal(put_node(f->l, n, 2000), 0);
+	change(f, "SELECT 1");
+	with = reads_of_an_open(f);
+	change(f, "DELETE FROM state WHERE k = 16");
+	without = reads_of_an_open(f);
+	assert_true(with <= 40);
+	assert_true(without >= with + 30);
+
+	/* behind a program that does not write down what it has put there */
+	assert_int_equal(put_node(f->l, 401, 2000), 0);
+	for (unsigned k = 0; k < 3; k++) {
+		change(f, OLDER_PROGRAM);
+		assert_true(reads_of_an_open(f) >= without);
+	}
+	/* of 4 MiB 3 are taken */
+	for (uint32_t n = 1000; n < 1000 + NODES_FIT / 4; n++)
+		assert_int_equal(put_node(f->l, n, NODE_SIZE), 0);
+	assert_int_equal(get_node(f->l, 400), -ENOENT);
+	assert_int_equal(get_node(f->l, 1000), NODE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(an_open_does_not_read_the_node_cache),
 		CASE(blocks_are_found_in_whole_pieces_only),
 		CASE(a_block_moves_away_from_a_piece_that_goes),
 		CASE(the_node_cache_forgets_the_least_used_and_never_outgrows),

@@ -115,9 +115,19 @@ static int file_load(struct slice bytes, struct file *ret, struct err *reterr)
 	return 0;
 }
 
+/*
+ * What was found damaged may be any slot but the one that was just opened or
+ * written: as long as there are others the file does not become whole by a new sum.
+ */
 static int file_store(struct file *f, struct buf *ret)
 {
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SLOT_MAX; i++)
+		n += !sodium_is_zero(slot_at(f, i), SLOT_SIZE);
 	sha256_once(slice(f->p, SUM_OFF), f->p + SUM_OFF);
+	if (f->damaged && n > 1)
+		f->p[SUM_OFF] ^= 1;
 	return buf_append(ret, slice(f->p, SLOT_FILE_SIZE));
 }
 
@@ -431,6 +441,9 @@ int slot_remove(struct slice file, struct slice passphrase,
 	if (n_used < 2)
 		return err_set(reterr, -EBUSY,
 			       "this is the last passphrase: change it instead");
+	if (f.damaged)
+		return err_set(reterr, -EUCLEAN,
+			       "the key file is damaged: the other passphrases may open nothing any more, so this one stays; the words can make a new file");
 	memset(slot_at(&f, (unsigned)i), 0, SLOT_SIZE);
 	return file_store(&f, ret_file);
 }

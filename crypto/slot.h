@@ -36,7 +36,8 @@
  *
  * A passphrase is bytes: no normalisation, no trimming.  Trying one costs about
  * a second for each used slot.  A slot with damage does not keep the others
- * from being opened.
+ * from being opened.  A damaged file that is changed stays known as one (its sum is
+ * wrong), unless there is but one slot in it.
  *
  * Threading: stateless.
  */
@@ -116,7 +117,10 @@ must_check int slot_change(struct slice file, struct slice passphrase,
 			   struct slice changed, const struct slot_cost *cost,
 			   struct buf *ret_file, struct err *reterr);
 
-/* Clear the slot that `passphrase` opens.  -EBUSY: it is the last one. */
+/*
+ * Clear the slot that `passphrase` opens.  -EBUSY: it is the last one.  -EUCLEAN also
+ * if it opens, but the others of a damaged file may not.
+ */
 must_check int slot_remove(struct slice file, struct slice passphrase,
 			   struct buf *ret_file, struct err *reterr);
 

@@ -319,6 +319,46 @@ static void damage_to_one_slot_leaves_the_others_open(void **state)
 	buf_fini(&b);
 }
 
+/* The last one that opens may not go because there seems to be another. */
+static void of_a_damaged_file_no_passphrase_is_removed(void **state)
+{
+	struct buf a = new_file("first"), b, c;
+	struct err e = { "" };
+
+	(void)state;
+	buf_init(&b, SLOT_FILE_SIZE);
+	buf_init(&c, SLOT_FILE_SIZE);
+	assert_int_equal(slot_add(buf_slice(&a), slice_str("first"),
+				  slice_str("second"), COST, &b, NULL),
+			 0);
+	b.p[32 + 100] ^= 1; /* sealed bytes of the first slot */
+	assert_int_equal(slot_remove(buf_slice(&b), slice_str("second"), &c, &e),
+			 -EUCLEAN);
+	assert_non_null(strstr(e.text, "damaged"));
+	assert_int_equal(c.n, 0);
+	/* To change another one does not make it whole. */
+	assert_int_equal(slot_change(buf_slice(&b), slice_str("second"),
+				     slice_str("third"), COST, &c, NULL),
+			 0);
+	assert_int_equal(try_open(&c, "third"), 0);
+	assert_int_equal(try_open(&c, "first"), -EUCLEAN);
+	buf_reset(&b);
+	assert_int_equal(slot_remove(buf_slice(&c), slice_str("third"), &b, NULL),
+			 -EUCLEAN);
+	/* Where there is but one, all of the file was just written. */
+	buf_reset(&c);
+	a.p[SLOT_FILE_SIZE - 1] ^= 1;
+	assert_int_equal(try_open(&a, "other"), -EUCLEAN);
+	assert_int_equal(slot_change(buf_slice(&a), slice_str("first"),
+				     slice_str("third"), COST, &c, NULL),
+			 0);
+	assert_int_equal(try_open(&c, "third"), 0);
+	assert_int_equal(try_open(&c, "other"), -EKEYREJECTED);
+	buf_fini(&a);
+	buf_fini(&b);
+	buf_fini(&c);
+}
+
 static void nothing_secret_stands_in_the_file(void **state)
 {
 	struct buf b = new_file("a very secret passphrase");
@@ -392,6 +432,7 @@ int main(void)
 		cmocka_unit_test(other_lengths_and_other_files_are_refused),
 		cmocka_unit_test(a_slot_moved_to_another_place_does_not_open),
 		cmocka_unit_test(damage_to_one_slot_leaves_the_others_open),
+		cmocka_unit_test(of_a_damaged_file_no_passphrase_is_removed),
 		cmocka_unit_test(nothing_secret_stands_in_the_file),
 		cmocka_unit_test(the_default_cost_is_within_the_caps),
 	};

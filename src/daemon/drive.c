@@ -51,6 +51,15 @@ static int read_config(struct drive *d, struct err *reterr)
 	return config_parse(buf_slice(&text), &d->config, reterr);
 }
 
+int drive_reread_keys(struct drive *d, struct err *reterr)
+{
+	int r;
+
+	buf_reset(&d->keys_file);
+	r = io_slurp(d->io, DRIVE_KEYS_FILE, &d->keys_file);
+	return r < 0 ? err_set(reterr, r, "%.160s/keys: %s", d->dir, err_str(r)) : 0;
+}
+
 int drive_open(const char *name, struct drive **ret, struct err *reterr)
 {
 	_cleanup_drive_ struct drive *d = calloc(1, sizeof(*d));
@@ -82,9 +91,9 @@ int drive_open(const char *name, struct drive **ret, struct err *reterr)
 	r = read_config(d, reterr);
 	if (r < 0)
 		return r;
-	r = io_slurp(d->io, DRIVE_KEYS_FILE, &d->keys_file);
+	r = drive_reread_keys(d, reterr);
 	if (r < 0)
-		return err_set(reterr, r, "%.160s/keys: %s", d->dir, err_str(r));
+		return r;
 	*ret = steal(&d);
 	return 0;
 }

@@ -81,6 +81,9 @@ must_check int drive_unlock(struct drive *d, const struct passphrase_from *from,
 /* What the cache of this drive needs; valid as long as the drive. */
 void drive_cache_params(const struct drive *d, struct cache_params *ret);
 
+/* The key file again, as it is now: who changes it does so under passwd's lock. */
+must_check int drive_reread_keys(struct drive *d, struct err *reterr);
+
 /* Put a new key file or config in place, synced. */
 must_check int drive_replace_keys(struct drive *d, struct slice file);
 must_check int drive_replace_config(struct drive *d, const struct config *c);

@@ -145,6 +145,11 @@ static int run(const struct cli *cli)
 		return exits_say(EXITS_LOCKED,
 				 "another fildrive passwd works on drive '%s'",
 				 d->name);
+	/* What was read before may be older than what another one has just
+	 * written: a passphrase that is gone would open the drive again. */
+	r = drive_reread_keys(d, &why);
+	if (r < 0)
+		return exits_err(r, &why, "passwd");
 	buf_init(&file, SLOT_FILE_SIZE);
 	r = cli_get(cli, "words-file") ? from_words(cli, d, &file, &why) :
 					 from_passphrase(cli, d, &file, &why);

@@ -346,6 +346,30 @@ def test_passwd_adds_changes_and_removes(drives):
     assert opens(files['two'])
 
 
+def test_a_passwd_that_began_earlier_undoes_nothing(drives):
+    """One passphrase is removed while another passwd is on its way."""
+    d = drives().init()
+    for name in ('one', 'two'):
+        write(os.path.join(d.dir, name), name.encode() + b'\n')
+        os.chmod(os.path.join(d.dir, name), 0o600)
+    one, two, go = (os.path.join(d.dir, n) for n in ('one', 'two', 'go'))
+    d.run('passwd', '--drive', d.name, '--passfile', d.passfile, '--add',
+          '--new-passfile', one)
+    others = os.environ.get('LD_PRELOAD', '')
+    env = {**d.env(), 'HOLDLOCK_FILE': go,
+           'LD_PRELOAD': os.environ['FILDRIVE_HOLDLOCK'] + ' ' + others}
+    with subprocess.Popen([binary(), 'passwd', '--drive', d.name,
+                           '--passfile', d.passfile, '--new-passfile', two],
+                          env=env, stdout=subprocess.DEVNULL) as late:
+        until(lambda: os.path.exists(go + '.waits'), what='it has begun')
+        d.run('passwd', '--drive', d.name, '--passfile', one, '--remove')
+        write(go, b'')
+        assert late.wait(PATIENCE) == 0
+    fails(PASSWORD, lambda: d.run('mount', '--drive', d.name, '--passfile', one,
+                                  d.mnt))
+    d.run('mount', '--drive', d.name, '--passfile', two, d.mnt)
+
+
 def test_words_of_another_drive_set_no_passphrase(drives):
     d, other = drives().init(), drives().init()
     fails(PASSWORD, lambda: d.run('passwd', '--drive', d.name, '--words-file',

@@ -87,6 +87,81 @@ def test_thousands_of_links_to_one_file_do_not_stop_commits(drives):
     assert read(os.path.join(d.mnt, '0', '0')) == b'linked'
 
 
+def fill_with_links(d, files, each):
+    """So many files with so many names each, and one more that is refused."""
+    for i in range(files):
+        first = os.path.join(d.mnt, f'f{i}')
+        write(first, b'%d' % i)
+        made = 1
+        while made < each:
+            folder = os.path.join(d.mnt, f'd{i}-{made}')
+            os.mkdir(folder)
+            at = os.open(folder, os.O_RDONLY)
+            n = min(each - made, 5000)
+            for k in range(n):
+                os.link(first, f'{k}', dst_dir_fd=at)
+            os.close(at)
+            made += n
+        with pytest.raises(OSError) as e:
+            os.link(first, os.path.join(d.mnt, 'one more'))
+        assert e.value.errno == errno.EMLINK
+        assert os.stat(first).st_nlink == each
+        # One that goes makes room for one.
+        os.unlink(os.path.join(d.mnt, f'd{i}-1', '0'))
+        os.link(first, os.path.join(d.mnt, f'd{i}-1', 'again'))
+
+
+def links_come_back(d, files, each):
+    before = resident(d)
+    d.sync()
+    assert resident(d) < before + 256 * MIB
+    d.reborn()
+    for i in range(files):
+        first = os.path.join(d.mnt, f'f{i}')
+        assert os.stat(first).st_nlink == each
+        folder = os.path.join(d.mnt, f'd{i}-1')
+        assert len(os.listdir(folder)) == min(each - 1, 5000)
+        assert os.path.samefile(first, os.path.join(folder, 'again'))
+        assert read(os.path.join(folder, '1')) == b'%d' % i
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('files', [1, 16])
+def test_as_many_links_as_a_file_takes_do_not_stop_commits(drives, files):
+    d = drives().init().mount()
+    fill_with_links(d, files, 65000)
+    links_come_back(d, files, 65000)
+
+
+def test_names_with_every_byte_come_back(drives):
+    """Single bytes, pairs that are no text, and the longest names."""
+    d = drives().init().mount()
+    top = os.fsencode(d.mnt)
+    plain = [bytes([i]) for i in range(1, 256) if i not in b'/.']
+    odd = [bytes([i, k]) for i in b'\n\xc3\xff'
+           for k in range(1, 256) if k != ord('/')]
+    names = [*plain, *odd, b'...', b'\xff' * 255, b'\n' * 255]
+    for folder in (b'few', b'many'):
+        os.mkdir(os.path.join(top, folder))
+    for name in names:
+        write(os.path.join(top, b'many', name), name)
+        os.symlink(name, os.path.join(top, name + b'@' if len(name) < 255
+                                      else name))
+    for name in plain[:20]:
+        os.mkdir(os.path.join(top, b'few', name))
+        os.setxattr(os.path.join(top, b'few', name), 'user.x', name)
+    d.reborn()
+    assert sorted(os.listdir(os.path.join(top, b'many'))) == sorted(names)
+    for name in names:
+        assert read(os.path.join(top, b'many', name)) == name
+        assert os.readlink(os.path.join(
+            top, name + b'@' if len(name) < 255 else name)) == name
+    for name in plain[:20]:
+        assert os.getxattr(os.path.join(top, b'few', name), 'user.x') == name
+    d.umount()
+    d.run('fsck', '--drive', d.name, '--passfile', d.passfile)
+
+
 def test_files_that_claim_to_be_huge_cost_little(drives):
     """As sparse members of an archive are: all the sizes that may be asked for."""
     d = drives().init().mount()

@@ -5,16 +5,6 @@
 
 #include "ledger/internal.h"
 
-static int one_number(struct db_stmt *s, uint64_t *ret)
-{
-	int r = ledger_row(s);
-
-	if (r == 1)
-		*ret = db_col_u64(s, 0);
-	db_reset(s);
-	return r < 0 ? r : 0;
-}
-
 /* From which commit on it cannot be linked any more. */
 static int mark_time(struct ledger *l)
 {
@@ -23,7 +13,7 @@ static int mark_time(struct ledger *l)
 	uint8_t t[8];
 	int r;
 
-	r = one_number(l->st[STMT_head_newest], &newest);
+	r = ledger_one_number(l->st[STMT_head_newest], &newest);
 	if (r < 0)
 		return r;
 	put_le64(t, newest);
@@ -78,7 +68,7 @@ int ledger_may_remove(struct ledger *l, bool *ret)
 	int r;
 
 	ledger_read(l);
-	r = one_number(l->st[STMT_head_claimed], &claimed);
+	r = ledger_one_number(l->st[STMT_head_claimed], &claimed);
 	if (r == 0)
 		r = ledger_number(l, LEDGER_CONDEMNED_AT, &at);
 	ledger_done(l);
@@ -89,24 +79,7 @@ int ledger_may_remove(struct ledger *l, bool *ret)
 int ledger_removals(struct ledger *l, uint64_t store,
 		    int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
 {
-	struct db_stmt *s = l->st[STMT_place_dead];
-	struct ledger_piece p = { 0 };
-	int r;
-
-	for (;;) {
-		ledger_read(l);
-		db_bind_u64(s, 2, store);
-		r = ledger_next(s, p.ordinal);
-		if (r == 1)
-			ledger_piece_row(s, &p);
-		db_reset(s);
-		ledger_done(l);
-		if (r <= 0)
-			return r;
-		r = cb(ctx, &p);
-		if (r)
-			return r;
-	}
+	return ledger_each(l, l->st[STMT_place_dead], &store, cb, ctx);
 }
 
 int ledger_removed(struct ledger *l, uint64_t piece, uint64_t store)

@@ -17,21 +17,8 @@
  */
 static int adopt_valid(struct ledger *l, uint64_t *ret) REQUIRES(&l->lock)
 {
-	struct db_stmt *s = l->st[STMT_state_get];
-	struct slice v;
-	int r;
-
 	*ret = INT64_MAX;
-	db_bind_u64(s, 1, LEDGER_ADOPT_GEN);
-	r = ledger_row(s);
-	if (r == 1) {
-		v = db_col_blob(s, 0);
-		r = v.n == 8 ? 0 : -EUCLEAN;
-		if (r == 0)
-			*ret = get_le64(v.p);
-	}
-	db_reset(s);
-	return r;
+	return ledger_number(l, LEDGER_ADOPT_GEN, ret);
 }
 
 static int adopt_validate(struct ledger *l, uint64_t gen)
@@ -124,12 +111,7 @@ int ledger_adopt_staged(struct ledger *l, uint64_t gen, uint64_t ino, struct buf
 	ledger_read(l);
 	db_bind_u64(s, 1, gen);
 	db_bind_u64(s, 2, ino);
-	r = ledger_row(s);
-	if (r == 1)
-		r = buf_append(ret, db_col_blob(s, 0));
-	else if (r == 0)
-		r = -ENOENT;
-	db_reset(s);
+	r = ledger_one_blob(s, ret);
 	ledger_done(l);
 	return r;
 }
@@ -224,7 +206,7 @@ int ledger_head_add(struct ledger *l, const struct ledger_head *h,
 		    const struct ledger_adopt *adopt, size_t n_adopt)
 {
 	struct db_stmt *s = l->st[STMT_piece_listed];
-	uint64_t losses;
+	uint64_t losses = 0;
 	int r = 0;
 
 	if (n_adopt) {
@@ -357,12 +339,9 @@ static int one_number(struct ledger *l, struct db_stmt *s, uint64_t *ret)
 	int r;
 
 	ledger_read(l);
-	r = ledger_row(s);
-	if (r == 1)
-		*ret = db_col_u64(s, 0);
-	db_reset(s);
+	r = ledger_one_number(s, ret);
 	ledger_done(l);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int ledger_newest_head(struct ledger *l, uint64_t *ret_seq)

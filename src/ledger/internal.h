@@ -52,8 +52,25 @@ must_check int ledger_next(struct db_stmt *s, uint64_t after);
 void ledger_read(struct ledger *l) ACQUIRES(&l->lock);
 void ledger_done(struct ledger *l) RELEASES(&l->lock);
 
-/* A number of table state, 0 if it is not there.  The lock is held. */
+/* A number of table state; *ret stays as it is if there is none.  The lock is held. */
 must_check int ledger_number(struct ledger *l, enum ledger_key k, uint64_t *ret);
+
+/*
+ * The first column of the row of `s`, whose parameters are bound; it is reset.  The
+ * lock is held.  A number: *ret stays as it is if there is no row, which is fine; a
+ * blob: is appended, and -ENOENT if there is none.
+ */
+must_check int ledger_one_number(struct db_stmt *s, uint64_t *ret);
+must_check int ledger_one_blob(struct db_stmt *s, struct buf *ret);
+
+/*
+ * cb for each row of `s`, which has PIECE_COLS and parameter 1 as ledger_next(); `of`
+ * is bound as its parameter 2 unless it is NULL.  The lock is held for a row at a
+ * time, and not while cb runs.  Ends with the first non-zero result of cb.
+ */
+must_check int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *of,
+			   int (*cb)(void *ctx, const struct ledger_piece *p),
+			   void *ctx);
 
 /* A row of PIECE_COLS. */
 void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret);

@@ -363,6 +363,28 @@ static int drop_unfinished(struct ledger *l)
 
 /* ---- single values ---- */
 
+int ledger_one_number(struct db_stmt *s, uint64_t *ret)
+{
+	int r = ledger_row(s);
+
+	if (r == 1)
+		*ret = db_col_u64(s, 0);
+	db_reset(s);
+	return r < 0 ? r : 0;
+}
+
+int ledger_one_blob(struct db_stmt *s, struct buf *ret)
+{
+	int r = ledger_row(s);
+
+	if (r == 1)
+		r = buf_append(ret, db_col_blob(s, 0));
+	else if (r == 0)
+		r = -ENOENT;
+	db_reset(s);
+	return r;
+}
+
 int ledger_get(struct ledger *l, enum ledger_key k, struct buf *ret)
 {
 	struct db_stmt *s = l->st[STMT_state_get];
@@ -370,12 +392,7 @@ int ledger_get(struct ledger *l, enum ledger_key k, struct buf *ret)
 
 	ledger_read(l);
 	db_bind_u64(s, 1, k);
-	r = ledger_row(s);
-	if (r == 1)
-		r = buf_append(ret, db_col_blob(s, 0));
-	else if (r == 0)
-		r = -ENOENT;
-	db_reset(s);
+	r = ledger_one_blob(s, ret);
 	ledger_done(l);
 	return r;
 }

@@ -13,7 +13,6 @@ int ledger_number(struct ledger *l, enum ledger_key k, uint64_t *ret)
 	struct slice v;
 	int r;
 
-	*ret = 0;
 	db_bind_u64(s, 1, k);
 	r = ledger_row(s);
 	if (r == 1) {
@@ -106,6 +105,7 @@ int ledger_losses(struct ledger *l, uint64_t *ret_losses, uint64_t *ret_mended)
 {
 	int r;
 
+	*ret_losses = *ret_mended = 0;
 	ledger_read(l);
 	r = ledger_number(l, LEDGER_LOSSES, ret_losses);
 	if (r == 0)

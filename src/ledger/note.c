@@ -15,12 +15,7 @@ int ledger_note_get(struct ledger *l, uint64_t store, const char *key,
 	ledger_read(l);
 	db_bind_u64(s, 1, store);
 	db_bind_blob(s, 2, slice_str(key));
-	r = ledger_row(s);
-	if (r == 1)
-		r = buf_append(ret, db_col_blob(s, 0));
-	else if (r == 0)
-		r = -ENOENT;
-	db_reset(s);
+	r = ledger_one_blob(s, ret);
 	ledger_done(l);
 	return r;
 }

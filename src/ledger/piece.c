@@ -266,18 +266,16 @@ int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq)
 	return ledger_end(l, ledger_run_one(l, s));
 }
 
-int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
-		  int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
+int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *of,
+		int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
 {
-	struct db_stmt *s = l->st[state ? STMT_piece_in : STMT_piece_all];
 	struct ledger_piece p = { 0 };
 	int r;
 
-	/* A row a turn: the lock is not held over the whole list. */
 	for (;;) {
 		ledger_read(l);
-		if (state)
-			db_bind_u64(s, 2, state);
+		if (of)
+			db_bind_u64(s, 2, *of);
 		r = ledger_next(s, p.ordinal);
 		if (r == 1)
 			ledger_piece_row(s, &p);
@@ -289,6 +287,15 @@ int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 		if (r)
 			return r;
 	}
+}
+
+int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+		  int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
+{
+	const uint64_t in = state;
+
+	return state ? ledger_each(l, l->st[STMT_piece_in], &in, cb, ctx) :
+		       ledger_each(l, l->st[STMT_piece_all], NULL, cb, ctx);
 }
 
 static int block_by(struct ledger *l, struct db_stmt *s,

@@ -204,12 +204,9 @@ int ledger_lost(struct ledger *l, uint64_t *ret)
 	int r;
 
 	ledger_read(l);
-	r = ledger_row(s);
-	if (r == 1)
-		*ret = db_col_u64(s, 0);
-	db_reset(s);
+	r = ledger_one_number(s, ret);
 	ledger_done(l);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int ledger_store_sums(struct ledger *l, uint64_t store, struct ledger_holding *ret)

@@ -504,8 +504,9 @@ struct cache_stats {
 	uint64_t dirty_bytes; /* not yet in the DAG */
 	uint64_t dirty_inodes;
 	uint64_t dirty_since_ms; /* monotonic clock; 0: all clean */
-	uint64_t used_bytes;     /* slots in use */
-	uint64_t clean_bytes;    /* of these, evictable */
+	uint64_t changed_ms;  /* likewise, newest change; 0: none since open */
+	uint64_t used_bytes;  /* slots in use */
+	uint64_t clean_bytes; /* of these, evictable */
 	uint64_t reserved_bytes; /* promised by fallocate, not written yet */
 	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */
 	uint64_t max_bytes;

@@ -259,8 +259,9 @@ void inode_attr_changed(struct cache *c, struct inode *i, struct timespec now)
 {
 	i->ctime = now;
 	i->mgen = c->gen;
+	c->changed_ms = monotonic_ms();
 	if (!c->dirty_since_ms) {
-		c->dirty_since_ms = monotonic_ms();
+		c->dirty_since_ms = c->changed_ms;
 		c->tell_dirtied = true;
 	}
 	inode_change(c, i);

@@ -516,8 +516,9 @@ struct cache {
 	uint64_t dirty_blocks; /* of these, not in the DAG */
 	uint64_t dirty_inodes; /* rows in dirty */
 	uint64_t dirty_since_ms;
-	uint64_t reserved; /* promised by fallocate: rows of HOLE_ROOM */
-	uint64_t claimed;  /* of these, being written just now */
+	uint64_t changed_ms; /* the newest change of what is dirty; 0: none yet */
+	uint64_t reserved;   /* promised by fallocate: rows of HOLE_ROOM */
+	uint64_t claimed;    /* of these, being written just now */
 	uint64_t outbox_bytes;
 	uint64_t full_since_ms;
 	uint64_t credit_bytes; /* writers may write so much at once */

@@ -408,6 +408,7 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	if (!ret->dirty_inodes && !ret->dirty_bytes)
 		c->dirty_since_ms = 0;
 	ret->dirty_since_ms = c->dirty_since_ms;
+	ret->changed_ms = c->changed_ms;
 	ret->used_bytes = slots_used(c) * CACHE_BLOCK;
 	ret->disk_bytes = held_bytes(c);
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;

@@ -70,6 +70,11 @@ struct pack_job {
 	int status;         /* lock: o->lock until it is over */
 };
 
+/* The last commit that was made since the start: due.h. */
+struct pack_last {
+	uint64_t taken_ms, ended_ms, cost_ms;
+};
+
 struct onboard {
 	struct onboard_params p;
 	struct lock outbox;  /* above the ledger's: a piece's copies are counted
@@ -90,7 +95,8 @@ struct onboard {
 	uint64_t claimed;     /* lock: lock; newest sequence that is claimed */
 	bool superseded;      /* lock: lock */
 	bool split_why;       /* lock: lock; stats.why is about the claims */
-	uint64_t dirtied_ms;  /* lock: lock; last change */
+	uint64_t dirtied_ms;  /* lock: lock; first change after all was clean */
+	struct pack_last last;      /* packer thread */
 	struct onboard_stats stats; /* lock: lock */
 	atomic_bool stop;           /* the same as stopping, for loops */
 	atomic_bool sweep;          /* pieces are gone: forget their blocks */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "ledger/ledger.h"
+#include "onboard/due.h"
 #include "onboard/internal.h"
 #include "onboard/keep.h"
 #include "onboard/memos.h"
@@ -41,7 +42,8 @@ void onboard_kick(struct onboard *o)
 static bool is_due(struct onboard *o, uint64_t now)
 {
 	struct cache_stats cs;
-	uint64_t dirtied, idle_ms, max_age_ms;
+	struct due_rules rules = { .dirty_bytes = o->p.dirty_bytes };
+	struct due_facts facts;
 
 	if (o->p.manual)
 		return false;
@@ -50,15 +52,48 @@ static bool is_due(struct onboard *o, uint64_t now)
 		return true;
 	if (!cs.dirty_inodes || cs.failed)
 		return false;
+	facts = (struct due_facts){
+		.now_ms = now,
+		.dirty_since_ms = cs.dirty_since_ms,
+		.dirty_bytes = cs.dirty_bytes,
+		.taken_ms = o->last.taken_ms,
+		.ended_ms = o->last.ended_ms,
+		.cost_ms = o->last.cost_ms,
+	};
 	lock_take(&o->lock);
-	dirtied = o->dirtied_ms;
-	idle_ms = o->p.idle_ms;
-	max_age_ms = o->p.max_age_ms;
+	facts.changed_ms = MAX(cs.changed_ms, o->dirtied_ms);
+	rules.idle_ms = o->p.idle_ms;
+	rules.max_age_ms = o->p.max_age_ms;
 	o->stats.phase = ONBOARD_WAITING;
 	lock_drop(&o->lock);
-	return now - dirtied >= idle_ms ||
-	       (cs.dirty_since_ms && now - cs.dirty_since_ms >= max_age_ms) ||
-	       cs.dirty_bytes >= o->p.dirty_bytes;
+	return due_now(&facts, &rules);
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* else 0: no pause */
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* One commit, and what it took. */
+static int commit(struct onboard *o, bool asked, struct err *e)
+{
+	uint64_t taken = monotonic_ms(), before = cpu_ms();
+	int r = run_commit(o, asked, e);
+
+	/* The catalogue filled the head piece: now all of it is known. */
+	if (r == -EAGAIN) {
+		e->text[0] = '\0';
+		taken = monotonic_ms();
+		r = run_commit(o, asked, e);
+	}
+	if (r == 0)
+		o->last = (struct pack_last){ .taken_ms = taken,
+					      .ended_ms = monotonic_ms(),
+					      .cost_ms = cpu_ms() - before };
+	return r;
 }
 
 /*
@@ -221,13 +256,8 @@ static void *pack_thread(void *arg)
 		    (is_behind(o) || (failed_ms && now - failed_ms < RETRY_MS) ||
 		     !is_due(o, now)))
 			continue;
-		int r = run_commit(o, asked, &e);
+		int r = commit(o, asked, &e);
 
-		/* The catalogue filled the head piece: now all of it is known. */
-		if (r == -EAGAIN) {
-			e.text[0] = '\0';
-			r = run_commit(o, asked, &e);
-		}
 		if (r == -EREMOTEIO) {
 			pack_wait(o, pause_ms, &e);
 			pause_ms = MIN(2 * pause_ms, RETRY_MS);

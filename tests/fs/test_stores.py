@@ -72,6 +72,27 @@ def test_changes_leave_after_some_quiet(drives):
     until(lambda: published(d) > n, what='a rename leaves by itself, too')
 
 
+def test_nothing_leaves_by_itself_while_writing_goes_on(drives):
+    d = drives().init().set(onboard_idle='2s', onboard_age='1d').mount()
+    end = time.monotonic() + PATIENCE
+    while True:
+        write(at(d, 'f'), b'x')
+        d.sync()
+        n, longest, written = published(d), 0, time.monotonic()
+        stop = written + 8
+        while time.monotonic() < stop:
+            write(at(d, 'f'), b'%f' % stop)
+            longest = max(longest, time.monotonic() - written)
+            written = time.monotonic()
+            time.sleep(0.01)
+        if published(d) == n:
+            break
+        # so long nobody wrote, on a machine that has more to do
+        assert longest >= 1.5, 'something has left'
+        assert time.monotonic() < end
+    until(lambda: published(d) > n, what='it has left when it was quiet')
+
+
 def test_changes_leave_at_an_age_though_writing_goes_on(drives):
     d = drives().init().set(onboard_idle='1h', onboard_age='1s').mount()
     end = time.monotonic() + PATIENCE
@@ -154,7 +175,7 @@ def test_a_hole_costs_next_to_nothing(drives):
 
 def test_a_commit_is_one_instant_though_a_writer_goes_on(drives):
     """Two files in step: no commit shows them out of step, or a torn line."""
-    d = drives().init().set(onboard_idle='1ms').mount()
+    d = drives().init().set(onboard_idle='1ms', onboard_age='1s').mount()
     begun, stop = threading.Event(), threading.Event()
     wrong = []
 
@@ -447,7 +468,7 @@ class Sampled:
 def test_the_drive_directory_never_takes_more_than_the_cache_size(drives):
     size = 256 * MIB
     d = drives(cache_size='256M').init()
-    d.set(full_timeout='2m', onboard_idle='1s').mount()
+    d.set(full_timeout='2m', onboard_idle='1s', onboard_age='1s').mount()
     rand, data = random.Random(2), random.Random(3).randbytes(8 * MIB)
     with Sampled(d) as seen:
         for i in range((120 if LONG else 40) * 3):

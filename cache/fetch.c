@@ -27,6 +27,7 @@
 
 #define REMEMBER_MS      5000 /* how long a failed fetch is answered at once */
 #define ROOM_LOOK_MS     20   /* how often writers' room is looked at */
+#define STOPPED_MS       1000 /* so late is who was stopped */
 #define FULL_MS          1000 /* how long nothing is read ahead after no room */
 #define READAHEAD_MAX    16   /* chunks: what a line with latency holds */
 #define READAHEAD_GROWTH 4
@@ -546,6 +547,31 @@ static void queue_readahead(struct cache *c, struct fetch_state *f) REQUIRES(f->
 	}
 }
 
+static void put_off(struct list *waiters, uint64_t ms)
+{
+	list_foreach(p, waiters) {
+		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
+
+		w->deadline_ms += w->deadline_ms ? ms : 0;
+	}
+}
+
+/*
+ * The thread was to look at deadlines at f->look_ms and did not run then: somebody
+ * had stopped the process.  Nobody has waited for a store meanwhile.
+ */
+static void forgive(struct fetch_state *f, uint64_t now) REQUIRES(f->lock)
+{
+	uint64_t late = now > f->look_ms ? now - f->look_ms : 0;
+
+	if (!f->look_ms || late < STOPPED_MS)
+		return;
+	list_foreach(p, &f->jobs)
+		put_off(&container_of(p, struct job, node)->waiters, late);
+	put_off(&f->room, late);
+	f->look_ms = now;
+}
+
 static void *fetcher(void *arg)
 {
 	struct cache *c = arg;
@@ -556,6 +582,7 @@ static void *fetcher(void *arg)
 		uint64_t now = monotonic_ms(), next = now + 60000;
 		struct timespec t;
 
+		forgive(f, now);
 		call_back(f);
 		if (f->stop)
 			end_all(f, &f->room, -ECANCELED);
@@ -576,6 +603,7 @@ static void *fetcher(void *arg)
 			continue;
 		t = (struct timespec){ .tv_sec = (time_t)(next / 1000),
 				       .tv_nsec = (long)(next % 1000) * 1000000 };
+		f->look_ms = next;
 		best_effort(cond_wait_until(&f->cond, &f->lock, &t));
 	}
 	lock_drop(&f->lock);

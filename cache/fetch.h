@@ -60,6 +60,7 @@ struct transient {
 
 struct fetch_state {
 	struct cache *c;
+	uint64_t look_ms; /* when the thread looks at deadlines; lock: lock */
 	uint64_t full_ms; /* when bytes found no room last; c->lock */
 	struct lock lock; /* below c->lock */
 	struct cond cond;

@@ -229,6 +229,8 @@ static void run_again(struct retry *q, struct op *op)
 	fuse_req_interrupt_func(op->req, NULL, NULL);
 	r = failure(q, op);
 	if (r == 0) {
+		/* It was put off if the process was stopped meanwhile. */
+		op->deadline_ms = MAX(op->deadline_ms, op->fetch.deadline_ms);
 		/* What keeps coming may come after the deadline. */
 		if (op->fetch.miss.kind == CACHE_MISS_DIR)
 			op->deadline_ms = MAX(op->deadline_ms,

@@ -34,7 +34,8 @@ struct job {
 	struct source_req *req;
 	struct link link;
 	struct stop stop;
-	uint64_t not_before_ms, give_up_ms, pause_ms;
+	uint64_t not_before_ms, began_ms, pause_ms;
+	uint64_t left_ms; /* until it is given up */
 	/* What the sink has got already: a walk that is begun again after a
 	 * store was away comes by in the same order. */
 	uint64_t n_told, at;
@@ -240,7 +241,20 @@ static void job_end(struct job *j, int status, const struct err *e)
 	free(j);
 }
 
-/* Away is not lost: again, until the deadline.  Lock: not held. */
+/*
+ * Of the time that a job has, a try and the pause behind it.  No try takes more than
+ * half of it: one that seems to have was stopped with the process, and another may
+ * end well at once.
+ */
+static bool has_time(struct job *j, uint64_t now)
+{
+	uint64_t took = MIN(now - j->began_ms, j->r->p.give_up_ms / 2) + j->pause_ms;
+
+	j->left_ms -= MIN(took, j->left_ms);
+	return j->left_ms > 0;
+}
+
+/* Away is not lost: again, until its time is over.  Lock: not held. */
 static bool job_again(struct job *j, int status)
 {
 	struct retrieve *r = j->r;
@@ -252,7 +266,7 @@ static bool job_again(struct job *j, int status)
 	lock_take(&r->lock);
 	list_del(&j->node);
 	again = !r->stopping && !atomic_load(&j->stop.cancelled) &&
-		now + j->pause_ms < j->give_up_ms;
+		has_time(j, now);
 	if (again) {
 		j->not_before_ms = now + j->pause_ms;
 		j->pause_ms = MIN(2 * j->pause_ms, RETRY_MAX_MS);
@@ -343,6 +357,7 @@ static void *fetcher(void *arg)
 	while ((j = job_next(r))) {
 		struct err e = { 0 };
 
+		j->began_ms = monotonic_ms();
 		status = atomic_load(&j->stop.cancelled) ? -ECANCELED :
 							   job_run(j, &e);
 		if (atomic_load(&j->stop.cancelled))
@@ -386,7 +401,7 @@ static int source_start(struct source *s, struct source_req *req)
 	j->req = req;
 	j->stop.ahead = req->readahead;
 	j->pause_ms = RETRY_FIRST_MS;
-	j->give_up_ms = monotonic_ms() + r->p.give_up_ms;
+	j->left_ms = r->p.give_up_ms;
 	req->impl = j;
 	lock_take(&r->lock);
 	if (r->stopping)

@@ -10,6 +10,7 @@ import pytest
 
 from drive import PATIENCE, until
 from test_disk import MIB, at, put
+from test_hung import Share
 from timed import DAY, Timed
 from trees import assert_same, picture
 
@@ -131,3 +132,30 @@ def test_a_machine_that_sleeps_goes_on_when_it_wakes(drives, counts):
                 {b'.': want[b'.']})
     d.umount()
     assert_same(got, picture(drives.adopt(d.recovered()).mount().mnt))
+
+
+def test_who_was_stopped_has_not_waited_for_a_store(drives):
+    """SIGSTOP, a frozen group: the clock goes on, and nobody looks at it."""
+    d = drives.adopt(Timed())
+    share = Share(d.stores[0])
+    try:
+        d.init().mount()
+        data = os.urandom(200000)
+        put(at(d, 'f'), data)
+        d.sync().lose().recover().mount()
+        os.stat(at(d, 'f'))
+        share.stop()
+        reader = subprocess.Popen(['cat', at(d, 'f')], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+        until(lambda: d.status()['requests']['waiting'], what='it waits')
+        for pid in d.pids():
+            os.kill(pid, signal.SIGSTOP)
+        d.pass_time(DAY)
+        for pid in d.pids():
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: d.status()['stores'][0]['state'] == 'not answering',
+              what='the daemon goes on')
+        share.go_on()
+        assert reader.communicate(timeout=PATIENCE) == (data, b'')
+    finally:
+        share.close()

@@ -120,9 +120,13 @@ def test_a_first_commit_killed_again_and_again_makes_two_data_sets(net):
         assert_whole(d, kept)
         assert_stored_once(d)
 
-    Sweep(net).run(one_drive, (3, 5, 7))
-    states = set().union(*met.values())
-    assert {'add SIGNED', 'placement PARKED', 'head BUILT'} <= states
+    wanted = {'add SIGNED', 'placement PARKED', 'head BUILT'}
+    # What a moment meets depends on how the threads ran.
+    for steps in (3, 5, 7), (2, 4, 6), (8, 9, 10), (11, 12, 13):
+        Sweep(net).run(one_drive, steps)
+        if wanted <= set().union(*met.values()):
+            return
+    assert wanted <= set().union(*met.values())
 
 
 def test_a_replacement_killed_again_and_again_is_made_and_paid_once(net):

@@ -384,11 +384,6 @@ struct abi_in abi_get_array(struct abi_in *in, size_t words, size_t *ret_n)
 	return to;
 }
 
-int abi_ok(const struct abi_doc *doc)
-{
-	return doc->err;
-}
-
 int abi_close(const struct abi_doc *doc)
 {
 	if (doc->err)

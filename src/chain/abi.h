@@ -145,7 +145,4 @@ void abi_fail(struct abi_in *in, int err);
 /* 0, the first error, or -EPROTO if something was not read. */
 must_check int abi_close(const struct abi_doc *doc);
 
-/* 0 or the first error so far: for loops that call others. */
-must_check int abi_ok(const struct abi_doc *doc);
-
 #endif

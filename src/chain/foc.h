@@ -147,13 +147,9 @@ must_check int foc_pieces(struct foc *f, uint64_t set,
 			  void *ctx, struct err *reterr);
 
 /*
- * Ids under which a piece is live in a set, up to `cap`, without those that are
- * scheduled for removal.  *n may be 0.
+ * Under which id each of many pieces is live in a set, those that are scheduled for
+ * removal not counted; FOC_NO_PIECE: under none.
  */
-must_check int foc_piece_ids(struct foc *f, uint64_t set,
-			     const struct piece_cid *cid, uint64_t *ret,
-			     size_t cap, size_t *n, struct err *reterr);
-/* The same for many at once: an id of each, or FOC_NO_PIECE. */
 #define FOC_NO_PIECE UINT64_MAX
 must_check int foc_find(struct foc *f, uint64_t set, const struct piece_cid *cids,
 			size_t n, uint64_t *ret, struct err *reterr);

@@ -218,37 +218,6 @@ int foc_pieces(struct foc *f, uint64_t set,
 	return r < 0 ? r : 0;
 }
 
-int foc_piece_ids(struct foc *f, uint64_t set, const struct piece_cid *cid,
-		  uint64_t *ret, size_t cap, size_t *n, struct err *reterr)
-{
-	_cleanup_foc_ask_ struct foc_ask a = { 0 };
-	_cleanup_buf_ struct buf b = { 0 };
-	_cleanup_free_ uint64_t *gone = NULL;
-	size_t n_gone = 0, n_found, kept = 0;
-	int r;
-
-	*n = 0;
-	foc_ask_init(&a, FOC_PDP);
-	r = foc_read(f, &a,
-		     pdp_find_piece_ids(set, piece_cid_slice(cid), 0, cap, &a.data),
-		     true, &b, reterr);
-	if (r < 0)
-		return r;
-	r = call_answer_ids(buf_slice(&b), ret, cap, &n_found);
-	if (r < 0)
-		return foc_nonsense(f, r, "a piece", reterr);
-	if (n_found == 0)
-		return 0;
-	r = removals(f, set, &gone, &n_gone, reterr);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n_found; i++)
-		if (!is_in(gone, n_gone, ret[i]))
-			ret[kept++] = ret[i];
-	*n = kept;
-	return 0;
-}
-
 #define FIND_PAGE 20 /* pieces of one multicall */
 #define FIND_EACH 8  /* ids of one piece */
 

@@ -24,11 +24,6 @@ static const struct cli_verb *const verbs[] = {
 	&verb_fsck,   &verb_version, &verb_help,
 };
 
-const struct cli_verb *verbs_at(size_t i)
-{
-	return i < ARRAY_LEN(verbs) ? verbs[i] : NULL;
-}
-
 const struct cli_verb *verbs_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)

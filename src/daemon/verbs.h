@@ -33,8 +33,7 @@ extern const struct cli_verb verb_verify;
 extern const struct cli_verb verb_version;
 extern const struct cli_verb verb_wallet;
 
-/* In the order of the help; NULL after the last. */
-const struct cli_verb *verbs_at(size_t i);
+/* NULL: there is none of that name. */
 const struct cli_verb *verbs_find(const char *name);
 const char *verbs_nearest(const char *name); /* NULL: nothing is near */
 

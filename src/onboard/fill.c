@@ -19,22 +19,6 @@ struct seen {
 	struct place place; /* piece 0: slot is free */
 };
 
-int ordinals_add(struct ordinals *o, uint64_t ordinal)
-{
-	size_t cap = o->cap ? 2 * o->cap : 16;
-	uint64_t *v;
-
-	if (o->n == o->cap) {
-		v = realloc(o->v, cap * sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		o->v = v;
-		o->cap = cap;
-	}
-	o->v[o->n++] = ordinal;
-	return 0;
-}
-
 /* ---- what it has and what may be linked ---- */
 
 static size_t seen_slot(const struct fill *p, const uint8_t *digest)
@@ -266,9 +250,6 @@ int fill_end(struct fill *p, const struct trailer_head *previous)
 
 	if (!p->w)
 		return 0;
-	r = ordinals_add(&p->finished, p->ordinal);
-	if (r < 0)
-		return r;
 	r = piece_writer_finish(p->w, (int64_t)time(NULL),
 				previous ? previous : &none, &res);
 	if (r == 0)
@@ -278,10 +259,9 @@ int fill_end(struct fill *p, const struct trailer_head *previous)
 	if (r == 0)
 		r = ledger_piece_ready(o->p.ledger, p->ordinal, &res.cid,
 				       res.raw_size, p->blocks, p->n_blocks);
-	if (r < 0) {
-		p->finished.n--;
+	if (r < 0)
 		return log_err(r, "cannot finish a piece in the outbox");
-	}
+
 	piece_writer_free(p->w);
 	io_close(p->f);
 	p->w = NULL;
@@ -360,7 +340,6 @@ void fill_fini(struct fill *p)
 {
 	abandon(p);
 	free(p->blocks);
-	free(p->finished.v);
 	free(p->seen);
 	lock_fini(&p->lock);
 }

@@ -32,14 +32,6 @@ struct onboard;
 struct secret;
 struct seen;
 
-/* Numbers of pieces, in the order in which they came. */
-struct ordinals {
-	uint64_t *v;
-	size_t n, cap;
-};
-
-must_check int ordinals_add(struct ordinals *o, uint64_t ordinal);
-
 /* What the writer of a piece wants done on a worker. */
 struct forked {
 	struct work_item work;
@@ -52,9 +44,8 @@ struct forked {
 struct fill {
 	struct onboard *o;
 	const struct secret *convergence;
-	struct ordinals finished; /* pieces; the open one is not among them */
-	struct piece_writer *w;   /* NULL: no piece is open */
-	uint64_t ordinal;         /* of the open piece */
+	struct piece_writer *w; /* NULL: no piece is open */
+	uint64_t ordinal;       /* of the open piece */
 
 	/* private to fill.c */
 	struct io_file *f;

@@ -19,6 +19,11 @@
 #define BATCH_BYTES    (4u << 20)  /* and bytes in them */
 #define KEEP_FOR_NODES (8u << 20)  /* a data piece below this takes nodes too */
 
+struct ordinals {
+	uint64_t *v;
+	size_t n, cap;
+};
+
 struct leaf {
 	struct seal_item item; /* p: the room; n: of the block, once it is sealed */
 	struct batch *batch; /* NULL: so short that the link carries it */
@@ -84,12 +89,28 @@ int pack_new(struct onboard *o, struct pack **ret)
 	return 0;
 }
 
+static int ordinal_add(struct ordinals *o, uint64_t ordinal)
+{
+	size_t cap = o->cap ? 2 * o->cap : 16;
+	uint64_t *v;
+
+	if (o->n == o->cap) {
+		v = realloc(o->v, cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		o->v = v;
+		o->cap = cap;
+	}
+	o->v[o->n++] = ordinal;
+	return 0;
+}
+
 static int track(struct pack *p, uint64_t ordinal)
 {
 	for (size_t i = 0; i < p->tracked.n; i++)
 		if (p->tracked.v[i] == ordinal)
 			return 0;
-	return ordinals_add(&p->tracked, ordinal);
+	return ordinal_add(&p->tracked, ordinal);
 }
 
 /* Link to a sealed block; append it if nobody has it. */
@@ -354,12 +375,6 @@ const uint64_t *pack_tracked(const struct pack *p, size_t *ret_n)
 {
 	*ret_n = p->tracked.n;
 	return p->tracked.v;
-}
-
-const uint64_t *pack_ordinals(const struct pack *p, size_t *ret_n)
-{
-	*ret_n = p->fill.finished.n;
-	return p->fill.finished.v;
 }
 
 int pack_head_piece(struct pack *p, uint64_t *ret_ordinal)

@@ -67,9 +67,6 @@ must_check int pack_block(struct pack *p, enum link_codec codec,
 void pack_track(struct pack *p);
 const uint64_t *pack_tracked(const struct pack *p, size_t *ret_n);
 
-/* Pieces finished so far, without the open one. */
-const uint64_t *pack_ordinals(const struct pack *p, size_t *ret_n);
-
 /* Room for the commit in the open piece, and which ordinal it has. */
 must_check int pack_head_piece(struct pack *p, uint64_t *ret_ordinal);
 

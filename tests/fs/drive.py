@@ -8,6 +8,7 @@ The commands are those of the manual; their failures raise CommandFailed with
 what the command printed.  The key derivation is made cheap through the
 environment (FILDRIVE_KDF_MEM_KIB, FILDRIVE_KDF_OPS), which init reads.
 """
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,9 @@ PASSPHRASE = 'correct horse battery staple'
 # hangs, an event that is not seen.  Long, because a machine may be busy or its
 # disk slow, and because no case that passes waits for it.
 PATIENCE = 240
+
+SANITIZERS = 'ASAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS'
+SANITIZED = any(os.environ.get(s) for s in SANITIZERS)
 
 
 class CommandFailed(AssertionError):
@@ -252,7 +256,8 @@ class Drive:
         pids = self.pids()
         assert pids, 'no daemon to kill'
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a command's
+                os.kill(pid, signal.SIGKILL)
         # A dying process has no environment any more, but still its lock.
         until(lambda: not any(map(alive, pids)), what='the daemon is gone')
         self.detach()

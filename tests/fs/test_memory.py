@@ -9,14 +9,13 @@ import pytest
 
 import memory
 from conftest import LONG
-from drive import PASSPHRASE, binary
+from drive import PASSPHRASE, SANITIZED, binary
 from syscalls import read, write
 
-SANITIZERS = 'ASAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS'
 CONTENT = b'a sentence that stands nowhere but in a file of this test'
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(
-    any(os.environ.get(s) for s in SANITIZERS),
+    SANITIZED,
     reason='this machine runs a build with sanitizers, which lock no memory '
     'and keep what was freed')]
 

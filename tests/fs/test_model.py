@@ -1,7 +1,7 @@
 """The drive and ext4 in step: random operations on both give the same answers
-and the same trees, with syncs, remounts, crashes, removal of what nothing needs,
-and recovery from the words in between.  What fails is cut down to the operations that it takes, and printed
-as a script."""
+and the same trees, with syncs, remounts, crashes, eviction, removal of what
+nothing needs, and recovery from the words in between.  What fails is cut down to
+the operations that it takes, and printed as a script."""
 import os
 import random
 import shutil
@@ -25,7 +25,12 @@ class Run:
         self.drives = drives
         self.native = os.path.join(native, str(len(os.listdir(native))))
         os.mkdir(self.native)
-        self.drive = drives().init().mount()
+        self.drive = self.small(drives().init()).mount()
+
+    @staticmethod
+    def small(drive):
+        """Of the least size, where evict() has to fill it."""
+        return drive.set(cache_size='256M') if LONG else drive
 
     def compare(self):
         try:
@@ -49,15 +54,31 @@ class Run:
     def recover(self):
         d = self.drive.sync().umount()
         shutil.rmtree(d.home)
-        self.drive = self.drives.adopt(d.recovered()).mount()
+        self.drive = self.small(self.drives.adopt(d.recovered())).mount()
         self.compare()
 
     def gc(self):
         self.drive.sync().run('gc', '--drive', self.drive.name, '--quiet',
                               '--yes', '--forget-before', '1000000')
 
+    def evict(self):
+        """A file as large as all that is free, clean blocks among it."""
+        self.drive.sync()
+        room = os.statvfs(self.drive.mnt)
+        block = b'x' * (1 << 20)
+        assert room.f_blocks * room.f_bsize <= 256 << 20
+        with open(os.path.join(self.drive.mnt, 'filler'), 'wb') as f:
+            for _ in range(room.f_bavail * room.f_bsize * 9 // 10 >> 20):
+                f.write(block)
+            f.flush()
+            os.fsync(f.fileno())
+        os.unlink(os.path.join(self.drive.mnt, 'filler'))
+        self.drive.remount()  # the kernel has what was evicted
+        self.compare()
+
     TO_THE_DRIVE = {'gc': gc, 'sync': sync, 'remount': remount, 'crash': crash,
-                    'recover': recover, 'compare': compare}
+                    'recover': recover, 'compare': compare,
+                    **({'evict': evict} if LONG else {})}
 
     def do(self, op):
         if op[0] in self.TO_THE_DRIVE:

@@ -48,6 +48,8 @@ class Share:
 
     def stop(self):
         os.kill(self.process.pid, signal.SIGSTOP)
+        # Not before all its threads stand still.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def go_on(self):
         os.kill(self.process.pid, signal.SIGCONT)

@@ -166,6 +166,20 @@ static int no_end(void *ctx, uint64_t done, uint64_t total)
 	return 0;
 }
 
+/* Nothing is damaged any more: all of it is committed, and comes back. */
+static void end_whole(struct device *a, struct rig *r, struct disk *k)
+{
+	char *want;
+
+	ok(device_sync(a));
+	assert_int_equal(left(a, ""), 0);
+	want = tree_text(a);
+	device_close(a);
+	recovers_as(r, "b", 1, want);
+	free(want);
+	disk_fini(k);
+}
+
 static void a_damaged_new_file_is_left_out_and_all_else_is_committed(void **state)
 {
 	struct rig *r = *state;
@@ -173,7 +187,6 @@ static void a_damaged_new_file_is_left_out_and_all_else_is_committed(void **stat
 	char text[TEXT_MAX] = "";
 	struct err e = { "" };
 	struct disk k;
-	char *want;
 
 	begin(&a, r, &k);
 	f_fill(&a, "d/new", 0, 2 * MIB, 3);
@@ -197,13 +210,7 @@ static void a_damaged_new_file_is_left_out_and_all_else_is_committed(void **stat
 	rig_remove(r, "b");
 
 	f_fill(&a, "d/new", 0, 2 * MIB, 6); /* anew */
-	ok(device_sync(&a));
-	assert_int_equal(left(&a, ""), 0);
-	want = tree_text(&a);
-	device_close(&a);
-	recovers_as(r, "b", 1, want);
-	free(want);
-	disk_fini(&k);
+	end_whole(&a, r, &k);
 }
 
 static void a_damaged_file_is_committed_as_it_was_before(void **state)
@@ -212,7 +219,6 @@ static void a_damaged_file_is_committed_as_it_was_before(void **state)
 	struct device a, b;
 	struct cache_attr at;
 	struct disk k;
-	char *want;
 
 	begin(&a, r, &k);
 	f_fill(&a, "old", MIB + 4096, 4096, 7);
@@ -233,13 +239,7 @@ static void a_damaged_file_is_committed_as_it_was_before(void **state)
 
 	f_unlink(&a, "d/old");
 	f_fill(&a, "sound", 0, 4096, 9); /* the damaged block, whole */
-	ok(device_sync(&a));
-	assert_int_equal(left(&a, ""), 0);
-	want = tree_text(&a);
-	device_close(&a);
-	recovers_as(r, "b", 1, want);
-	free(want);
-	disk_fini(&k);
+	end_whole(&a, r, &k);
 }
 
 /* As most programs save: the file is cut to nothing, and written anew. */
@@ -287,7 +287,6 @@ static void all_names_of_a_damaged_file_share_its_fate(void **state)
 	struct rig *r = *state;
 	struct device a, b;
 	struct disk k;
-	char *want;
 
 	begin(&a, r, &k);
 	f_link(&a, "old", "d/old");
@@ -307,13 +306,7 @@ static void all_names_of_a_damaged_file_share_its_fate(void **state)
 	f_unlink(&a, "new");
 	f_fill(&a, "d/new", 0, 2 * MIB, 4);
 	f_fill(&a, "old", 0, 4096, 5);
-	ok(device_sync(&a));
-	assert_int_equal(left(&a, ""), 0);
-	want = tree_text(&a);
-	device_close(&a);
-	recovers_as(r, "b", 1, want);
-	free(want);
-	disk_fini(&k);
+	end_whole(&a, r, &k);
 }
 
 /* What is remembered of a large folder knows nothing of who was left out. */

@@ -66,7 +66,7 @@ uint32_t around_read(struct segs *g, struct segment *s, uint32_t slot,
 	}
 	if (s->near[w] == BROUGHT || s->near[w]++ == NEVER_READ)
 		return 0;
-	while (group < GROUP && 2 * touched(s, w, 2 * group) > 2 * group)
+	while (group < GROUP && touched(s, w, 2 * group) > group)
 		group *= 2;
 	w = w / group * group;
 	end = MIN(w + group, windows_of(s->n_slots));

@@ -302,6 +302,17 @@ static int open_inside(struct cache *c, struct err *reterr)
 		       0;
 }
 
+/* It was made with the drive: without it the directory is damaged. */
+static int open_made(struct cache *c, struct err *reterr)
+{
+	struct err why = { "" };
+	int r = open_db(c, false, &c->db, &why);
+
+	if (r == -ENOENT)
+		return err_set(reterr, -EUCLEAN, "%s: it is missing", DB_NAME);
+	return r < 0 ? err_set(reterr, r, "%s", why.text) : 0;
+}
+
 int cache_open(const struct cache_params *p, struct cache **ret, struct err *reterr)
 {
 	struct cache *c;
@@ -312,7 +323,7 @@ int cache_open(const struct cache_params *p, struct cache **ret, struct err *ret
 	c = new_cache(p);
 	if (!c)
 		return -ENOMEM;
-	r = open_db(c, false, &c->db, reterr);
+	r = open_made(c, reterr);
 	if (r < 0) {
 		free_cache(c);
 		return r;

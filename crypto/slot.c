@@ -96,7 +96,8 @@ static int file_load(struct slice bytes, struct file *ret, struct err *reterr)
 	uint8_t sum[HASH_SIZE];
 
 	if (bytes.n < HEAD_SIZE || sodium_memcmp(bytes.p, magic, sizeof(magic)) != 0)
-		return err_set(reterr, -EPROTO, "this is not a key file");
+		return err_set(reterr, -EPROTO,
+			       "this is not a key file; the words can make a new one");
 	if (get_le32(bytes.p + 8) != SLOT_VERSION)
 		return err_set(reterr, -EPROTO,
 			       "the key file has version %u, this program knows version %d: use a newer one",

@@ -206,7 +206,8 @@ static int serve(struct mounting *m)
 		log_line(LOG_LEVEL_ERROR, "%s", why.text); /* stderr has gone */
 		return exit_of_part(part, r);
 	}
-	return exits_say(exit_of_part(part, r), "%s", why.text);
+	return exits_say(exit_of_part(part, r), "%s%s", why.text,
+			 r == -EUCLEAN ? "; fildrive fsck says what helps" : "");
 }
 
 static int in_background(struct mounting *m)

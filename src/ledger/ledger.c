@@ -306,6 +306,7 @@ int ledger_open(const struct ledger_params *p, struct ledger **ret, struct err *
 		.io = p->io, .name = LEDGER_NAME, .key = p->key, .create = p->create
 	};
 	struct ledger *l = calloc(1, sizeof(*l));
+	struct err why = { "" };
 	int r;
 
 	if (!l)
@@ -313,7 +314,11 @@ int ledger_open(const struct ledger_params *p, struct ledger **ret, struct err *
 	lock_init(&l->lock);
 	l->nodes_max = p->nodes_max ? p->nodes_max : LEDGER_NODES_MAX;
 	memcpy(dp.drive_id, p->drive_id, sizeof(dp.drive_id));
-	r = db_open(&dp, &l->db, reterr);
+	r = db_open(&dp, &l->db, &why);
+	if (r == -ENOENT)
+		r = err_set(reterr, -EUCLEAN, "%s: it is missing", LEDGER_NAME);
+	else if (r < 0)
+		r = err_set(reterr, r, "%s", why.text);
 	if (r == 0)
 		r = ledger_setup(l, p, reterr);
 	if (r < 0) {

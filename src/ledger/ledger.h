@@ -110,6 +110,7 @@ struct ledger_params {
 	uint64_t nodes_max; /* bytes of the node cache; 0: LEDGER_NODES_MAX */
 };
 
+/* -EUCLEAN, with a sentence, if it is damaged, or absent and not `create`. */
 must_check int ledger_open(const struct ledger_params *p, struct ledger **ret,
 			   struct err *reterr);
 void ledger_close(struct ledger *l); /* NULL is fine */

@@ -14,7 +14,7 @@ import pytest
 from drive import PASSPHRASE, PATIENCE, CommandFailed, alive, binary, until
 from syscalls import read, refused, write
 
-USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
+USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED, DAMAGE = 2, 10, 11, 12, 13, 17
 FSCK_USAGE = 16
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -690,6 +690,22 @@ def test_a_config_with_a_typing_error_is_named(drives):
     line = read(path).count(b'\n')
     fails(CONFIG, d.mount, f'line {line}', 'copys')
     fails(CONFIG, lambda: d.run('status', '--drive', d.name), 'copys')
+
+
+@pytest.mark.parametrize('name', ['drive.db', 'ledger.db', 'keys'])
+def test_what_is_missing_is_damage_and_a_way_out_is_named(drives, name):
+    d = drives().init()
+    path = os.path.join(d.home, d.name, name)
+    if name == 'keys':
+        write(path, b'')
+        fails(DAMAGE, d.mount, 'key file', 'words')
+        return
+    os.rename(path, path + '.away')
+    fails(DAMAGE, d.mount, name + ': it is missing', 'fildrive fsck')
+    done = d.run('fsck', '--drive', d.name, '--passfile', d.passfile, check=False)
+    assert done.returncode in (4, 8) and '--salvage' in done.stdout, done
+    os.rename(path + '.away', path)
+    d.mount()
 
 
 def test_fsck_has_the_exit_codes_of_fsck(drives):

@@ -59,7 +59,7 @@ static void an_absent_ledger_is_made_only_on_demand(void **state)
 	uint64_t v = 0;
 
 	(void)state;
-	assert_int_equal(try_open(rec, false, &l), -ENOENT);
+	assert_int_equal(try_open(rec, false, &l), -EUCLEAN);
 	assert_null(l);
 	l = open_ledger(rec);
 	assert_int_equal(ledger_set_u64(l, LEDGER_BASE, 3), 0);

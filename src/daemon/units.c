@@ -182,6 +182,11 @@ void units_say_time(uint64_t ms, char ret[static UNITS_TEXT_MAX])
 			       s % 86400 / 3600);
 }
 
+const char *units_noun(uint64_t n, const char *one, const char *many)
+{
+	return n == 1 ? one : many;
+}
+
 int units_number(const char *text, uint64_t *ret)
 {
 	char *end;

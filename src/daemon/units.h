@@ -29,6 +29,9 @@ void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
 void units_say_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
 void units_say_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
 
+/* `one` if there is just one, else `many`: "1 piece", "2 pieces". */
+const char *units_noun(uint64_t n, const char *one, const char *many);
+
 /* Local time: "2026-11-21 15:04:05". */
 void units_say_date(int64_t seconds, char ret[static UNITS_TEXT_MAX]);
 

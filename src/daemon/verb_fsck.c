@@ -186,8 +186,9 @@ static int say_salvaged(const struct drive *d, const struct recovery *rec,
 	if (report.n)
 		exits_out("The list above is also in the drive: lost+found*/report.txt.\n");
 	if (f->n_missing)
-		exits_out("%zu pieces are at no store: reading what is in them gives an I/O error.\n",
-			  f->n_missing);
+		exits_out("%zu %s at no store: reading what is in there gives an I/O error.\n",
+			  f->n_missing,
+			  units_noun(f->n_missing, "piece is", "pieces are"));
 	return s->n_faults || f->n_missing ? FSCK_LEFT : FSCK_REPAIRED;
 }
 

@@ -50,9 +50,10 @@ static void say_sum(const json_t *o, const char *key, const char *fmt)
 	if (!num(sum, "pieces"))
 		return;
 	units_say_size(num(sum, "bytes"), size);
-	(void)snprintf(what, sizeof(what), "%llu piece%s, %s",
+	(void)snprintf(what, sizeof(what), "%llu %s, %s",
 		       (unsigned long long)num(sum, "pieces"),
-		       num(sum, "pieces") == 1 ? "" : "s", size); /* fits */
+		       units_noun(num(sum, "pieces"), "piece", "pieces"),
+		       size); /* fits */
 	exits_out("%s: %s.\n", fmt, what);
 }
 
@@ -76,9 +77,8 @@ static void say_stores(const json_t *found, const char *key, bool networks)
 		units_say_size(num(sum, "bytes"), size);
 		exits_out("  ");
 		exits_out_store(text(s, "url"));
-		exits_out(": %llu piece%s, %s\n",
-			  (unsigned long long)num(sum, "pieces"),
-			  num(sum, "pieces") == 1 ? "" : "s", size);
+		exits_out(": %llu %s, %s\n", (unsigned long long)num(sum, "pieces"),
+			  units_noun(num(sum, "pieces"), "piece", "pieces"), size);
 	}
 }
 

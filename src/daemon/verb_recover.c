@@ -81,9 +81,11 @@ static void print_warnings(const struct recovery *rec)
 	}
 	if (f->n_missing)
 		(void)fprintf(stderr,
-			      "fildrive: warning: %zu pieces (%" PRIu64
-			      " bytes) are at no store: files in them cannot be read\n",
-			      f->n_missing, f->missing_bytes);
+			      "fildrive: warning: %zu %s (%" PRIu64
+			      " bytes) at no store: what is in there cannot be read\n",
+			      f->n_missing,
+			      units_noun(f->n_missing, "piece is", "pieces are"),
+			      f->missing_bytes);
 }
 
 static void print_found(const struct recover_found *f, const char *name)
@@ -99,7 +101,8 @@ static void print_found(const struct recover_found *f, const char *name)
 			  (const char *)info->device.p);
 	if (info->n_inodes && info->n_bytes) { /* it was counted */
 		units_say_size(info->n_bytes, size);
-		exits_out(": %" PRIu64 " files and folders, %s", info->n_inodes,
+		exits_out(": %" PRIu64 " %s, %s", info->n_inodes,
+			  units_noun(info->n_inodes, "folder", "files and folders"),
 			  size);
 	}
 	exits_out(".\nNext: fildrive mount --drive %s MOUNTPOINT\n", name);

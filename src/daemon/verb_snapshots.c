@@ -30,8 +30,10 @@ static void print_one(const json_t *one)
 		units_say_size((uint64_t)json_integer_value(
 				       json_object_get(one, "bytes")),
 			       size);
-		exits_out("  %lld files and folders, %s",
-			  (long long)json_integer_value(inodes), size);
+		exits_out("  %lld %s, %s", (long long)json_integer_value(inodes),
+			  units_noun((uint64_t)json_integer_value(inodes),
+				     "folder", "files and folders"),
+			  size);
 	}
 	exits_out("%s\n", json_is_true(json_object_get(one, "published")) ?
 				  "" :

@@ -51,8 +51,11 @@ static void say_cache(const json_t *c)
 	units_say_size(num(c, "dirty_bytes"), a);
 	units_say_time(num(c, "dirty_seconds") * 1000, t);
 	if (num(c, "dirty_inodes"))
-		exits_out("Dirty:     %s in %llu files and folders, for %s\n",
-			  a, (unsigned long long)num(c, "dirty_inodes"), t);
+		exits_out("Dirty:     %s in %llu %s, for %s\n", a,
+			  (unsigned long long)num(c, "dirty_inodes"),
+			  units_noun(num(c, "dirty_inodes"), "file or folder",
+				     "files and folders"),
+			  t);
 	else
 		exits_out("Dirty:     nothing\n");
 	units_say_size(num(c, "used_bytes"), a);
@@ -72,8 +75,9 @@ static void say_content(const json_t *o)
 	if (!json_is_object(o))
 		return;
 	units_say_size(num(o, "bytes"), a);
-	exits_out("Content:   %s in %llu files and folders\n", a,
-		  (unsigned long long)num(o, "inodes"));
+	exits_out("Content:   %s in %llu %s\n", a,
+		  (unsigned long long)num(o, "inodes"),
+		  units_noun(num(o, "inodes"), "folder", "files and folders"));
 }
 
 static void say_pieces(const char *what, const json_t *o)
@@ -83,8 +87,8 @@ static void say_pieces(const char *what, const json_t *o)
 	if (!json_is_object(o))
 		return;
 	units_say_size(num(o, "bytes"), a);
-	exits_out("%-10s %llu pieces, %s\n", what,
-		  (unsigned long long)num(o, "pieces"), a);
+	exits_out("%-10s %llu %s, %s\n", what, (unsigned long long)num(o, "pieces"),
+		  units_noun(num(o, "pieces"), "piece", "pieces"), a);
 }
 
 static void say_when(const char *what, uint64_t at)
@@ -134,8 +138,8 @@ static void say_held(const json_t *s)
 	char a[UNITS_TEXT_MAX];
 
 	units_say_size(num(s, "bytes"), a);
-	exits_out(", holds %llu pieces, %s",
-		  (unsigned long long)num(s, "pieces"), a);
+	exits_out(", holds %llu %s, %s", (unsigned long long)num(s, "pieces"),
+		  units_noun(num(s, "pieces"), "piece", "pieces"), a);
 	if (!num(unread, "pieces"))
 		return;
 	units_say_size(num(unread, "bytes"), a);

@@ -41,8 +41,8 @@ static int report(const struct cli *cli, const json_t *result)
 	if (n == 0)
 		exits_out("Everything that was read back is sound.\n");
 	else
-		exits_out("%lld faults; what is missing is placed again from other copies, see fildrive status.\n",
-			  (long long)n);
+		exits_out("%lld %s; what is missing is placed again from other copies, see fildrive status.\n",
+			  (long long)n, units_noun((uint64_t)n, "fault", "faults"));
 	return n ? EXITS_CHECK : EXITS_OK;
 }
 

@@ -213,8 +213,6 @@ static int add_store(struct config *c, const char *url, struct err *reterr)
 	return 0;
 }
 
-#define TEXT_NONE "none"
-
 static int parse_urls(struct config *c, const struct key *k, const char *s,
 		      struct err *reterr)
 {
@@ -229,6 +227,50 @@ static int parse_urls(struct config *c, const struct key *k, const char *s,
 	if (r == 0)
 		text_copy(to, CONFIG_URLS_MAX, s);
 	return r;
+}
+
+/* What a value looks like, of those kinds that parse_value() reads itself. */
+static const char *form_of(enum kind kind)
+{
+	switch (kind) {
+	case KIND_SIZE: return "a size such as 512M or 20G";
+	case KIND_TIME: return "a time such as 30s, 5m or 1d";
+	case KIND_PAUSE: return "a time such as 30s or 5m, or " TEXT_AUTO;
+	case KIND_COMPRESS: return "nodes or all";
+	case KIND_SWITCH: return "on or off";
+	case KIND_NUMBER:
+	case KIND_STORE:
+	case KIND_URLS:
+	case KIND_ADDRESS:
+	case KIND_MONEY: break;
+	}
+	return "a number";
+}
+
+static void write_value(const struct key *k, uint64_t v,
+			char ret[static UNITS_TEXT_MAX])
+{
+	if (k->kind == KIND_SIZE)
+		units_write_size(v, ret);
+	else if (k->kind == KIND_TIME || k->kind == KIND_PAUSE)
+		units_write_time(v, ret);
+	else
+		(void)snprintf(ret, UNITS_TEXT_MAX, "%llu",
+			       (unsigned long long)v); /* at most 20 */
+}
+
+static int out_of_range(const struct key *k, const char *s, struct err *reterr)
+{
+	char from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
+
+	write_value(k, k->min, from);
+	write_value(k, k->max, to);
+	if (k->min == k->max)
+		return err_set(reterr, -EINVAL,
+			       "%s: %.64s is out of its range: this program knows %s",
+			       k->name, s, from);
+	return err_set(reterr, -EINVAL, "%s: %.64s is out of its range, %s to %s",
+		       k->name, s, from, to);
 }
 
 static int parse_value(struct config *c, const struct key *k, const char *s,
@@ -258,11 +300,10 @@ static int parse_value(struct config *c, const struct key *k, const char *s,
 	case KIND_SWITCH: r = parse_name(s, switch_names, 2, &v); break;
 	}
 	if (r < 0)
-		return err_set(reterr, -EINVAL, "'%.64s' is no value for %s", s,
-			       k->name);
+		return err_set(reterr, -EINVAL, "'%.64s' is no value for %s (%s)",
+			       s, k->name, form_of(k->kind));
 	if (v < k->min || v > k->max)
-		return err_set(reterr, -EINVAL, "%s: %.64s is out of its range",
-			       k->name, s);
+		return out_of_range(k, s, reterr);
 	if (k->off == FIELD(cache_size)) {
 		r = cache_size_check(v, 0, reterr);
 		if (r < 0)
@@ -289,23 +330,20 @@ int config_get(const struct config *c, size_t i, struct buf *ret)
 	const struct address *who;
 	const struct u256 *sum;
 	uint64_t v = value_of(c, k);
-	int r = 0;
-
 	const char *urls = (const char *)c + k->off;
+	int r = 0;
 
 	switch (k->kind) {
 	case KIND_URLS:
 		return buf_append(ret, slice_str(urls[0] ? urls : TEXT_NONE));
-	case KIND_NUMBER: return buf_printf(ret, "%llu", (unsigned long long)v);
-	case KIND_SIZE:
-		units_write_size(v, text);
-		return buf_append(ret, slice_str(text));
 	case KIND_PAUSE:
 		if (v == CONFIG_AUTO)
 			return buf_append(ret, slice_str(TEXT_AUTO));
 		_fallthrough_;
+	case KIND_NUMBER:
+	case KIND_SIZE:
 	case KIND_TIME:
-		units_write_time(v, text);
+		write_value(k, v, text);
 		return buf_append(ret, slice_str(text));
 	case KIND_COMPRESS:
 		return buf_append(ret, slice_str(compress_names[v]));

@@ -141,7 +141,7 @@ void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX])
 			best = &times[i];
 	(void)snprintf(ret, UNITS_TEXT_MAX, "%llu%s",
 		       (unsigned long long)(ms / best->factor),
-		       best->name); /* at most 23 */
+		       ms ? best->name : ""); /* at most 23 */
 }
 
 void units_say_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX])

@@ -21,7 +21,7 @@ must_check int units_parse_time(const char *text, uint64_t *ret_ms);
 /* A plain number: digits and nothing else.  -EINVAL, -ERANGE. */
 must_check int units_number(const char *text, uint64_t *ret);
 
-/* Exact, in the form that units_parse_*() reads back: "20G", "1500ms". */
+/* Exact, in the form that units_parse_*() reads back: "20G", "1500ms", "0". */
 void units_write_size(uint64_t bytes, char ret[static UNITS_TEXT_MAX]);
 void units_write_time(uint64_t ms, char ret[static UNITS_TEXT_MAX]);
 

@@ -147,7 +147,7 @@ static void a_wrong_line_is_named(void **state)
 	} bad[] = {
 		{ "version = 1\ncopys = 2\n", "line 2", "unknown key 'copys'" },
 		{ "version = 1\n\ncopies\n", "line 3", "key = value" },
-		{ "version = 1\ncopies = 0\n", "line 2", "out of its range" },
+		{ "version = 1\ncopies = 0\n", "line 2", "out of its range, 1 to " },
 		{ "version = 1\ncopies = 1\ncopies = 1", "line 3", "twice" },
 		{ "version = 1\ncopies = -1\n", "line 2", "no value" },
 		{ "version = 1\ncache_size = 1M\n", "line 2", "at least" },

@@ -16,7 +16,7 @@ enum exits {
 	EXITS_OK = 0,
 	EXITS_GENERIC = 1,
 	EXITS_USAGE = 2,
-	EXITS_MOUNTPOINT = 10, /* absent, not empty, not a mount, busy */
+	EXITS_MOUNTPOINT = 10, /* absent, no folder, not mounted, busy */
 	EXITS_CONFIG = 11,     /* no such drive, or its config is wrong */
 	EXITS_PASSWORD = 12,   /* wrong, or none to be had */
 	EXITS_LOCKED = 13,     /* another process has the drive */

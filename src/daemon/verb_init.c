@@ -17,7 +17,7 @@
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	{ "store", 's', true, "URL",
-	  "where pieces go: dir:///absolute/path, filecoin://calibration" },
+	  "where pieces go: dir:///absolute/path, filecoin://mainnet" },
 	{ "copies", 'n', false, "N",
 	  "stores that must hold each piece; default 1, or the URL's" },
 	CLI_PASSFILE,
@@ -151,8 +151,9 @@ const struct cli_verb verb_init = {
 	.summary = "make a new drive and show its recovery words",
 	.details = "The 24 recovery words and a store are all that is needed to bring the drive\n"
 		   "back on a bare machine. They are shown once. With a store that costs money\n"
-		   "(filecoin://calibration, the test network) it says what to send to\n"
-		   "which address; the drive can be mounted and written to at once.",
+		   "(filecoin://mainnet; filecoin://calibration is the test network, where coins\n"
+		   "are free) it says what to send to which address; the drive can be mounted and\n"
+		   "written to at once.",
 	.options = options,
 	.run = run,
 };

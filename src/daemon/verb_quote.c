@@ -113,7 +113,8 @@ static int asked_of(const struct cli *cli, struct asked *a)
 	r = paystore_find(&a->config, &a->url, &why);
 	if (r == -ENOENT)
 		return exits_say(EXITS_CONFIG,
-				 "%s: there is nothing to pay for", why.text);
+				 "%s; for one that has: fildrive quote --store filecoin://mainnet",
+				 why.text);
 	if (r < 0)
 		return exits_say(EXITS_USAGE, "%s", why.text);
 	r = bytes_of(cli->n_args ? cli->args[0] : NULL, &a->bytes);

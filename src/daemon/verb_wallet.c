@@ -6,6 +6,9 @@
 #include "daemon/wallet.h"
 #include "daemon/wallet_verbs.h"
 
+#define WALLET_ARGS \
+ "[fund AMOUNT | withdraw AMOUNT|all | session [renew|revoke] | history | export | import FILE]"
+
 static const struct cli_option options[] = {
 	CLI_DRIVE,
 	CLI_JSON,
@@ -20,9 +23,8 @@ static const struct cli_option options[] = {
 
 static int usage(void)
 {
-	return exits_say(
-		EXITS_USAGE,
-		"usage: fildrive wallet [fund AMOUNT | withdraw AMOUNT|all | session [renew|revoke] | history | export | import FILE]");
+	return exits_say(EXITS_USAGE,
+			 "usage: fildrive wallet [OPTIONS] " WALLET_ARGS);
 }
 
 static int run(const struct cli *cli)
@@ -49,7 +51,7 @@ static int run(const struct cli *cli)
 
 const struct cli_verb verb_wallet = {
 	.name = "wallet",
-	.args = "[fund AMOUNT | withdraw AMOUNT | session renew | history | …]",
+	.args = WALLET_ARGS,
 	.max_args = 2,
 	.summary = "show or use the wallet that pays for stores",
 	.details =

@@ -24,7 +24,8 @@
 
 #define CHECKPOINT_AT (8u << 20) /* bytes of WAL */
 
-void c_fail(struct cache *c, int r, const char *what)
+/* Nothing more is written until the drive is opened again. */
+static void c_fail(struct cache *c, int r, const char *what)
 {
 	if (c->failed)
 		return;

@@ -462,7 +462,6 @@ struct refs {
 };
 must_check int refs_reserve(struct refs *r); /* the next refs_add is free */
 void refs_add(struct refs *r, uint64_t ino, uint64_t n);
-uint64_t refs_sub(struct refs *r, uint64_t ino, uint64_t n); /* what is left */
 uint64_t refs_get(const struct refs *r, uint64_t ino);
 
 /* An inode has lost its last name, or its last reference. */
@@ -602,7 +601,6 @@ void op_changed(struct cache *c); /* there is something to commit */
 
 /* After an SQL error: did it take the transaction with it? */
 int c_sql(struct cache *c, int r);
-void c_fail(struct cache *c, int r, const char *what);
 
 must_check int commit_start(struct cache *c); /* the thread */
 void commit_stop(struct cache *c);
@@ -623,7 +621,6 @@ enum space_class {
 bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes);
 /* Tell the slots how much the disk may hold. */
 void space_look(struct cache *c);
-must_check int evict_blocks(struct cache *c, uint64_t n_blocks);
 
 must_check int miss(struct cache_op *op, enum cache_miss_kind kind,
 		    uint64_t ino, uint64_t off, uint64_t n);

@@ -85,7 +85,8 @@ static void remove_at(struct refs *r, struct ref *e)
 	r->n--;
 }
 
-uint64_t refs_sub(struct refs *r, uint64_t ino, uint64_t n)
+/* What is left. */
+static uint64_t refs_sub(struct refs *r, uint64_t ino, uint64_t n)
 {
 	struct ref *e = find(r, ino);
 

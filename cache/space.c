@@ -224,7 +224,7 @@ static int evict_round(struct cache *c, struct eviction *e)
 	return MIN(r, 0);
 }
 
-int evict_blocks(struct cache *c, uint64_t n_blocks)
+static int evict_blocks(struct cache *c, uint64_t n_blocks)
 {
 	uint64_t now = monotonic_ms();
 	struct eviction e = { .want = n_blocks };

@@ -37,7 +37,7 @@ int reply_errno(int code)
 	return code < 0 && code > -1000 ? -code : EIO;
 }
 
-void reply_stat(const struct cache_attr *a, struct stat *ret)
+static void reply_stat(const struct cache_attr *a, struct stat *ret)
 {
 	*ret = (struct stat){
 		.st_ino = a->ino,

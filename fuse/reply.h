@@ -27,8 +27,6 @@ struct op;
 /* -errno of ours to the (positive) errno of a system call. */
 must_check int reply_errno(int code);
 
-void reply_stat(const struct cache_attr *a, struct stat *ret);
-
 void reply_err(struct op *op, int code); /* code: 0 or -errno */
 void reply_none(struct op *op);          /* requests without an answer */
 

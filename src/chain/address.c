@@ -98,6 +98,19 @@ static void put_fil(const char *start, bool testnet, struct slice prefix,
 		       start, digits + 1); /* fits: 5 + 39 */
 }
 
+/* The number of a masked address; false if it is none. */
+static bool address_id(struct address a, uint64_t *ret)
+{
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		id = id << 8 | a.b[ID_AT + i];
+	if (!address_eq(a, address_of_id(id)))
+		return false;
+	*ret = id;
+	return true;
+}
+
 void address_fil(struct address a, bool testnet, char ret[static ADDRESS_FIL_MAX])
 {
 	static const uint8_t prefix[] = { PROTOCOL_DELEGATED, EAM_ACTOR };
@@ -130,18 +143,6 @@ struct address address_of_id(uint64_t id)
 	for (size_t i = 0; i < 8; i++)
 		a.b[ID_AT + i] = (uint8_t)(id >> (56 - 8 * i));
 	return a;
-}
-
-bool address_id(struct address a, uint64_t *ret)
-{
-	uint64_t id = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		id = id << 8 | a.b[ID_AT + i];
-	if (!address_eq(a, address_of_id(id)))
-		return false;
-	*ret = id;
-	return true;
 }
 
 static int digit(uint8_t c)

@@ -58,9 +58,8 @@ void address_text(struct address a, char ret[static ADDRESS_TEXT_MAX]);
  */
 void address_fil(struct address a, bool testnet, char ret[static ADDRESS_FIL_MAX]);
 
-/* A number's masked address, and back (false if it is none). */
+/* A number's masked address. */
 struct address address_of_id(uint64_t id);
-bool address_id(struct address a, uint64_t *ret);
 
 /*
  * 0x…, f410f…, t410f…, f0… or t0… into the EVM's form.  In hex, one case is

@@ -9,7 +9,8 @@
 #define LEAF          32 /* bytes, of which 127/128 are payload */
 #define BUFFER_EPOCHS 5  /* between a quote and its transaction */
 
-uint64_t cost_bytes(uint64_t leaves)
+/* Of so many leaves, as they are billed. */
+static uint64_t cost_bytes(uint64_t leaves)
 {
 	return (uint64_t)((unsigned __int128)leaves * LEAF * 127 / 128);
 }

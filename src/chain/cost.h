@@ -30,9 +30,6 @@ struct view_price_list;
 #define COST_EPOCHS_PER_DAY   2880
 #define COST_ADD_PIECES       40 /* pieces of one add */
 
-/* Bytes of these many leaves, as they are billed. */
-uint64_t cost_bytes(uint64_t leaves);
-
 /* Leaves of a piece; 0 if it is no piece CID v2. */
 uint64_t cost_leaves(const struct piece_cid *cid);
 

@@ -240,8 +240,9 @@ int registry_endorsed_answer(struct slice answer, uint64_t *ret, size_t cap,
 	return 0;
 }
 
-bool registry_capability(const struct registry_provider *p, const char *key,
-			 struct slice *ret)
+/* Its value; false if there is none. */
+static bool registry_capability(const struct registry_provider *p,
+				const char *key, struct slice *ret)
 {
 	for (size_t i = 0; i < p->n_capabilities; i++) {
 		if (slice_eq(p->capability[i].key, slice_str(key))) {

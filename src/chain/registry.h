@@ -87,10 +87,6 @@ must_check int registry_capabilities_answer(struct slice answer, bool *ret_activ
 must_check int registry_endorsed_answer(struct slice answer, uint64_t *ret,
 					size_t cap, size_t *ret_n);
 
-/* The value of a capability; false if there is none. */
-bool registry_capability(const struct registry_provider *p, const char *key,
-			 struct slice *ret);
-
 /*
  * -EPROTO: a required one (URL, smallest and largest piece) is missing or makes
  * no sense, so the provider is of no use; the reason is in `reterr`.

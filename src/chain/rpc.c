@@ -183,7 +183,8 @@ static void set_timer(struct rpc *r, uint64_t now)
 		loop_timer_start(r->timer, at > now ? at - now : 1, 0);
 }
 
-void rpc_pump(struct rpc *r)
+/* Place what waits, send what is placed, set the timer. */
+static void rpc_pump(struct rpc *r)
 {
 	uint64_t now;
 

@@ -58,9 +58,6 @@ struct rpc_batch {
 /* The end of a call. */
 void rpc_finish(struct rpc *r, struct rpc_call *call, int status);
 
-/* Place what waits, send what is placed, set the timer. */
-void rpc_pump(struct rpc *r);
-
 /* A batch has come to its end: on with the calls, or with rpc_free(). */
 void rpc_batch_gone(struct rpc *r);
 

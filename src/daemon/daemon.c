@@ -67,7 +67,7 @@ static void task_finish(struct task *t)
 
 /* ---- the wish to end ---- */
 
-void daemon_stop(struct daemon *d)
+static void daemon_stop(struct daemon *d)
 {
 	bool now;
 

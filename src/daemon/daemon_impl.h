@@ -76,9 +76,7 @@ void daemon_verbs_cancel_syncs(struct daemon *d);
 /* Any thread: may memory be written to a disk in the clear?  What to say then. */
 bool daemon_warn_swap(struct daemon *d, struct err *ret);
 
-/* Begin the end: any thread but the loop's, since it may take its time. */
-void daemon_stop(struct daemon *d);
-/* The same from the loop; it goes on meanwhile. */
+/* Begin the end, on a thread of its own, since it may take its time. */
 must_check int daemon_stop_soon(struct daemon *d);
 
 /* Count work that touches the daemon off the main thread. */

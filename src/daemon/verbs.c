@@ -24,7 +24,8 @@ static const struct cli_verb *const verbs[] = {
 	&verb_fsck,   &verb_version, &verb_help,
 };
 
-const struct cli_verb *verbs_find(const char *name)
+/* NULL: there is none of that name. */
+static const struct cli_verb *verbs_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(verbs[i]->name, name) == 0)
@@ -38,12 +39,13 @@ static const char *name_at(const void *ctx, size_t i)
 	return i < ARRAY_LEN(verbs) ? verbs[i]->name : NULL;
 }
 
-const char *verbs_nearest(const char *name)
+static const char *verbs_nearest(const char *name)
 {
 	return cli_nearest(name, name_at, NULL);
 }
 
-void verbs_print(void)
+/* The list that `fildrive help` shows. */
+static void verbs_print(void)
 {
 	exits_out("fildrive mounts an encrypted drive; its pieces go to the stores you name.\n\n"
 		  "usage: fildrive VERB [OPTIONS] [ARGUMENTS]\n\nVerbs:\n");

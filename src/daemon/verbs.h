@@ -33,13 +33,6 @@ extern const struct cli_verb verb_verify;
 extern const struct cli_verb verb_version;
 extern const struct cli_verb verb_wallet;
 
-/* NULL: there is none of that name. */
-const struct cli_verb *verbs_find(const char *name);
-const char *verbs_nearest(const char *name); /* NULL: nothing is near */
-
-/* The list that `fildrive help` shows. */
-void verbs_print(void);
-
 /* main() without the program: argv[0] says whether we are mount.fildrive. */
 int verbs_main(int argc, char **argv);
 

@@ -148,7 +148,8 @@ static void parse_field(struct cursor *c, uint64_t tag, struct unixfs *t,
 	}
 }
 
-int unixfs_parse(struct slice message, bool sealed, struct unixfs *ret)
+/* The Data message alone. */
+static int unixfs_parse(struct slice message, bool sealed, struct unixfs *ret)
 {
 	struct unixfs t = { .message = message };
 	struct cursor c = cursor(message);

@@ -106,9 +106,6 @@ struct unixfs_iter {
 	uint32_t i;
 };
 
-/* The Data message alone. */
-must_check int unixfs_parse(struct slice message, bool sealed, struct unixfs *ret);
-
 /* Parse a dag-pb block and check that all counts agree. */
 must_check int unixfs_node_parse(struct slice block, bool sealed,
 				 struct unixfs_node *ret);

@@ -146,8 +146,13 @@ static void entry_read(const uint8_t *p, struct xindex_entry *ret)
 	ret->codec = p[77];
 }
 
-int xindex_entry_parse(struct slice entry, uint64_t piece_size,
-		       struct xindex_entry *ret)
+/*
+ * XINDEX_ENTRY_SIZE bytes.  -EPROTO: an unknown codec, zeros that are not, or a
+ * section that does not lie in a piece of `piece_size` bytes.  A kind that we
+ * do not know is let through: a newer writer's.
+ */
+static int xindex_entry_parse(struct slice entry, uint64_t piece_size,
+			      struct xindex_entry *ret)
 {
 	struct xindex_entry e;
 

@@ -108,14 +108,6 @@ must_check int xindex_read(const struct xindex *x, uint64_t off, size_t n,
 must_check int xindex_head_parse(struct slice head, uint64_t file_size,
 				 uint64_t piece, uint32_t *ret_n);
 
-/*
- * XINDEX_ENTRY_SIZE bytes.  -EPROTO: an unknown codec, zeros that are not, or a
- * section that does not lie in a piece of `piece_size` bytes.  A kind that we
- * do not know is let through: a newer writer's.
- */
-must_check int xindex_entry_parse(struct slice entry, uint64_t piece_size,
-				  struct xindex_entry *ret);
-
 /* About where among n entries `digest` stands, below n.  n > 0. */
 uint32_t xindex_guess(uint32_t n, const uint8_t digest[static LINK_DIGEST_SIZE]);
 

@@ -72,9 +72,6 @@ must_check int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *
 			   int (*cb)(void *ctx, const struct ledger_piece *p),
 			   void *ctx);
 
-/* A row of PIECE_COLS. */
-void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret);
-
 /* Step once for a row that need not be there: 1, 0 or -errno. */
 must_check int ledger_row(struct db_stmt *s);
 

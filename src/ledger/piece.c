@@ -202,7 +202,8 @@ int ledger_piece_drop(struct ledger *l, uint64_t ordinal)
 	return ledger_end(l, db_run(l->st[STMT_piece_drop]));
 }
 
-void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret)
+/* A row of PIECE_COLS. */
+static void ledger_piece_row(struct db_stmt *s, struct ledger_piece *ret)
 {
 	struct slice cid = db_col_blob(s, 1);
 

@@ -139,7 +139,4 @@ void http_free(struct http *h);
 must_check int http_start(struct http *h, struct http_req *req);
 void http_cancel(struct http *h, struct http_req *req);
 
-/* The -errno of a status code alone; 0 for 2xx. */
-int http_status_err(unsigned status);
-
 #endif

@@ -21,7 +21,8 @@ static const char *const method_names[HTTP_NX] = { "GET", "HEAD", "POST", "PUT",
 
 /* ---- errors ---- */
 
-int http_status_err(unsigned status)
+/* Of a status code alone; 0 for 2xx. */
+static int http_status_err(unsigned status)
 {
 	if (status >= 200 && status < 300)
 		return 0;

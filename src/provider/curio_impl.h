@@ -31,10 +31,7 @@ must_check int curio_ask(struct curio *c, struct curio_op *op, struct curio_ask 
 must_check int curio_ask_text(struct curio *c, struct curio_op *op,
 			      struct curio_ask *a, struct buf *ret);
 
-/* "0x" and 64 digits. */
-#define CURIO_HASH_TEXT (2 + 2 * CURIO_HASH_SIZE + 1)
-void curio_hash_text(const uint8_t hash[static CURIO_HASH_SIZE],
-		     char ret[static CURIO_HASH_TEXT]);
+#define CURIO_HASH_TEXT (2 + 2 * CURIO_HASH_SIZE + 1) /* "0x", 64 digits, NUL */
 
 /*
  * What is in answers, as text.  0, -EPROTO (another form than Curio's; *ret_why

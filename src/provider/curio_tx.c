@@ -19,12 +19,6 @@ static void hex(const uint8_t *p, size_t n, char *ret)
 	*ret = '\0';
 }
 
-void curio_hash_text(const uint8_t hash[static CURIO_HASH_SIZE],
-		     char ret[static CURIO_HASH_TEXT])
-{
-	hex(hash, CURIO_HASH_SIZE, ret);
-}
-
 static json_t *hex_json(const uint8_t *p, size_t n)
 {
 	_cleanup_free_ char *text = malloc(2 * n + 3);
@@ -157,7 +151,7 @@ int curio_created(struct curio *c, struct curio_op *op,
 {
 	char path[64 + CURIO_HASH_TEXT], text[CURIO_HASH_TEXT];
 
-	curio_hash_text(tx, text);
+	hex(tx, CURIO_HASH_SIZE, text);
 	(void)snprintf(path, sizeof(path), "pdp/data-sets/created/%s", text); /* fits */
 	return ask_tx(c, op, path, true, ret);
 }
@@ -168,7 +162,7 @@ int curio_added(struct curio *c, struct curio_op *op, uint64_t data_set,
 	char path[96 + CURIO_HASH_TEXT], text[CURIO_HASH_TEXT];
 	int r;
 
-	curio_hash_text(tx, text);
+	hex(tx, CURIO_HASH_SIZE, text);
 	(void)snprintf(path, sizeof(path),
 		       "pdp/data-sets/%" PRIu64 "/pieces/added/%s", data_set,
 		       text); /* fits */

@@ -25,7 +25,8 @@ void dir_hex(const uint8_t *p, size_t n, char *ret)
 	ret[2 * n] = '\0';
 }
 
-bool dir_unhex(const char *s, size_t n, uint8_t *ret)
+/* n bytes of lower-case digits; false if there are not so many. */
+static bool dir_unhex(const char *s, size_t n, uint8_t *ret)
 {
 	static const char digits[] = "0123456789abcdef";
 	const char *hi, *lo;

@@ -19,9 +19,6 @@
 /* 2 n digits and NUL. */
 void dir_hex(const uint8_t *p, size_t n, char *ret);
 
-/* n bytes of lower-case digits; false if there are not so many. */
-must_check bool dir_unhex(const char *s, size_t n, uint8_t *ret);
-
 must_check int dir_write_all(int fd, const void *p, size_t n);
 
 /* The number of bytes; fewer than n at the end of the file. */

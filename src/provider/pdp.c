@@ -94,7 +94,8 @@ int pdp_open_url(struct pdp_job *j, const char *url)
 	return pdp_curio(j, url, &j->curio);
 }
 
-int pdp_chosen(struct pdp_job *j, struct pdp_slot *ret)
+/* Which provider it is; -EREMOTEIO if none is chosen yet. */
+static int pdp_chosen(struct pdp_job *j, struct pdp_slot *ret)
 {
 	int r = 0;
 

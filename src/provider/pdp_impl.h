@@ -102,8 +102,7 @@ must_check int pdp_curio_error(struct pdp_job *j, int r);
 
 struct pdp_slot pdp_slot_get(struct pdp *d);
 
-/* Which provider it is; -EREMOTEIO if none is chosen yet.  And asked. */
-must_check int pdp_chosen(struct pdp_job *j, struct pdp_slot *ret);
+/* Which provider it is, and its server; -EREMOTEIO if none is chosen yet. */
 must_check int pdp_open(struct pdp_job *j, struct pdp_slot *ret);
 must_check int pdp_open_url(struct pdp_job *j, const char *url);
 must_check int pdp_curio(struct pdp_job *j, const char *url, struct curio **ret);

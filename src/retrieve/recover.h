@@ -156,12 +156,6 @@ must_check int recover_into(const struct recover_found *f, struct ledger *l,
 must_check int recover_format(const struct recover_found *f,
 			      const struct cache_params *p, struct err *reterr);
 
-/* What of that stands in a stat: attributes and encoded link of the root, and the
- * first inode number that this device may give out. */
-must_check int recover_root(const struct recover_found *f,
-			    struct cache_attr *ret_attr, struct buf *ret_link,
-			    uint64_t *ret_next_ino);
-
 static inline void recover_found_freep(struct recover_found **f)
 {
 	recover_found_free(*f);

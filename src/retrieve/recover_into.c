@@ -123,8 +123,10 @@ int recover_into(const struct recover_found *f, struct ledger *l,
 	return r < 0 ? err_set(reterr, r, "ledger.db: %s", err_str(r)) : 0;
 }
 
-int recover_root(const struct recover_found *f, struct cache_attr *ret_attr,
-		 struct buf *ret_link, uint64_t *ret_next_ino)
+/* Attributes and encoded link of the root, and the first inode number that this
+ * device may give out. */
+static int recover_root(const struct recover_found *f, struct cache_attr *ret_attr,
+			struct buf *ret_link, uint64_t *ret_next_ino)
 {
 	const struct commit_info *info = commit_info(f->commit);
 

@@ -7,42 +7,50 @@
  */
 #include "cache/internal.h"
 
-#define STEP (64ull << 20) /* bytes under one hold of the lock */
-
-/* Rows that are clean, as they would be had they been written now. */
-static int touch_blocks(struct cache *c, struct inode *i, uint64_t block, uint64_t n)
+/*
+ * Rows from *at on that are clean, as they would be had they been written now;
+ * so many as are found at once, so that nobody waits for long.  1: there may be
+ * more, from *at on.
+ */
+static int touch_rows(struct cache *c, struct inode *i, uint64_t *at, uint64_t end)
 {
 	_cleanup_runs_ struct runs runs = { 0 };
+	bool all;
 	int r;
 
-	r = extent_find(c, i->ino, block, n, &runs);
+	r = extent_from(c, i->ino, *at, &runs, &all);
 	for (size_t k = 0; k < runs.n && r == 0; k++) {
 		struct run run = runs.v[k];
 
+		if (run.block >= end)
+			return 0;
+		run.n = MIN(run.n, end - run.block);
+		*at = run.block + run.n;
 		if (run.seg == 0 || run.seg == RUN_BAD_SEG ||
 		    !seg_can_share(c, &run) || run.dgen > i->clean_gen)
 			continue;
 		run.dgen = c->gen;
 		r = extent_set(c, i, run.block, run.n, &run, 1);
 	}
-	return r;
+	return r < 0 ? r : !all && *at < end;
 }
 
-/* 1: the file goes on behind the range. */
-static int redirty(struct cache *c, uint64_t ino, uint64_t off, uint64_t n)
+/* Bytes [off, off + n), from block *at on; 1: not all of them yet. */
+static int redirty(struct cache *c, uint64_t ino, uint64_t *at, uint64_t off,
+		   uint64_t n)
 {
-	uint64_t first = off / CACHE_BLOCK, end;
 	struct inode *i;
-	int r;
+	uint64_t end;
+	int r, more = 0;
 
 	r = inode_get(c, ino, &i);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (S_ISREG(i->mode) && off < i->size && n) {
-		end = (off + MIN(n, i->size - off) + CACHE_BLOCK - 1) / CACHE_BLOCK;
-		r = touch_blocks(c, i, first, end - first);
-		if (r < 0)
-			return r;
+		end = off + MIN(n, i->size - off);
+		more = touch_rows(c, i, at, (end + CACHE_BLOCK - 1) / CACHE_BLOCK);
+		if (more < 0)
+			return more;
 	}
 	i->dgen = c->gen;
 	if (!c->dirty_since_ms) {
@@ -50,23 +58,19 @@ static int redirty(struct cache *c, uint64_t ino, uint64_t off, uint64_t n)
 		c->tell_dirtied = true;
 	}
 	inode_change(c, i);
-	return S_ISREG(i->mode) && off < i->size && n < i->size - off;
+	return more;
 }
 
 int cache_redirty(struct cache *c, uint64_t ino, uint64_t off, uint64_t n)
 {
-	uint64_t step;
+	uint64_t at = off / CACHE_BLOCK;
 	int r;
 
-	/* in steps, so that nobody waits for long */
 	do {
-		step = MIN(n, STEP - off % STEP);
 		r = op_begin(c, OP_FREES);
 		if (r < 0)
 			return r;
-		r = op_end(c, redirty(c, ino, off, step));
-		off += step;
-		n -= step;
-	} while (r == 1 && n);
-	return r < 0 ? r : 0;
+		r = op_end(c, redirty(c, ino, &at, off, n));
+	} while (r == 1);
+	return r;
 }

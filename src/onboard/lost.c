@@ -15,7 +15,6 @@
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
 #include "onboard/reseal.h"
-#include "onboard/run.h"
 
 #define NODE_MAX 2097152u /* bytes of an opened node */
 
@@ -28,60 +27,118 @@ static int is_lost(struct onboard *o, const struct link *l)
 	return ledger_block_lost(o->p.ledger, l->digest, l->place.piece);
 }
 
-int lost_file(struct lost_file *w, const struct link *l, uint64_t off,
-	      uint64_t n, unsigned depth)
+/* `n` bytes at `off` are lost. */
+static int range(struct lost_file *w, uint64_t off, uint64_t n, uint64_t *ret)
+{
+	*ret += n;
+	return w->range && n ? w->range(w->ctx, off, n) : 0;
+}
+
+static uint64_t key_of(const struct link *l)
+{
+	return get_le64(l->digest);
+}
+
+static int below(struct lost_file *w, const struct link *l, uint64_t off,
+		 uint64_t n, unsigned depth, uint64_t *ret);
+
+/* The body of a node, opened and as long as its parent said. */
+static int node_read(struct lost_file *w, const struct link *l, uint64_t n,
+		     unsigned depth, struct buf *body, struct file_node *ret)
 {
 	struct onboard *o = w->o;
-	_cleanup_buf_ struct buf body = { 0 };
+	const struct file_child c = { .link = *l, .size = n };
 	struct err why = { "" };
+	int r;
+
+	if (depth == FILE_DEPTH_MAX)
+		return -EPROTO;
+	buf_init(body, NODE_MAX);
+	r = o->p.nodes.body(o->p.nodes.ctx, l, body, &why);
+	if (r == 0)
+		r = file_node_parse(buf_slice(body), l->codec, true, ret);
+	return r == 0 && depth > 0 ? file_child_check(&c, ret) : r;
+}
+
+/* A node, for the first time or again; what is lost below is remembered. */
+static int node(struct lost_file *w, const struct link *l, bool lost,
+		uint64_t off, uint64_t n, unsigned depth, uint64_t *ret)
+{
+	_cleanup_buf_ struct buf body = { 0 };
 	struct file_child child;
 	struct file_node node;
 	struct file_iter it;
-	int r, lost;
+	uint64_t bytes = 0;
+	int r;
 
-	lost = is_lost(o, l);
-	if (lost < 0 || l->kind != LINK_SEALED)
-		return lost;
-	if (l->codec == LINK_RAW)
-		return lost ? w->range(w->ctx, off, n) : 0;
-	if (depth == FILE_DEPTH_MAX)
-		return -EPROTO;
 	w->node |= lost;
-	buf_init(&body, NODE_MAX);
-	r = o->p.nodes.body(o->p.nodes.ctx, l, &body, &why);
-	if (r == 0)
-		r = file_node_parse(buf_slice(&body), l->codec, true, &node);
+	r = node_read(w, l, n, depth, &body, &node);
+	if (r < 0 && (lost || reseal_is_gone(r))) {
+		r = ino_map_put(&w->known, key_of(l), (size_t)n);
+		return r < 0 ? r : range(w, off, n, ret);
+	}
 	if (r < 0)
-		return lost || reseal_is_gone(r) ? w->range(w->ctx, off, n) : r;
+		return r;
 	file_iter_init(&it, &node);
 	while ((r = file_iter_next(&it, &child)) == 1) {
-		if (child.hole)
-			continue;
-		r = lost_file(w, &child.link, off + child.off, child.size,
-			      depth + 1);
+		if (child.hole || !child.size)
+			continue; /* below one without bytes may be any number */
+		r = below(w, &child.link, off + child.off, child.size,
+			  depth + 1, &bytes);
 		if (r < 0)
 			return r;
 	}
+	if (r == 0)
+		r = ino_map_put(&w->known, key_of(l), (size_t)bytes);
+	*ret += bytes;
 	return r;
 }
 
-static int add_up(void *ctx, uint64_t off, uint64_t n)
+static int below(struct lost_file *w, const struct link *l, uint64_t off,
+		 uint64_t n, unsigned depth, uint64_t *ret)
 {
-	(void)off;
-	*(uint64_t *)ctx += n;
+	size_t bytes;
+	int lost;
+
+	lost = is_lost(w->o, l);
+	if (lost < 0 || l->kind != LINK_SEALED)
+		return lost;
+	if (l->codec == LINK_RAW)
+		return lost ? range(w, off, n, ret) : 0;
+	if (!ino_map_get(&w->known, key_of(l), &bytes))
+		return node(w, l, lost, off, n, depth, ret);
+	if (bytes && bytes < n && w->range && ++w->again <= LOST_AGAIN_MAX)
+		return node(w, l, lost, off, n, depth, ret);
+	if (bytes)
+		return range(w, off, w->range ? n : MIN(bytes, n), ret);
 	return 0;
+}
+
+int lost_file(struct lost_file *w, const struct link *l, uint64_t n)
+{
+	int r;
+
+	w->bytes = 0;
+	w->again = 0;
+	r = below(w, l, 0, n, 0, &w->bytes);
+	ino_map_fini(&w->known);
+	w->known = (struct ino_map){ .n = 0 };
+	return r;
 }
 
 /* How many bytes of what the link names are lost; a symlink has its target. */
 static int count(struct onboard *o, const struct attr *a, const struct link *l,
 		 uint64_t *ret)
 {
-	struct lost_file w = { .o = o, .range = add_up, .ctx = ret };
+	struct lost_file w = { .o = o };
 	int r;
 
 	*ret = 0;
-	if (S_ISREG(a->mode))
-		return lost_file(&w, l, 0, a->size, 0);
+	if (S_ISREG(a->mode)) {
+		r = lost_file(&w, l, a->size);
+		*ret = w.bytes;
+		return r;
+	}
 	r = is_lost(o, l);
 	if (r > 0)
 		*ret = a->size;
@@ -105,8 +162,9 @@ struct naming {
 
 	struct link root, table;
 	uint64_t root_ino;
-	struct ino_map known;  /* the ledger names them */
-	struct ino_map shared; /* the inode table; → bytes that are lost */
+	struct ino_map known;   /* the ledger names them */
+	struct ino_map shared;  /* the inode table; → bytes that are lost */
+	struct ino_map folders; /* that wait or were looked into */
 	struct folder *pending, *now;
 	size_t pending_bytes;
 	bool over, table_over;
@@ -141,13 +199,22 @@ static const char *path_of(struct naming *m, struct slice name)
 static int push(struct naming *m, const struct link *l, uint64_t ino,
 		const char *path)
 {
-	size_t n = strlen(path) + 1;
+	size_t at, n = strlen(path) + 1;
 	struct folder *f;
+	int r;
 
-	if (m->pending_bytes + sizeof(*f) + n > LOST_PENDING_MAX) {
+	/* A number stands for one folder, but who has the words can link one
+	 * that is above it, or one twice below one twice. */
+	if (ino_map_get(&m->folders, ino, &at))
+		return 0;
+	if (m->pending_bytes + sizeof(*f) + n > LOST_PENDING_MAX ||
+	    m->folders.n == LOST_FOLDERS_MAX) {
 		m->over = true;
 		return 0;
 	}
+	r = ino_map_put(&m->folders, ino, 0);
+	if (r < 0)
+		return r;
 	f = malloc(sizeof(*f) + n);
 	if (!f)
 		return -ENOMEM;
@@ -348,6 +415,7 @@ int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
 	}
 	ino_map_fini(&m->known);
 	ino_map_fini(&m->shared);
+	ino_map_fini(&m->folders);
 	n = m->n;
 	free(m);
 	return r < 0 ? r : n;

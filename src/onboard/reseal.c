@@ -266,7 +266,7 @@ static int on_range(void *ctx, uint64_t off, uint64_t n)
 static int walk_file(struct walk *w, const struct link *l, uint64_t size)
 {
 	struct lost_file f = { .o = w->run->o, .range = on_range, .ctx = w };
-	int r = lost_file(&f, l, 0, size, 0);
+	int r = lost_file(&f, l, size);
 
 	w->dirty |= f.node;
 	return r;

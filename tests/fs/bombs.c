@@ -368,6 +368,33 @@ struct bomb {
 	void (*make)(struct site *s, struct made *m);
 };
 
+static void entry(struct site *s, struct dir_builder *b, const char *name,
+		  mode_t type, const struct made *m)
+{
+	struct attr a = { .mode = type | 0755, .nlink = 1, .size = m->size };
+	_cleanup_buf_ struct buf attr;
+
+	a.ino = m->ino ? m->ino : ++s->ino;
+	buf_init(&attr, ATTR_ENCODED_MAX);
+	must(attr_encode(&a, &attr), "attributes", NULL);
+	must(dir_builder_add(b, slice_str(name), &m->link, 0, buf_slice(&attr)),
+	     name, NULL);
+}
+
+/* A folder that has the same twice. */
+static struct link pair(struct site *s, const struct made *m, mode_t type)
+{
+	_cleanup_dir_builder_ struct dir_builder *b = NULL;
+	struct dag_root root;
+	struct err e = { "" };
+
+	must(dir_builder_new(&dag_profile_sealed, &s->sealer, &b), "folder", NULL);
+	entry(s, b, "a", type, m);
+	entry(s, b, "b", type, m);
+	must(dir_builder_finish(b, &root, &e), "folder", &e);
+	return root.link;
+}
+
 static struct link folder(struct site *s, const struct bomb *v, size_t n)
 {
 	_cleanup_dir_builder_ struct dir_builder *b = NULL;
@@ -377,17 +404,9 @@ static struct link folder(struct site *s, const struct bomb *v, size_t n)
 	must(dir_builder_new(&dag_profile_sealed, &s->sealer, &b), "folder", NULL);
 	for (size_t i = 0; i < n; i++) {
 		struct made m = { .size = 0 };
-		_cleanup_buf_ struct buf attr;
-		struct attr a = { .mode = v[i].type | 0755, .nlink = 1 };
 
 		v[i].make(s, &m);
-		a.ino = m.ino ? m.ino : ++s->ino;
-		a.size = m.size;
-		buf_init(&attr, ATTR_ENCODED_MAX);
-		must(attr_encode(&a, &attr), "attributes", NULL);
-		must(dir_builder_add(b, slice_str(v[i].name), &m.link, 0,
-				     buf_slice(&attr)),
-		     v[i].name, NULL);
+		entry(s, b, v[i].name, v[i].type, &m);
 	}
 	must(dir_builder_finish(b, &root, &e), "folder", &e);
 	return root.link;
@@ -438,6 +457,16 @@ static void in_symlink(struct site *s, struct made *m)
 	m->link = alone(s, "long", S_IFLNK, long_symlink);
 }
 
+/* 2^40 folders in 41 blocks: each is twice in the one above it. */
+static void twins(struct site *s, struct made *m)
+{
+	fine(s, m);
+	for (unsigned i = 0; i < 40; i++) {
+		m->link = pair(s, m, i ? S_IFDIR : S_IFREG);
+		m->size = 0;
+	}
+}
+
 static const struct bomb bombs[] = {
 	{ "barren", S_IFDIR, barren },
 	{ "child lies", S_IFREG, child_lies },
@@ -454,6 +483,7 @@ static const struct bomb bombs[] = {
 	{ "overflow", S_IFREG, overflow },
 	{ "same", S_IFDIR, same },
 	{ "shards", S_IFDIR, shards },
+	{ "twins", S_IFDIR, twins },
 	{ "zstd", S_IFREG, zstd },
 	{ "zstd lies", S_IFREG, zstd_lies },
 };

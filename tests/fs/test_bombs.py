@@ -15,6 +15,7 @@ from syscalls import read, write
 
 MASK = (1 << 64) - 1
 MIB = 1 << 20
+FOUND = 26  # exit status of a check that found errors
 MOST = 128 * MIB  # that a daemon grows by
 if SANITIZED:  # ASan keeps 256 MiB of what was freed
     MOST = 1024 * MIB
@@ -197,6 +198,7 @@ FILES = {'fine': b'fine\n', 'empties': b'xx', 'huge': b'h' * 4096,
          'less': b'l' * 10}
 FOLDERS = ['barren', 'in endless', 'in ring', 'in self', 'in symlink', 'same',
            'shards']
+TWINS = ['twins']  # whose folders are read one by one
 WRONG = ['child lies', 'claims', 'deep', 'overflow', 'zstd', 'zstd lies']
 
 
@@ -227,7 +229,8 @@ def test_what_the_words_holder_makes_to_break_readers_ends_in_an_error(
         bombed, drives):
     d = drives.adopt(bombed.recovered()).mount()
     before = peak(d)
-    assert sorted(os.listdir(d.mnt)) == sorted([*FILES, *FOLDERS, *WRONG])
+    assert sorted(os.listdir(d.mnt)) == sorted(
+        [*FILES, *FOLDERS, *TWINS, *WRONG])
     for name in WRONG:
         with pytest.raises(OSError) as e:
             head(os.path.join(d.mnt, name), 100)
@@ -248,6 +251,33 @@ def test_what_the_words_holder_makes_to_break_readers_ends_in_an_error(
     write(os.path.join(d.mnt, 'after'), b'after')
     d.sync()
     assert d.status()['last_commit']['sequence'] == 3
+
+
+def test_a_loss_among_bombs_is_named_and_mended(bombed, drives):
+    """Who looks what is lost goes through nodes that are linked again and again."""
+    d = drives.adopt(bombed.recovered()).mount()
+    write(os.path.join(d.mnt, 'before'), os.urandom(3 * MIB))
+    d.sync()
+    before = set(os.listdir(d.stores[0]))
+    write(os.path.join(d.mnt, 'lost'), os.urandom(3 * MIB))
+    d.sync()
+    piece = max(set(os.listdir(d.stores[0])) - before,
+                key=lambda n: os.path.getsize(os.path.join(d.stores[0], n)))
+    write(os.path.join(d.mnt, 'later'), b'the root is in another piece')
+    d.sync()
+    d = drives.adopt(d.umount().recovered()).mount()
+    for name in os.listdir(d.mnt):
+        os.stat(os.path.join(d.mnt, name))
+    os.unlink(os.path.join(d.stores[0], piece))
+    was = peak(d)
+    done = d.run('verify', '--drive', d.name, '--all', check=False)
+    assert done.returncode == FOUND
+    assert '/lost: 3145728 bytes are lost for good' in done.stdout
+    assert '/before' not in done.stdout
+    assert peak(d) < was + MOST
+    os.unlink(os.path.join(d.mnt, 'lost'))
+    d.sync()
+    assert not any('/lost' in e for e in d.status()['errors'])
 
 
 def test_salvage_takes_what_can_be_read_of_bombs(bombed, drives):

@@ -11,7 +11,7 @@
  * callback.  A write that finds the cache full of dirty data returns
  * -EINPROGRESS too, with miss.kind = CACHE_MISS_ROOM; cache_fetch() then calls
  * back when there is room or a pause has passed (back-pressure without blocking
- * a thread); after `full_timeout_ms` the write gets -ENOSPC.
+ * a thread); after `full_timeout_ms` without any room the write gets -ENOSPC.
  *
  * Promises kept here: I1 (what was acknowledged by cache_sync survives a power
  * cut; what is found is one instant of completed operations), I2's local half

@@ -513,9 +513,7 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 		lock_drop(&f->lock);
 		lock_take(&c->lock);
 		room = c->failed || space_has_room(c, SPACE_WRITE, w->miss.n);
-		/* full since after `now` was taken, it may be */
-		late = c->full_since_ms &&
-		       monotonic_ms() - c->full_since_ms >= c->p.full_timeout_ms;
+		late = !room && c->full_looked_ms && space_waited_in_vain(c);
 		if (room)
 			c->credit_bytes += w->miss.n;
 		lock_drop(&c->lock);
@@ -524,7 +522,7 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 		if (w->state != WAITER_ROOM)
 			return;
 		if (room || late || w->room_until_ms)
-			end_waiter(f, w, !room && late ? -ENOSPC : 0);
+			end_waiter(f, w, late ? -ENOSPC : 0);
 		return;
 	}
 }

@@ -519,7 +519,7 @@ struct cache {
 	uint64_t reserved;   /* promised by fallocate: rows of HOLE_ROOM */
 	uint64_t claimed;    /* of these, being written just now */
 	uint64_t outbox_bytes;
-	uint64_t full_since_ms;
+	uint64_t full_ms, full_looked_ms; /* space_waited_in_vain(); 0: room */
 	uint64_t credit_bytes; /* writers may write so much at once */
 	uint64_t disk_bytes;   /* of the disk for data/ and outbox/; then */
 	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
@@ -619,6 +619,12 @@ enum space_class {
 	SPACE_FETCH /* leaves some for who writes */
 };
 bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes);
+/*
+ * Called at each look that finds no room: have those who write waited for
+ * full_timeout_ms?  While somebody waits fetch.c looks many times a second, so what
+ * lies between two looks far apart was not waited: the process was stopped.
+ */
+bool space_waited_in_vain(struct cache *c);
 /* Tell the slots how much the disk may hold. */
 void space_look(struct cache *c);
 

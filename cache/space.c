@@ -30,8 +30,10 @@
 #define PAUSE_MAX_MS 200
 #define SPARE_MS     10000 /* inodes used since are evicted last */
 #define ALL_USED_MS  1000  /* so long it is believed that all of them are */
-#define STEP_MIN     (256ull << 10)
-#define STEP_MAX     (64ull << 20)
+#define FULL_LOOK_MS \
+ 1000 /* between two looks at a full cache; more is no wait */
+#define STEP_MIN (256ull << 10)
+#define STEP_MAX (64ull << 20)
 
 static uint64_t meta_floor(const struct cache_params *p)
 {
@@ -319,24 +321,31 @@ static uint64_t pause_ms(struct cache *c, const struct room *m)
 		   1 + (dirty - high) * PAUSE_MAX_MS / MAX(all - high, 1));
 }
 
+bool space_waited_in_vain(struct cache *c)
+{
+	uint64_t now = monotonic_ms();
+
+	if (c->full_looked_ms)
+		c->full_ms += MIN(now - c->full_looked_ms, FULL_LOOK_MS);
+	c->full_looked_ms = now;
+	return c->full_ms >= c->p.full_timeout_ms;
+}
+
 int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 {
 	struct room m = look(c);
-	uint64_t now, pause;
+	uint64_t pause;
 
 	evict_ahead(c, n, &m);
 	if (m.left < n) {
-		now = monotonic_ms();
-		if (!c->full_since_ms)
-			c->full_since_ms = now;
-		if (now - c->full_since_ms >= c->p.full_timeout_ms)
+		if (space_waited_in_vain(c))
 			return -ENOSPC;
 		/* what open transactions have freed is free after a commit */
 		if (c->changed)
 			commit_demand(c);
 		return miss(op, CACHE_MISS_ROOM, ino, 0, n);
 	}
-	c->full_since_ms = 0;
+	c->full_ms = c->full_looked_ms = 0;
 	pause = c->p.source ? pause_ms(c, &m) : 0;
 	if (pause == 0)
 		return 0;

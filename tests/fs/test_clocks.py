@@ -134,6 +134,40 @@ def test_a_machine_that_sleeps_goes_on_when_it_wakes(drives, counts):
     assert_same(got, picture(drives.adopt(d.recovered()).mount().mnt))
 
 
+def start_filling(d):
+    """A writer of more than the cache has room for, which waits for it."""
+    writer = subprocess.Popen(
+        ['dd', 'if=/dev/urandom', 'of=' + at(d, 'f'), 'bs=1M', 'count=200',
+         'status=none'], stderr=subprocess.PIPE)
+
+    def waits():
+        st = os.statvfs(d.mnt)
+        assert writer.poll() is None
+        return st.f_bavail * st.f_frsize < MIB and \
+            d.status()['requests']['waiting']
+    until(waits, what='the cache is full')
+    return writer
+
+
+def assert_room_ends_the_wait(d, writer):
+    d.sync()
+    assert writer.communicate(timeout=PATIENCE)[1] == b''
+    assert os.path.getsize(at(d, 'f')) == 200 * MIB
+    d.sync()
+
+
+def test_who_was_stopped_has_not_waited_for_room(drives):
+    d = drives.adopt(Timed(cache_size='256M')).init()
+    d.set(onboard_idle='1d', onboard_age='1d', full_timeout='1h').mount()
+    writer = start_filling(d)
+    for pid in d.pids():
+        os.kill(pid, signal.SIGSTOP)
+    d.pass_time(DAY)
+    for pid in d.pids():
+        os.kill(pid, signal.SIGCONT)
+    assert_room_ends_the_wait(d, writer)
+
+
 def test_who_was_stopped_has_not_waited_for_a_store(drives):
     """SIGSTOP, a frozen group: the clock goes on, and nobody looks at it."""
     d = drives.adopt(Timed())

@@ -91,15 +91,17 @@ static void interrupted(fuse_req_t req, void *data)
 /* 0: op belongs to the queue now. */
 static int start_fetch(struct retry *q, struct op *op)
 {
+	bool room = op->who.miss.kind == CACHE_MISS_ROOM;
 	uint64_t now = monotonic_ms();
 	int r;
 
-	if (now >= op->deadline_ms)
-		return op->who.miss.kind == CACHE_MISS_ROOM ? -ENOSPC : -ETIMEDOUT;
+	if (now >= op->deadline_ms && !room)
+		return -ETIMEDOUT;
 	op->fetch = (struct cache_fetch){
 		.miss = op->who.miss,
 		.done = fetched,
-		.timeout_ms = (unsigned)(op->deadline_ms - now),
+		/* how long there may be no room, the cache knows */
+		.timeout_ms = room ? 0 : (unsigned)(op->deadline_ms - now),
 	};
 	lock_take(&q->lock);
 	if (q->stopping) {
@@ -214,11 +216,7 @@ static int failure(struct retry *q, struct op *op)
 
 	if (op->interrupted)
 		return -EINTR;
-	if (stopping)
-		return -EIO;
-	if (r == -ETIMEDOUT && op->fetch.miss.kind == CACHE_MISS_ROOM)
-		return -ENOSPC;
-	return r;
+	return stopping ? -EIO : r;
 }
 
 static void run_again(struct retry *q, struct op *op)
@@ -231,8 +229,10 @@ static void run_again(struct retry *q, struct op *op)
 	if (r == 0) {
 		/* It was put off if the process was stopped meanwhile. */
 		op->deadline_ms = MAX(op->deadline_ms, op->fetch.deadline_ms);
-		/* What keeps coming may come after the deadline. */
-		if (op->fetch.miss.kind == CACHE_MISS_DIR)
+		/* What keeps coming may come after the deadline, and no
+		   store was waited for while there was no room. */
+		if (op->fetch.miss.kind == CACHE_MISS_DIR ||
+		    op->fetch.miss.kind == CACHE_MISS_ROOM)
 			op->deadline_ms = MAX(op->deadline_ms,
 					      monotonic_ms() + q->p.timeout_ms);
 		r = op->run(op);

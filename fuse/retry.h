@@ -4,8 +4,8 @@
  * An op that got -EINPROGRESS is parked: it moves to the heap, its miss is
  * fetched, and a few threads of this queue run it again when the fetch ends,
  * until it succeeds, its deadline passes (-ETIMEDOUT), its caller is
- * interrupted (-EINTR), or the queue stops (-EIO).  Writes that wait for room
- * get -ENOSPC instead of -ETIMEDOUT.
+ * interrupted (-EINTR), or the queue stops (-EIO).  Waiting for room has no
+ * deadline here: the cache ends it with -ENOSPC.
  *
  *              cache_fetch()            callback            run()
  *   (stack) ----> FETCHING ----------------> READY ----------> answered
@@ -35,8 +35,8 @@ struct retry;
 struct retry_params {
 	struct cache *cache;
 	unsigned n_threads;
-	unsigned timeout_ms;
-	uint64_t bytes_max; /* of all parked ops together */
+	unsigned timeout_ms; /* of what is absent; room: full_timeout_ms */
+	uint64_t bytes_max;  /* of all parked ops together */
 };
 
 must_check int retry_new(const struct retry_params *p, struct retry **ret);

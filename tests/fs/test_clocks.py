@@ -168,6 +168,18 @@ def test_who_was_stopped_has_not_waited_for_room(drives):
     assert_room_ends_the_wait(d, writer)
 
 
+def test_writers_wait_for_room_when_readers_would_have_given_up(drives):
+    d = drives.adopt(Timed(cache_size='256M')).init()
+    d.set(onboard_idle='1d', onboard_age='1d', full_timeout='1h',
+          fetch_timeout='1s').mount()
+    writer = start_filling(d)
+    for _ in range(10):  # in steps in which nothing seems to stand still
+        d.pass_time(0.5)
+        time.sleep(0.05)
+    assert writer.poll() is None
+    assert_room_ends_the_wait(d, writer)
+
+
 def test_who_was_stopped_has_not_waited_for_a_store(drives):
     """SIGSTOP, a frozen group: the clock goes on, and nobody looks at it."""
     d = drives.adopt(Timed())

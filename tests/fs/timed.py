@@ -27,8 +27,8 @@ class Timed(Drive):
         self.real = self.real if real is None else real
         self.monotonic = self.monotonic if monotonic is None else monotonic
         with open(self.clock, 'r+b') as f:
-            f.write(struct.pack('=qq', self.real * 10**9,
-                                self.monotonic * 10**9))
+            f.write(struct.pack('=qq', int(self.real * 10**9),
+                                int(self.monotonic * 10**9)))
 
     def pass_time(self, seconds):
         """Of an awake machine: both clocks go on."""

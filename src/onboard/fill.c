@@ -14,56 +14,54 @@
 #define COMMIT_ROOM (1u << 20) /* bytes kept free for the commit */
 #define SEEN_MIN    1024       /* slots of the table, a power of two */
 
-struct seen {
-	uint8_t digest[LINK_DIGEST_SIZE];
-	struct place place; /* piece 0: slot is free */
-};
+_Static_assert(XINDEX_N_MAX < UINT32_MAX, "a slot counts the blocks of a piece");
 
 /* ---- what it has and what may be linked ---- */
 
+/* Where the digest stands in p->seen, or would. */
 static size_t seen_slot(const struct fill *p, const uint8_t *digest)
 {
 	size_t i = (size_t)get_le64(digest) & (p->cap_seen - 1);
 
-	while (p->seen[i].place.piece &&
-	       !slice_eq(slice(p->seen[i].digest, LINK_DIGEST_SIZE),
+	while (p->seen[i] &&
+	       !slice_eq(slice(p->blocks[p->seen[i] - 1].digest, LINK_DIGEST_SIZE),
 			 slice(digest, LINK_DIGEST_SIZE)))
 		i = (i + 1) & (p->cap_seen - 1);
 	return i;
 }
 
-static int seen_add(struct fill *p, const uint8_t *digest, const struct place *place)
+/* All blocks but the last stand in a table of twice the size. */
+static int seen_grow(struct fill *p)
 {
-	struct seen *old = p->seen;
-	size_t n = p->cap_seen;
-	struct seen *s;
+	size_t cap = p->cap_seen ? 2 * p->cap_seen : SEEN_MIN;
+	uint32_t *v = calloc(cap, sizeof(*v));
 
-	if (2 * (p->n_seen + 1) > p->cap_seen) {
-		p->cap_seen = n ? 2 * n : SEEN_MIN;
-		p->seen = calloc(p->cap_seen, sizeof(*p->seen));
-		if (!p->seen) {
-			p->seen = old;
-			p->cap_seen = n;
-			return -ENOMEM;
-		}
-		for (size_t i = 0; i < n; i++)
-			if (old[i].place.piece)
-				p->seen[seen_slot(p, old[i].digest)] = old[i];
-		free(old);
-	}
-	s = &p->seen[seen_slot(p, digest)];
-	if (!s->place.piece)
-		p->n_seen++;
-	memcpy(s->digest, digest, LINK_DIGEST_SIZE);
-	s->place = *place;
+	if (!v)
+		return -ENOMEM;
+	free(p->seen);
+	p->seen = v;
+	p->cap_seen = cap;
+	for (size_t i = 0; i + 1 < p->n_blocks; i++)
+		v[seen_slot(p, p->blocks[i].digest)] = (uint32_t)(i + 1);
 	return 0;
 }
 
-static void seen_clear(struct fill *p)
+/* The last block. */
+static int seen_add(struct fill *p)
 {
-	if (p->n_seen)
+	int r = 2 * p->n_blocks > p->cap_seen ? seen_grow(p) : 0;
+
+	if (r == 0)
+		p->seen[seen_slot(p, p->blocks[p->n_blocks - 1].digest)] =
+			(uint32_t)p->n_blocks;
+	return r;
+}
+
+static void blocks_clear(struct fill *p)
+{
+	if (p->n_blocks && p->cap_seen)
 		memset(p->seen, 0, p->cap_seen * sizeof(*p->seen));
-	p->n_seen = 0;
+	p->n_blocks = 0;
 }
 
 /*
@@ -89,15 +87,14 @@ int fill_find(struct fill *p, const uint8_t *digest, struct place *ret)
 {
 	struct ledger_block b;
 	uint64_t ordinal;
-	size_t i;
+	uint32_t at;
 	int r;
 
-	if (p->cap_seen) {
-		i = seen_slot(p, digest);
-		if (p->seen[i].place.piece) {
-			*ret = p->seen[i].place;
-			return 1;
-		}
+	at = p->cap_seen ? p->seen[seen_slot(p, digest)] : 0;
+	if (at) {
+		*ret = (struct place){ p->ordinal, p->blocks[at - 1].off,
+				       p->blocks[at - 1].len };
+		return 1;
 	}
 	r = ledger_block_link(p->o->p.ledger, digest, &b, &ordinal);
 	if (r == 0)
@@ -143,7 +140,7 @@ static void abandon(struct fill *p)
 	best_effort(io_unlink(p->o->p.io, name)); /* else at the next start */
 	best_effort(ledger_piece_drop(p->o->p.ledger, p->ordinal)); /* likewise */
 	p->ordinal = 0;
-	p->n_blocks = 0;
+	blocks_clear(p);
 }
 
 /* The outbox is a floor of the cache's accountant: wait until it has room. */
@@ -267,8 +264,7 @@ int fill_end(struct fill *p, const struct trailer_head *previous)
 	p->w = NULL;
 	p->f = NULL;
 	p->ordinal = 0;
-	p->n_blocks = 0;
-	seen_clear(p);
+	blocks_clear(p);
 	outbox_account(o);
 	onboard_kick(o);
 	return 0;
@@ -327,7 +323,7 @@ int fill_add(struct fill *p, const struct piece_block *b, struct place *ret)
 	ret->piece = p->ordinal;
 	p->nodes |= b->kind != XINDEX_LEAF;
 	r = block_note(p, b, ret);
-	return r < 0 ? r : seen_add(p, b->digest, ret);
+	return r < 0 ? r : seen_add(p);
 }
 
 void fill_init(struct fill *p, struct onboard *o, const struct secret *convergence)

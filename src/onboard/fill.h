@@ -10,7 +10,7 @@
  *
  * Threading: one thread (the packer); the lock is for what workers do.
  * Errors: -errno; -ECANCELED when the drive stops while there is no room.
- * Memory: 200 to 400 bytes a block of the open piece, beside what the writer has.
+ * Memory: 90 to 180 bytes a block of the open piece, beside what the writer has.
  */
 #ifndef ONBOARD_FILL_H
 #define ONBOARD_FILL_H
@@ -30,7 +30,6 @@ struct io_file;
 struct ledger_block;
 struct onboard;
 struct secret;
-struct seen;
 
 /* What the writer of a piece wants done on a worker. */
 struct forked {
@@ -52,10 +51,10 @@ struct fill {
 	bool nodes; /* the open piece has left its leaves behind */
 	struct ledger_block *blocks;
 	size_t n_blocks, cap_blocks;
-	/* Where in the open piece a block is; open addressing on the digest.  The
-	 * ledger knows the blocks of those that are finished. */
-	struct seen *seen;
-	size_t n_seen, cap_seen;
+	/* Number of a block, from 1 on; open addressing on the digest.  The ledger
+	 * knows the blocks of pieces that are finished. */
+	uint32_t *seen;
+	size_t cap_seen;
 	struct lock lock;
 	struct forked forked[PIECE_SPANS];
 };

@@ -332,6 +332,8 @@ int cache_open(const struct cache_params *p, struct cache **ret, struct err *ret
 	if (r == 0)
 		r = open_inside(c, reterr);
 	if (r == 0)
+		r = bring_start(c);
+	if (r == 0)
 		r = fetch_init(c);
 	if (r == 0) {
 		lock_take(&c->lock);
@@ -348,6 +350,7 @@ int cache_open(const struct cache_params *p, struct cache **ret, struct err *ret
 	if (r < 0) {
 		db_rollback(c->db);
 		behind_stop(c);
+		bring_stop(c);
 		seg_fini(c);
 		free_cache(c);
 		return r;
@@ -381,6 +384,7 @@ int cache_close(struct cache *c)
 	lock_drop(&c->lock);
 	db_rollback(c->db);
 	behind_stop(c);
+	bring_stop(c);
 	seg_fini(c);
 	free_cache(c);
 	return r;

@@ -30,6 +30,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/thread.h"
+#include "cache/around.h"
 #include "cache/cache.h"
 #include "cache/source.h"
 #include "cache/stmts.h"
@@ -158,8 +159,7 @@ struct segment {
 	bool unsynced;   /* written since its last fdatasync */
 	unsigned in_use; /* threads between seg_get and seg_put */
 	uint32_t n_behind, behind_from, behind_to; /* behind.c */
-	uint8_t *near; /* around.c, as the next one */
-	uint64_t near_round;
+	struct around_seg around;
 	struct io_file *file;
 	uint16_t *refs; /* names of each slot, or one of SLOT_... */
 };
@@ -197,6 +197,8 @@ struct freed {
 	} v[];
 };
 
+#define BRING_MAX 16 /* places told ahead */
+
 struct segs {
 	struct lock lock;
 	struct segment **v; /* by number, sparse; lock: lock */
@@ -221,11 +223,19 @@ struct segs {
 	struct freed *first, *last; /* waiting for pins; c->lock */
 	struct list pins;           /* struct pin, oldest first; lock: lock */
 	bool need_syncdir;          /* lock: lock */
-	uint64_t small_reads;       /* around.c; lock: lock */
+	struct around around;       /* lock: lock */
 	struct cond behind;         /* behind.c; lock: lock, as all below */
 	uint32_t behind_seg;        /* one that has much; 0: none */
 	bool behind_stop, behind_runs;
 	pthread_t behind_thread;
+	struct cond bring; /* bring.c; lock: lock, as all below */
+	struct brought {
+		struct segment *s;
+		uint32_t slot, n;
+	} brings[BRING_MAX];
+	uint32_t n_brings;
+	bool bring_stop, bring_runs;
+	pthread_t bring_thread;
 };
 
 must_check int seg_init(struct cache *c, struct err *reterr);
@@ -257,17 +267,15 @@ void behind_stop(struct cache *c);
 /* These slots of it were written.  Under c->segs.lock. */
 void behind_wrote(struct cache *c, struct segment *s, uint32_t slot, uint32_t n);
 
-/* ---- reading around (around.c) ---- */
+/* ---- what the disk begins to read (bring.c) ---- */
 
-/* For a segment of so many slots.  NULL: no memory. */
-uint8_t *around_new(uint32_t n_slots);
-
+must_check int bring_start(struct cache *c);
+void bring_stop(struct cache *c);
 /*
- * These slots were read now.  The slots around them, if they are worth reading
- * with one request: how many (0: none), from *ret_slot on.  Under c->segs.lock.
+ * These n slots were read now: bring what is worth it.  Under c->segs.lock; the
+ * caller has the segment in use.
  */
-uint32_t around_read(struct segs *g, struct segment *s, uint32_t slot,
-		     uint32_t n, uint32_t *ret_slot) REQUIRES(g->lock);
+void bring_around(struct cache *c, struct segment *s, uint32_t slot, uint32_t n);
 
 /* Where slots lie in the file. */
 uint64_t seg_slots_off(const struct segment *s, uint32_t slot);

@@ -80,7 +80,7 @@ static void seg_free(struct segment *s)
 		return;
 	io_close(s->file);
 	free(s->refs);
-	free(s->near);
+	around_fini(&s->around);
 	free(s);
 }
 
@@ -144,9 +144,8 @@ static int read_header(struct cache *c, struct segment *s)
 static int make_refs(struct segment *s)
 {
 	s->refs = calloc(s->n_slots, sizeof(*s->refs));
-	s->near = around_new(s->n_slots);
 	s->n_bare = s->n_slots;
-	return s->refs && s->near ? 0 : -ENOMEM;
+	return s->refs ? around_init(&s->around, s->n_slots) : -ENOMEM;
 }
 
 void seg_bare(struct segment *s)
@@ -225,6 +224,7 @@ int seg_init(struct cache *c, struct err *reterr)
 
 	lock_init(&c->segs.lock);
 	cond_init(&c->segs.behind);
+	cond_init(&c->segs.bring);
 	list_init(&c->segs.pins);
 	c->segs.next_number = 1;
 	r = io_list(c->p.io, "data", on_name, &l);
@@ -251,6 +251,7 @@ void seg_fini(struct cache *c)
 	}
 	free(g->open);
 	cond_fini(&g->behind);
+	cond_fini(&g->bring);
 	lock_fini(&g->lock);
 }
 
@@ -448,30 +449,50 @@ static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
 	return 0;
 }
 
+/*
+ * Hold the segment, and have the marks of the slots come in while they are read
+ * themselves, where nobody has yet.
+ */
+static struct segment *hold_to_read(struct cache *c, const struct run *r,
+				    uint32_t slot, uint64_t n)
+{
+	uint32_t part = (uint32_t)(marks_off(slot) / AROUND_MARKS);
+	uint64_t off = (uint64_t)part * AROUND_MARKS;
+	struct segment *s;
+	bool marks;
+
+	lock_take(&c->segs.lock);
+	s = seg_by_number(c, r->seg);
+	if (s && !seg_fits(s, r))
+		s = NULL;
+	if (s)
+		s->in_use++;
+	marks = s && around_marks(&c->segs.around, &s->around,
+				  (uint32_t)MIN(n, UINT32_MAX), part);
+	lock_drop(&c->segs.lock);
+	if (marks)
+		io_begin_read(s->file, off,
+			      MIN(AROUND_MARKS, seg_slots_off(s, 0) - off));
+	return s;
+}
+
 int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
 	     uint8_t *dst)
 {
-	struct segment *s = hold_segment(c, r->seg);
-	uint32_t at, around;
+	uint32_t slot = r->slot + (uint32_t)skip;
+	struct segment *s = hold_to_read(c, r, slot, n);
 	int e = 0;
 
-	if (!s || !seg_fits(s, r)) {
-		if (s)
-			put_segment(c, s, false);
+	if (!s)
 		return -EIO;
-	}
 	for (uint64_t k = 0; k < n && e == 0; k += BATCH)
-		e = read_batch(c, s, r->slot + (uint32_t)(skip + k),
+		e = read_batch(c, s, slot + (uint32_t)k,
 			       (uint32_t)MIN(n - k, BATCH), r->sgen,
 			       dst + k * CACHE_BLOCK);
 	lock_take(&c->segs.lock);
-	around = around_read(&c->segs, s, r->slot + (uint32_t)skip, (uint32_t)n,
-			     &at);
+	bring_around(c, s, slot, (uint32_t)n);
+	s->in_use--;
 	lock_drop(&c->segs.lock);
-	if (around)
-		io_begin_read(s->file, seg_slots_off(s, at),
-			      (uint64_t)around * CACHE_BLOCK);
-	put_segment(c, s, false);
 	return e;
 }
 

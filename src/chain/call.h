@@ -36,27 +36,18 @@
 	X(FWSS_USDFC, 0xd39b33ab, "usdfcTokenAddress()") \
 	X(FWSS_PROVIDER_REGISTRY, 0x05f892ec, "serviceProviderRegistry()") \
 	X(FWSS_SESSION_KEY_REGISTRY, 0x9f6aa572, "sessionKeyRegistry()") \
-	X(FWSS_FILBEAM_BENEFICIARY, 0xdd6979bf, "filBeamBeneficiaryAddress()") \
 	X(FWSS_VERSION, 0xffa1ad74, "VERSION()") \
 	X(FWSS_DOMAIN, 0x84b0196e, "eip712Domain()") \
-	X(FWSS_PROVING_PERIOD_FOR_EPOCH, 0x4a1fd7a3, "getProvingPeriodForEpoch(uint256,uint256)") \
 	X(FWSS_SERVICE_PRICE, 0x5482bdf9, "getServicePrice()") \
 	X(FWSS_TERMINATE_SERVICE, 0xb997a71e, "terminateService(uint256)") \
-	X(FWSS_TOP_UP_LIFECYCLE_RESERVE, 0x8f9324dd, "topUpLifecycleReserve(uint256,uint256)") \
-	X(VIEW_SERVICE, 0xd598d4c9, "service()") \
 	X(VIEW_CLIENT_DATA_SETS, 0x3208aa1f, "getClientDataSets(address,uint256,uint256)") \
-	X(VIEW_CLIENT_DATA_SETS_LENGTH, 0x98a0b04e, "getClientDataSetsLength(address)") \
-	X(VIEW_CLIENT_DATA_SET_IDS, 0x1047717c, "clientDataSets(address,uint256,uint256)") \
 	X(VIEW_DATA_SET, 0xbdaac056, "getDataSet(uint256)") \
-	X(VIEW_DATA_SET_STATUS, 0x617285ad, "getDataSetStatus(uint256)") \
 	X(VIEW_DATA_SET_METADATA, 0xf417c13f, "getAllDataSetMetadata(uint256)") \
 	X(VIEW_DATA_SET_VALUE, 0x4dc17df1, "getDataSetMetadata(uint256,string)") \
 	X(VIEW_PIECE_METADATA, 0x3c0bd253, "getAllPieceMetadata(uint256,uint256)") \
 	X(VIEW_PIECE_VALUE, 0x837a7f49, "getPieceMetadata(uint256,uint256,string)") \
 	X(VIEW_CLIENT_NONCES, 0x35b0e3f4, "clientNonces(address,uint256)") \
-	X(VIEW_RAIL_TO_DATA_SET, 0x2ad6e6b5, "railToDataSet(uint256)") \
 	X(VIEW_APPROVED_PROVIDERS, 0x7709a7f7, "getApprovedProviders(uint256,uint256)") \
-	X(VIEW_APPROVED_PROVIDERS_LENGTH, 0x4d745000, "getApprovedProvidersLength()") \
 	X(VIEW_IS_PROVIDER_APPROVED, 0xb6133b7a, "isProviderApproved(uint256)") \
 	X(VIEW_PDP_CONFIG, 0xea0f9354, "getPDPConfig()") \
 	X(VIEW_PRICE_LIST, 0xb7029144, "getPriceList()") \
@@ -65,33 +56,19 @@
 	X(VIEW_PROVEN_THIS_PERIOD, 0x7598a1cd, "provenThisPeriod(uint256)") \
 	X(VIEW_PROVEN_PERIODS, 0x698762cb, "provenPeriods(uint256,uint256)") \
 	X(VIEW_PROVING_ACTIVATION_EPOCH, 0x725e3216, "provingActivationEpoch(uint256)") \
-	X(VIEW_NEXT_CHALLENGE_WINDOW_START, 0x11d41294, "nextPDPChallengeWindowStart(uint256)") \
 	X(VIEW_NEXT_UPGRADE, 0x315e49ea, "nextUpgrade()") \
-	X(PDP_VERSION, 0xffa1ad74, "VERSION()") \
 	X(PDP_DATA_SET_LIVE, 0xca759f27, "dataSetLive(uint256)") \
 	X(PDP_ACTIVE_PIECES_BY_CURSOR, 0x9fbc9f1b, "getActivePiecesByCursor(uint256,uint256,uint256)") \
-	X(PDP_ACTIVE_PIECES, 0x39f51544, "getActivePieces(uint256,uint256,uint256)") \
-	X(PDP_ACTIVE_PIECE_COUNT, 0x5353bdfd, "getActivePieceCount(uint256)") \
 	X(PDP_FIND_PIECE_IDS, 0x6a4991a1, "findPieceIdsByCid(uint256,(bytes),uint256,uint256)") \
 	X(PDP_PIECE_CID, 0x25bbbedf, "getPieceCid(uint256,uint256)") \
-	X(PDP_PIECE_LIVE, 0x1a271225, "pieceLive(uint256,uint256)") \
-	X(PDP_PIECE_CHALLENGABLE, 0xdc635266, "pieceChallengable(uint256,uint256)") \
-	X(PDP_NEXT_PIECE_ID, 0x1c5ae80f, "getNextPieceId(uint256)") \
 	X(PDP_DATA_SET_LEAF_COUNT, 0xa531998c, "getDataSetLeafCount(uint256)") \
 	X(PDP_SCHEDULED_REMOVALS, 0x6fa44692, "getScheduledRemovals(uint256)") \
-	X(PDP_NEXT_CHALLENGE_EPOCH, 0x6ba4608f, "getNextChallengeEpoch(uint256)") \
 	X(PDP_LAST_PROVEN_EPOCH, 0x04595c1a, "getDataSetLastProvenEpoch(uint256)") \
-	X(PDP_LISTENER, 0x2b3129bb, "getDataSetListener(uint256)") \
 	X(PDP_STORAGE_PROVIDER, 0x21b7cd1c, "getDataSetStorageProvider(uint256)") \
-	X(PDP_CLEANUP_DEPOSIT, 0x56cba7ea, "FIL_CLEANUP_DEPOSIT()") \
 	X(PDP_DELETE_DATA_SET, 0x7a1e2990, "deleteDataSet(uint256,bytes)") \
-	X(REGISTRY_VERSION, 0xffa1ad74, "VERSION()") \
 	X(REGISTRY_PROVIDERS_BY_PRODUCT, 0x6ba44226, "getProvidersByProductType(uint8,bool,uint256,uint256)") \
 	X(REGISTRY_PROVIDER_WITH_PRODUCT, 0xadd33358, "getProviderWithProduct(uint256,uint8)") \
 	X(REGISTRY_PROVIDER, 0x5c42d079, "getProvider(uint256)") \
-	X(REGISTRY_PROVIDER_ID_BY_ADDRESS, 0x93ecb91e, "getProviderIdByAddress(address)") \
-	X(REGISTRY_IS_PROVIDER_ACTIVE, 0x83df54a5, "isProviderActive(uint256)") \
-	X(REGISTRY_PROVIDER_PAYEE, 0x60f4d53a, "getProviderPayee(uint256)") \
 	X(REGISTRY_CAPABILITIES, 0xa6771f8b, "getAllProductCapabilities(uint256,uint8)") \
 	X(REGISTRY_ENDORSED, 0x0a9cb4a7, "getProviderIds()") \
 	X(PAY_ACCOUNTS, 0xad74b775, "accounts(address,address)") \
@@ -101,26 +78,17 @@
 	X(PAY_RAILS_FOR_PAYER, 0x007b5fd1, "getRailsForPayerAndToken(address,address,uint256,uint256)") \
 	X(PAY_DEPOSIT, 0x8340f549, "deposit(address,address,uint256)") \
 	X(PAY_WITHDRAW, 0xf3fef3a3, "withdraw(address,uint256)") \
-	X(PAY_WITHDRAW_TO, 0xc3b35a7e, "withdrawTo(address,address,uint256)") \
-	X(PAY_SETTLE_RAIL, 0xbcd40bf8, "settleRail(uint256,uint256)") \
 	X(PAY_SET_OPERATOR_APPROVAL, 0x875bc8b6, "setOperatorApproval(address,address,bool,uint256,uint256,uint256)") \
-	X(PAY_INCREASE_OPERATOR_APPROVAL, 0xa159b1ed, "increaseOperatorApproval(address,address,uint256,uint256)") \
-	X(PAY_DEPOSIT_WITH_PERMIT, 0x8ef59739, "depositWithPermit(address,address,uint256,uint256,uint8,bytes32,bytes32)") \
 	X(PAY_DEPOSIT_WITH_PERMIT_AND_APPROVE, 0x7218b707, "depositWithPermitAndApproveOperator(address,address,uint256,uint256,uint8,bytes32,bytes32,address,uint256,uint256,uint256)") \
 	X(TOKEN_BALANCE_OF, 0x70a08231, "balanceOf(address)") \
-	X(TOKEN_ALLOWANCE, 0xdd62ed3e, "allowance(address,address)") \
 	X(TOKEN_NONCES, 0x7ecebe00, "nonces(address)") \
 	X(TOKEN_NAME, 0x06fdde03, "name()") \
-	X(TOKEN_SYMBOL, 0x95d89b41, "symbol()") \
 	X(TOKEN_VERSION, 0x54fd4d50, "version()") \
-	X(TOKEN_DECIMALS, 0x313ce567, "decimals()") \
-	X(TOKEN_TOTAL_SUPPLY, 0x18160ddd, "totalSupply()") \
 	X(TOKEN_DOMAIN_SEPARATOR, 0x3644e515, "DOMAIN_SEPARATOR()") \
 	X(TOKEN_APPROVE, 0x095ea7b3, "approve(address,uint256)") \
 	X(TOKEN_TRANSFER, 0xa9059cbb, "transfer(address,uint256)") \
 	X(SESSION_KEY_AUTHORIZATION_EXPIRY, 0x9501b2cc, "authorizationExpiry(address,address,bytes32)") \
 	X(SESSION_KEY_LOGIN, 0x0848f33f, "login(address,uint256,bytes32[],string)") \
-	X(SESSION_KEY_LOGIN_AND_FUND, 0xb318f2e2, "loginAndFund(address,uint256,bytes32[],string)") \
 	X(SESSION_KEY_REVOKE, 0xfd89202e, "revoke(address,bytes32[],string)") \
 	X(MULTICALL_AGGREGATE3, 0x82ad56cb, "aggregate3((address,bool,bytes)[])")
 /* clang-format on */

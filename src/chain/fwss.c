@@ -7,11 +7,6 @@ int fwss_view_contract(struct buf *ret)
 	return call_bare(CALL_FWSS_VIEW_CONTRACT, ret);
 }
 
-int fwss_pdp_verifier(struct buf *ret)
-{
-	return call_bare(CALL_FWSS_PDP_VERIFIER, ret);
-}
-
 int fwss_payments(struct buf *ret)
 {
 	return call_bare(CALL_FWSS_PAYMENTS, ret);
@@ -22,39 +17,14 @@ int fwss_usdfc(struct buf *ret)
 	return call_bare(CALL_FWSS_USDFC, ret);
 }
 
-int fwss_provider_registry(struct buf *ret)
-{
-	return call_bare(CALL_FWSS_PROVIDER_REGISTRY, ret);
-}
-
 int fwss_session_key_registry(struct buf *ret)
 {
 	return call_bare(CALL_FWSS_SESSION_KEY_REGISTRY, ret);
 }
 
-int fwss_filbeam_beneficiary(struct buf *ret)
-{
-	return call_bare(CALL_FWSS_FILBEAM_BENEFICIARY, ret);
-}
-
-int fwss_version(struct buf *ret)
-{
-	return call_bare(CALL_FWSS_VERSION, ret);
-}
-
 int fwss_domain(struct buf *ret)
 {
 	return call_bare(CALL_FWSS_DOMAIN, ret);
-}
-
-int fwss_proving_period_for_epoch(uint64_t data_set, uint64_t epoch, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_FWSS_PROVING_PERIOD_FOR_EPOCH);
-	abi_put_u64(&o, data_set);
-	abi_put_u64(&o, epoch);
-	return call_end(&o, ret);
 }
 
 int fwss_service_price(struct buf *ret)
@@ -68,17 +38,6 @@ int fwss_terminate_service(uint64_t data_set, struct buf *ret)
 
 	call_begin(&o, CALL_FWSS_TERMINATE_SERVICE);
 	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
-int fwss_top_up_lifecycle_reserve(uint64_t data_set, struct u256 amount,
-				  struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_FWSS_TOP_UP_LIFECYCLE_RESERVE);
-	abi_put_u64(&o, data_set);
-	abi_put_u256(&o, amount);
 	return call_end(&o, ret);
 }
 

@@ -34,27 +34,16 @@ struct fwss_service_price {
 };
 
 /*
- * The contracts around it, answered by call_answer_address(); the version is
- * text ("1.3.1"); the proving period of an epoch is a number, and
- * call_answer_epoch() gives UINT64_MAX before the first.
- *
- * terminate_service and top_up_lifecycle_reserve are transactions of the payer.
+ * The contracts around it, answered by call_answer_address().
+ * terminate_service is a transaction of the payer.
  */
 must_check int fwss_view_contract(struct buf *ret);
-must_check int fwss_pdp_verifier(struct buf *ret);
 must_check int fwss_payments(struct buf *ret);
 must_check int fwss_usdfc(struct buf *ret);
-must_check int fwss_provider_registry(struct buf *ret);
 must_check int fwss_session_key_registry(struct buf *ret);
-must_check int fwss_filbeam_beneficiary(struct buf *ret);
-must_check int fwss_version(struct buf *ret);
 must_check int fwss_domain(struct buf *ret);
-must_check int fwss_proving_period_for_epoch(uint64_t data_set, uint64_t epoch,
-					     struct buf *ret);
 must_check int fwss_service_price(struct buf *ret);
 must_check int fwss_terminate_service(uint64_t data_set, struct buf *ret);
-must_check int fwss_top_up_lifecycle_reserve(uint64_t data_set,
-					     struct u256 amount, struct buf *ret);
 
 must_check int fwss_domain_answer(struct slice answer, struct fwss_domain *ret);
 must_check int fwss_service_price_answer(struct slice answer,

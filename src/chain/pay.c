@@ -79,28 +79,6 @@ int pay_withdraw(struct address token, struct u256 amount, struct buf *ret)
 	return call_end(&o, ret);
 }
 
-int pay_withdraw_to(struct address token, struct address to, struct u256 amount,
-		    struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PAY_WITHDRAW_TO);
-	abi_put_address(&o, token);
-	abi_put_address(&o, to);
-	abi_put_u256(&o, amount);
-	return call_end(&o, ret);
-}
-
-int pay_settle_rail(uint64_t rail, uint64_t until_epoch, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PAY_SETTLE_RAIL);
-	abi_put_u64(&o, rail);
-	abi_put_u64(&o, until_epoch);
-	return call_end(&o, ret);
-}
-
 static void put_allow(struct abi_out *o, const struct pay_allow *a)
 {
 	abi_put_u256(o, a->rate_allowance);
@@ -121,19 +99,6 @@ int pay_set_operator_approval(struct address token, bool approved,
 	return call_end(&o, ret);
 }
 
-int pay_increase_operator_approval(struct address token,
-				   const struct pay_allow *more, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PAY_INCREASE_OPERATOR_APPROVAL);
-	abi_put_address(&o, token);
-	abi_put_address(&o, more->operator);
-	abi_put_u256(&o, more->rate_allowance);
-	abi_put_u256(&o, more->lockup_allowance);
-	return call_end(&o, ret);
-}
-
 static void put_permit(struct abi_out *o, const struct pay_permit *p)
 {
 	abi_put_address(o, p->token);
@@ -143,15 +108,6 @@ static void put_permit(struct abi_out *o, const struct pay_permit *p)
 	abi_put_u64(o, p->signature[64]);
 	abi_put_bytes32(o, p->signature);
 	abi_put_bytes32(o, p->signature + 32);
-}
-
-int pay_deposit_with_permit(const struct pay_permit *permit, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PAY_DEPOSIT_WITH_PERMIT);
-	put_permit(&o, permit);
-	return call_end(&o, ret);
 }
 
 int pay_deposit_with_permit_and_approve(const struct pay_permit *permit,

@@ -109,18 +109,9 @@ must_check int pay_deposit(struct address token, struct address to,
 			   struct u256 amount, struct buf *ret);
 must_check int pay_withdraw(struct address token, struct u256 amount,
 			    struct buf *ret);
-must_check int pay_withdraw_to(struct address token, struct address to,
-			       struct u256 amount, struct buf *ret);
-must_check int pay_settle_rail(uint64_t rail, uint64_t until_epoch, struct buf *ret);
 must_check int pay_set_operator_approval(struct address token, bool approved,
 					 const struct pay_allow *allow,
 					 struct buf *ret);
-/* By how much more; the period is not sent. */
-must_check int pay_increase_operator_approval(struct address token,
-					      const struct pay_allow *more,
-					      struct buf *ret);
-must_check int pay_deposit_with_permit(const struct pay_permit *permit,
-				       struct buf *ret);
 /* Deposit and allowances in one transaction. */
 must_check int pay_deposit_with_permit_and_approve(const struct pay_permit *permit,
 						   const struct pay_allow *allow,

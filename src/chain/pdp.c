@@ -4,11 +4,6 @@
 
 #include "chain/call.h"
 
-int pdp_version(struct buf *ret)
-{
-	return call_bare(CALL_PDP_VERSION, ret);
-}
-
 int pdp_data_set_live(uint64_t data_set, struct buf *ret)
 {
 	struct abi_out o;
@@ -27,27 +22,6 @@ int pdp_active_pieces_by_cursor(uint64_t data_set, uint64_t start_piece,
 	abi_put_u64(&o, data_set);
 	abi_put_u64(&o, start_piece);
 	abi_put_u64(&o, limit);
-	return call_end(&o, ret);
-}
-
-int pdp_active_pieces(uint64_t data_set, uint64_t offset, uint64_t limit,
-		      struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_ACTIVE_PIECES);
-	abi_put_u64(&o, data_set);
-	abi_put_u64(&o, offset);
-	abi_put_u64(&o, limit);
-	return call_end(&o, ret);
-}
-
-int pdp_active_piece_count(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_ACTIVE_PIECE_COUNT);
-	abi_put_u64(&o, data_set);
 	return call_end(&o, ret);
 }
 
@@ -76,35 +50,6 @@ int pdp_piece_cid(uint64_t data_set, uint64_t piece, struct buf *ret)
 	return call_end(&o, ret);
 }
 
-int pdp_piece_live(uint64_t data_set, uint64_t piece, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_PIECE_LIVE);
-	abi_put_u64(&o, data_set);
-	abi_put_u64(&o, piece);
-	return call_end(&o, ret);
-}
-
-int pdp_piece_challengable(uint64_t data_set, uint64_t piece, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_PIECE_CHALLENGABLE);
-	abi_put_u64(&o, data_set);
-	abi_put_u64(&o, piece);
-	return call_end(&o, ret);
-}
-
-int pdp_next_piece_id(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_NEXT_PIECE_ID);
-	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
 int pdp_data_set_leaf_count(uint64_t data_set, struct buf *ret)
 {
 	struct abi_out o;
@@ -123,29 +68,11 @@ int pdp_scheduled_removals(uint64_t data_set, struct buf *ret)
 	return call_end(&o, ret);
 }
 
-int pdp_next_challenge_epoch(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_NEXT_CHALLENGE_EPOCH);
-	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
 int pdp_last_proven_epoch(uint64_t data_set, struct buf *ret)
 {
 	struct abi_out o;
 
 	call_begin(&o, CALL_PDP_LAST_PROVEN_EPOCH);
-	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
-int pdp_listener(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_PDP_LISTENER);
 	abi_put_u64(&o, data_set);
 	return call_end(&o, ret);
 }
@@ -157,11 +84,6 @@ int pdp_storage_provider(uint64_t data_set, struct buf *ret)
 	call_begin(&o, CALL_PDP_STORAGE_PROVIDER);
 	abi_put_u64(&o, data_set);
 	return call_end(&o, ret);
-}
-
-int pdp_cleanup_deposit(struct buf *ret)
-{
-	return call_bare(CALL_PDP_CLEANUP_DEPOSIT, ret);
 }
 
 int pdp_delete_data_set(uint64_t data_set, struct slice extra, struct buf *ret)

@@ -26,39 +26,24 @@ struct pdp_piece {
 };
 
 /*
- * Answered by one of call_answer_…: version (text); data_set_live, piece_live,
- * piece_challengable (bool); active_piece_count, next_piece_id,
- * data_set_leaf_count (u64; a leaf is 32 bytes of the padded piece);
- * find_piece_ids, scheduled_removals (ids); next_challenge_epoch (epoch, 0:
- * none), last_proven_epoch (epoch; the creation's at first); listener (address:
- * must be the FWSS proxy); cleanup_deposit (u256, attoFIL).
+ * Answered by one of call_answer_…: data_set_live (bool); data_set_leaf_count (u64;
+ * a leaf is 32 bytes of the padded piece); find_piece_ids, scheduled_removals
+ * (ids); last_proven_epoch (epoch; the creation's at first).
  *
  * active_pieces_by_cursor begins at a piece id: go on at the last one + 1.
- * active_pieces skips `offset` pieces and costs as many reads.
  * delete_data_set is a transaction, of anybody once a set is abandoned.
  */
-must_check int pdp_version(struct buf *ret);
 must_check int pdp_data_set_live(uint64_t data_set, struct buf *ret);
 must_check int pdp_active_pieces_by_cursor(uint64_t data_set, uint64_t start_piece,
 					   uint64_t limit, struct buf *ret);
-must_check int pdp_active_pieces(uint64_t data_set, uint64_t offset,
-				 uint64_t limit, struct buf *ret);
-must_check int pdp_active_piece_count(uint64_t data_set, struct buf *ret);
 must_check int pdp_find_piece_ids(uint64_t data_set, struct slice cid,
 				  uint64_t start_piece, uint64_t limit,
 				  struct buf *ret);
 must_check int pdp_piece_cid(uint64_t data_set, uint64_t piece, struct buf *ret);
-must_check int pdp_piece_live(uint64_t data_set, uint64_t piece, struct buf *ret);
-must_check int pdp_piece_challengable(uint64_t data_set, uint64_t piece,
-				      struct buf *ret);
-must_check int pdp_next_piece_id(uint64_t data_set, struct buf *ret);
 must_check int pdp_data_set_leaf_count(uint64_t data_set, struct buf *ret);
 must_check int pdp_scheduled_removals(uint64_t data_set, struct buf *ret);
-must_check int pdp_next_challenge_epoch(uint64_t data_set, struct buf *ret);
 must_check int pdp_last_proven_epoch(uint64_t data_set, struct buf *ret);
-must_check int pdp_listener(uint64_t data_set, struct buf *ret);
 must_check int pdp_storage_provider(uint64_t data_set, struct buf *ret);
-must_check int pdp_cleanup_deposit(struct buf *ret);
 must_check int pdp_delete_data_set(uint64_t data_set, struct slice extra,
 				   struct buf *ret);
 

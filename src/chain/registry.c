@@ -5,11 +5,6 @@
 #include "base/err.h"
 #include "chain/call.h"
 
-int registry_version(struct buf *ret)
-{
-	return call_bare(CALL_REGISTRY_VERSION, ret);
-}
-
 int registry_providers_by_product(bool only_active, uint64_t offset,
 				  uint64_t limit, struct buf *ret)
 {
@@ -38,33 +33,6 @@ int registry_provider(uint64_t provider, struct buf *ret)
 	struct abi_out o;
 
 	call_begin(&o, CALL_REGISTRY_PROVIDER);
-	abi_put_u64(&o, provider);
-	return call_end(&o, ret);
-}
-
-int registry_provider_id_by_address(struct address service_provider, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_REGISTRY_PROVIDER_ID_BY_ADDRESS);
-	abi_put_address(&o, service_provider);
-	return call_end(&o, ret);
-}
-
-int registry_is_provider_active(uint64_t provider, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_REGISTRY_IS_PROVIDER_ACTIVE);
-	abi_put_u64(&o, provider);
-	return call_end(&o, ret);
-}
-
-int registry_provider_payee(uint64_t provider, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_REGISTRY_PROVIDER_PAYEE);
 	abi_put_u64(&o, provider);
 	return call_end(&o, ret);
 }

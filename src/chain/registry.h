@@ -54,19 +54,12 @@ struct registry_terms {
 };
 
 /*
- * Answered by one of call_answer_…: version (text), provider_id_by_address
- * (u64, 0: unknown), is_provider_active (bool), provider_payee (address).
- * endorsed is asked of the set of endorsed providers (ProviderIdSet).
+ * Answered by the readers below.  endorsed is asked of the set of endorsed providers (ProviderIdSet).
  */
-must_check int registry_version(struct buf *ret);
 must_check int registry_providers_by_product(bool only_active, uint64_t offset,
 					     uint64_t limit, struct buf *ret);
 must_check int registry_provider_with_product(uint64_t provider, struct buf *ret);
 must_check int registry_provider(uint64_t provider, struct buf *ret);
-must_check int registry_provider_id_by_address(struct address service_provider,
-					       struct buf *ret);
-must_check int registry_is_provider_active(uint64_t provider, struct buf *ret);
-must_check int registry_provider_payee(uint64_t provider, struct buf *ret);
 must_check int registry_capabilities(uint64_t provider, struct buf *ret);
 must_check int registry_endorsed(struct buf *ret);
 

@@ -31,34 +31,18 @@ int session_key_authorization_expiry(struct address payer, struct address signer
 	return call_end(&o, ret);
 }
 
-static int log_in(enum call c, struct address signer, uint64_t expiry,
-		  const enum eip712_type *operations, size_t n,
-		  struct slice origin, struct buf *ret)
+int session_key_login(struct address signer, uint64_t expiry,
+		      const enum eip712_type *operations, size_t n,
+		      struct slice origin, struct buf *ret)
 {
 	struct abi_out o;
 
-	call_begin(&o, c);
+	call_begin(&o, CALL_SESSION_KEY_LOGIN);
 	abi_put_address(&o, signer);
 	abi_put_u64(&o, expiry);
 	put_operations(&o, operations, n);
 	abi_put_string(&o, origin);
 	return call_end(&o, ret);
-}
-
-int session_key_login(struct address signer, uint64_t expiry,
-		      const enum eip712_type *operations, size_t n,
-		      struct slice origin, struct buf *ret)
-{
-	return log_in(CALL_SESSION_KEY_LOGIN, signer, expiry, operations, n,
-		      origin, ret);
-}
-
-int session_key_login_and_fund(struct address signer, uint64_t expiry,
-			       const enum eip712_type *operations, size_t n,
-			       struct slice origin, struct buf *ret)
-{
-	return log_in(CALL_SESSION_KEY_LOGIN_AND_FUND, signer, expiry,
-		      operations, n, origin, ret);
 }
 
 int session_key_revoke(struct address signer, const enum eip712_type *operations,

@@ -28,11 +28,6 @@ must_check int session_key_authorization_expiry(struct address payer,
 must_check int session_key_login(struct address signer, uint64_t expiry,
 				 const enum eip712_type *operations, size_t n,
 				 struct slice origin, struct buf *ret);
-/* The same, and the transaction's value goes to the signer. */
-must_check int session_key_login_and_fund(struct address signer, uint64_t expiry,
-					  const enum eip712_type *operations,
-					  size_t n, struct slice origin,
-					  struct buf *ret);
 must_check int session_key_revoke(struct address signer,
 				  const enum eip712_type *operations, size_t n,
 				  struct slice origin, struct buf *ret);

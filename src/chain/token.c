@@ -11,16 +11,6 @@ int token_balance_of(struct address owner, struct buf *ret)
 	return call_end(&o, ret);
 }
 
-int token_allowance(struct address owner, struct address spender, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_TOKEN_ALLOWANCE);
-	abi_put_address(&o, owner);
-	abi_put_address(&o, spender);
-	return call_end(&o, ret);
-}
-
 int token_nonces(struct address owner, struct buf *ret)
 {
 	struct abi_out o;
@@ -35,24 +25,9 @@ int token_name(struct buf *ret)
 	return call_bare(CALL_TOKEN_NAME, ret);
 }
 
-int token_symbol(struct buf *ret)
-{
-	return call_bare(CALL_TOKEN_SYMBOL, ret);
-}
-
 int token_version(struct buf *ret)
 {
 	return call_bare(CALL_TOKEN_VERSION, ret);
-}
-
-int token_decimals(struct buf *ret)
-{
-	return call_bare(CALL_TOKEN_DECIMALS, ret);
-}
-
-int token_total_supply(struct buf *ret)
-{
-	return call_bare(CALL_TOKEN_TOTAL_SUPPLY, ret);
 }
 
 int token_domain_separator(struct buf *ret)

@@ -2,8 +2,7 @@
  * token.h - ERC-20 tokens with permits (ERC-2612), of which USDFC is one
  *
  * Amounts are units (USDFC: 10^-18).  Answers by call_answer_…: balance_of,
- * allowance, nonces, total_supply (u256); decimals (u64); name, symbol, version
- * (text); domain_separator (bytes32: compare it with eip712_separator() before
+ * nonces (u256); name, version (text); domain_separator (bytes32: compare it with eip712_separator() before
  * a permit is signed).  approve and transfer are transactions.
  * Conventions: call.h.
  */
@@ -20,14 +19,9 @@
 struct buf;
 
 must_check int token_balance_of(struct address owner, struct buf *ret);
-must_check int token_allowance(struct address owner, struct address spender,
-			       struct buf *ret);
 must_check int token_nonces(struct address owner, struct buf *ret);
 must_check int token_name(struct buf *ret);
-must_check int token_symbol(struct buf *ret);
 must_check int token_version(struct buf *ret);
-must_check int token_decimals(struct buf *ret);
-must_check int token_total_supply(struct buf *ret);
 must_check int token_domain_separator(struct buf *ret);
 must_check int token_approve(struct address spender, struct u256 amount,
 			     struct buf *ret);

@@ -2,11 +2,6 @@
 
 #include "chain/call.h"
 
-int view_service(struct buf *ret)
-{
-	return call_bare(CALL_VIEW_SERVICE, ret);
-}
-
 int view_client_data_sets(struct address payer, uint64_t offset, uint64_t limit,
 			  struct buf *ret)
 {
@@ -19,41 +14,11 @@ int view_client_data_sets(struct address payer, uint64_t offset, uint64_t limit,
 	return call_end(&o, ret);
 }
 
-int view_client_data_sets_length(struct address payer, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_VIEW_CLIENT_DATA_SETS_LENGTH);
-	abi_put_address(&o, payer);
-	return call_end(&o, ret);
-}
-
-int view_client_data_set_ids(struct address payer, uint64_t offset,
-			     uint64_t limit, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_VIEW_CLIENT_DATA_SET_IDS);
-	abi_put_address(&o, payer);
-	abi_put_u64(&o, offset);
-	abi_put_u64(&o, limit);
-	return call_end(&o, ret);
-}
-
 int view_data_set(uint64_t data_set, struct buf *ret)
 {
 	struct abi_out o;
 
 	call_begin(&o, CALL_VIEW_DATA_SET);
-	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
-int view_data_set_status(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_VIEW_DATA_SET_STATUS);
 	abi_put_u64(&o, data_set);
 	return call_end(&o, ret);
 }
@@ -109,15 +74,6 @@ int view_client_nonces(struct address payer, struct u256 nonce, struct buf *ret)
 	return call_end(&o, ret);
 }
 
-int view_rail_to_data_set(uint64_t rail, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_VIEW_RAIL_TO_DATA_SET);
-	abi_put_u64(&o, rail);
-	return call_end(&o, ret);
-}
-
 int view_approved_providers(uint64_t offset, uint64_t limit, struct buf *ret)
 {
 	struct abi_out o;
@@ -126,11 +82,6 @@ int view_approved_providers(uint64_t offset, uint64_t limit, struct buf *ret)
 	abi_put_u64(&o, offset);
 	abi_put_u64(&o, limit);
 	return call_end(&o, ret);
-}
-
-int view_approved_providers_length(struct buf *ret)
-{
-	return call_bare(CALL_VIEW_APPROVED_PROVIDERS_LENGTH, ret);
 }
 
 int view_is_provider_approved(uint64_t provider, struct buf *ret)
@@ -190,15 +141,6 @@ int view_proving_activation_epoch(uint64_t data_set, struct buf *ret)
 	struct abi_out o;
 
 	call_begin(&o, CALL_VIEW_PROVING_ACTIVATION_EPOCH);
-	abi_put_u64(&o, data_set);
-	return call_end(&o, ret);
-}
-
-int view_next_challenge_window_start(uint64_t data_set, struct buf *ret)
-{
-	struct abi_out o;
-
-	call_begin(&o, CALL_VIEW_NEXT_CHALLENGE_WINDOW_START);
 	abi_put_u64(&o, data_set);
 	return call_end(&o, ret);
 }

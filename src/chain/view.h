@@ -74,20 +74,13 @@ struct view_upgrade {
 };
 
 /*
- * Answered by one of call_answer_…: service (address); lengths, status (0
- * inactive, 1 active) and rail_to_data_set (u64, 0: none); client_data_set_ids
- * and approved_providers (ids); is_…, proven_… (bool); proving_deadline and
- * proving_activation_epoch (epoch, 0: proving does not run),
- * next_challenge_window_start (epoch).
+ * Answered by one of call_answer_…: approved_providers (ids); is_…, proven_…
+ * (bool); proving_deadline and proving_activation_epoch (epoch, 0: proving does
+ * not run).
  */
-must_check int view_service(struct buf *ret);
 must_check int view_client_data_sets(struct address payer, uint64_t offset,
 				     uint64_t limit, struct buf *ret);
-must_check int view_client_data_sets_length(struct address payer, struct buf *ret);
-must_check int view_client_data_set_ids(struct address payer, uint64_t offset,
-					uint64_t limit, struct buf *ret);
 must_check int view_data_set(uint64_t data_set, struct buf *ret);
-must_check int view_data_set_status(uint64_t data_set, struct buf *ret);
 must_check int view_data_set_metadata(uint64_t data_set, struct buf *ret);
 must_check int view_data_set_value(uint64_t data_set, struct slice key,
 				   struct buf *ret);
@@ -97,10 +90,8 @@ must_check int view_piece_value(uint64_t data_set, uint64_t piece,
 				struct slice key, struct buf *ret);
 must_check int view_client_nonces(struct address payer, struct u256 nonce,
 				  struct buf *ret);
-must_check int view_rail_to_data_set(uint64_t rail, struct buf *ret);
 must_check int view_approved_providers(uint64_t offset, uint64_t limit,
 				       struct buf *ret);
-must_check int view_approved_providers_length(struct buf *ret);
 must_check int view_is_provider_approved(uint64_t provider, struct buf *ret);
 must_check int view_pdp_config(struct buf *ret);
 must_check int view_price_list(struct buf *ret);
@@ -110,7 +101,6 @@ must_check int view_proven_this_period(uint64_t data_set, struct buf *ret);
 must_check int view_proven_periods(uint64_t data_set, uint64_t period,
 				   struct buf *ret);
 must_check int view_proving_activation_epoch(uint64_t data_set, struct buf *ret);
-must_check int view_next_challenge_window_start(uint64_t data_set, struct buf *ret);
 must_check int view_next_upgrade(struct buf *ret);
 
 must_check int view_data_set_answer(struct slice answer, struct view_data_set *ret);

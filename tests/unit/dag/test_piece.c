@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "car_read.h"
+
 #include "base/cursor.h"
 #include "base/io.h"
 #include "base/thread.h"

@@ -281,11 +281,6 @@ int session_new(const struct session_params *p, struct session **ret,
 	return 0;
 }
 
-bool session_read_only(const struct session *s)
-{
-	return s->opts.flags & MS_RDONLY;
-}
-
 static unsigned n_workers(const struct session *s)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);

@@ -59,16 +59,13 @@ struct session_params {
  * -ENOTCONN     a dead FUSE mount stands there: umount -l it first
  * -ENODEV       no /dev/fuse
  * -EPERM, -EACCES  not allowed to mount there
+ *
+ * One that is read only, by params or by options, answers every change with EROFS,
+ * also after the kernel was told that it may be written to (mount -i -o
+ * remount,rw): it shows a snapshot, or nobody would publish.
  */
 must_check int session_new(const struct session_params *p, struct session **ret,
 			   struct err *reterr);
-
-/*
- * Is the mount read only, by params or by options?  Such a session answers every
- * change with EROFS, also after the kernel was told that it may be written to
- * (mount -i -o remount,rw): it shows a snapshot, or nobody would publish.
- */
-bool session_read_only(const struct session *s);
 
 must_check int session_run_threads(struct session *s, struct err *reterr);
 

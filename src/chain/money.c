@@ -40,16 +40,6 @@ int money_allow(const struct view_price_list *p, struct u256 budget,
 	return r;
 }
 
-bool money_allowed(const struct pay_approvals *a, const struct money_allow *want)
-{
-	struct u256 least = u256_shr(want->lockup, 1); /* fees use it up */
-
-	return a->approved && u256_eq(a->rate_allowance, want->rate) &&
-	       u256_cmp(a->lockup_allowance, want->lockup) <= 0 &&
-	       u256_cmp(a->lockup_allowance, least) >= 0 &&
-	       u256_cmp(a->max_lockup_period, u256(want->period)) >= 0;
-}
-
 int money_commit_fee(const struct view_price_list *p, unsigned copies,
 		     struct u256 *ret)
 {

@@ -29,7 +29,6 @@
 #include "chain/u256.h"
 
 struct err;
-struct pay_approvals;
 struct pay_info;
 struct view_price_list;
 
@@ -55,9 +54,6 @@ static inline unsigned money_sets(unsigned copies)
 {
 	return 2 * copies;
 }
-
-/* Is what is allowed on chain just this, or (fees were paid) a bit less? */
-bool money_allowed(const struct pay_approvals *a, const struct money_allow *want);
 
 /* What one commit costs: an add of one piece at each of `copies` providers. */
 must_check int money_commit_fee(const struct view_price_list *p,

@@ -51,13 +51,6 @@ const struct network *network_find(const char *name)
 	return NULL;
 }
 
-uint64_t network_epoch_at(const struct network *n, uint64_t time_s)
-{
-	if (n->genesis_s == 0 || time_s < n->genesis_s)
-		return 0;
-	return (time_s - n->genesis_s) / NETWORK_EPOCH_S;
-}
-
 /* ---- reading ---- */
 
 static int hex_digit(char c)

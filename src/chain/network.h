@@ -49,9 +49,6 @@ struct network {
 /* NULL: there is none of this name. */
 const struct network *network_find(const char *name);
 
-/* The epoch of a time (seconds since 1970), for people; 0 if it is not known. */
-uint64_t network_epoch_at(const struct network *n, uint64_t time_s);
-
 struct network_url {
 	struct network net; /* with what the URL says otherwise */
 	unsigned copies;

@@ -21,11 +21,6 @@ struct piece_index {
 	int err; /* nothing helps */
 };
 
-int piece_header_check(struct slice head)
-{
-	return slice_eq(head, slice(piece_header, sizeof(piece_header))) ? 0 : -EPROTO;
-}
-
 int piece_tail_range(struct slice tail, uint64_t raw_size, uint64_t off,
 		     uint64_t len, struct slice *ret)
 {

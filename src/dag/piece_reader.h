@@ -31,9 +31,6 @@ struct piece_index;
 
 #define PIECE_TAIL_SIZE (256u << 10) /* bytes; mounts most drives at once */
 
-/* The first PIECE_HEADER_SIZE bytes.  -EPROTO: no piece of this format. */
-must_check int piece_header_check(struct slice head);
-
 /*
  * `tail` is the end of a piece of `raw_size` bytes: at least
  * TRAILER_SECTION_SIZE of it, or all.

@@ -179,7 +179,6 @@ void db_stmt_free_all(struct db_stmt **s, size_t n);
 void db_bind_u64(struct db_stmt *s, int index, uint64_t v);
 void db_bind_i64(struct db_stmt *s, int index, int64_t v);
 void db_bind_blob(struct db_stmt *s, int index, struct slice v);
-void db_bind_null(struct db_stmt *s, int index);
 
 /* 1: a row; 0: done, and the statement is reset; -errno: likewise reset. */
 must_check int db_step(struct db_stmt *s);
@@ -188,7 +187,6 @@ must_check int db_step(struct db_stmt *s);
 uint64_t db_col_u64(struct db_stmt *s, int i);
 int64_t db_col_i64(struct db_stmt *s, int i);
 struct slice db_col_blob(struct db_stmt *s, int i); /* until step or reset */
-bool db_col_is_null(struct db_stmt *s, int i);
 
 void db_reset(struct db_stmt *s);
 

@@ -88,11 +88,6 @@ void db_bind_blob(struct db_stmt *s, int index, struct slice v)
 					 SQLITE_STATIC));
 }
 
-void db_bind_null(struct db_stmt *s, int index)
-{
-	note_bind(s, sqlite3_bind_null(s->st, index));
-}
-
 int db_step(struct db_stmt *s)
 {
 	int rc = s->bind_rc;
@@ -124,11 +119,6 @@ struct slice db_col_blob(struct db_stmt *s, int i)
 	int n = sqlite3_column_bytes(s->st, i);
 
 	return p && n > 0 ? slice(p, (size_t)n) : SLICE_NONE;
-}
-
-bool db_col_is_null(struct db_stmt *s, int i)
-{
-	return sqlite3_column_type(s->st, i) == SQLITE_NULL;
 }
 
 void db_reset(struct db_stmt *s)

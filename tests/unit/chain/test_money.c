@@ -86,32 +86,6 @@ static void a_price_list_without_sense_allows_nothing(void **state)
 	assert_true(money_quote(&p, 5ull << 40, 2, 3, HOUR_MS, &q) < 0);
 }
 
-static void what_fees_used_up_is_still_as_allowed(void **state)
-{
-	const struct view_price_list p = prices();
-	struct pay_approvals a = { .approved = true };
-	struct money_allow want;
-
-	(void)state;
-	assert_int_equal(money_allow(&p, amount("1"), 4, &want), 0);
-	a.rate_allowance = want.rate;
-	a.lockup_allowance = want.lockup;
-	a.max_lockup_period = u256(86400);
-	assert_true(money_allowed(&a, &want));
-	a.lockup_allowance = u256_sub_capped(want.lockup, amount("0.1"));
-	assert_true(money_allowed(&a, &want));
-	a.lockup_allowance = u256_sub_capped(want.lockup, amount("1.5"));
-	assert_false(money_allowed(&a, &want)); /* over half */
-	a.lockup_allowance = u256_add_capped(want.lockup, u256(1));
-	assert_false(money_allowed(&a, &want)); /* more than the budget says */
-	a.lockup_allowance = want.lockup;
-	a.rate_allowance = U256_MAX;
-	assert_false(money_allowed(&a, &want));
-	a.rate_allowance = want.rate;
-	a.approved = false;
-	assert_false(money_allowed(&a, &want));
-}
-
 static void commits_are_as_often_as_their_share_pays_for(void **state)
 {
 	const struct view_price_list p = prices();
@@ -216,7 +190,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allowances_never_pass_the_budget),
 		cmocka_unit_test(a_price_list_without_sense_allows_nothing),
-		cmocka_unit_test(what_fees_used_up_is_still_as_allowed),
 		cmocka_unit_test(commits_are_as_often_as_their_share_pays_for),
 		cmocka_unit_test(a_quote_adds_up),
 		cmocka_unit_test(a_suggested_budget_pays_for_data_and_commits),

@@ -41,7 +41,7 @@ static int report(const struct cli *cli, const json_t *result)
 	if (n == 0)
 		exits_out("Everything that was read back is sound.\n");
 	else
-		exits_out("%lld %s; what is missing is placed again from other copies, see fildrive status.\n",
+		exits_out("%lld %s; what is missing or damaged is placed again from other copies, see fildrive status.\n",
 			  (long long)n, units_noun((uint64_t)n, "fault", "faults"));
 	return n ? EXITS_CHECK : EXITS_OK;
 }
@@ -83,7 +83,7 @@ const struct cli_verb verb_verify = {
 	.name = "verify",
 	.args = "",
 	.summary = "read back what the stores hold, and repair from copies",
-	.details = "Exit code 26 if anything was missing or damaged.",
+	.details = "Exit code 26 if anything was missing, damaged, or could not be read back.",
 	.options = options,
 	.run = run,
 };

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/err.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
 #include "onboard/lost.h"
@@ -78,11 +79,15 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 		return r;
 	}
 	piece_cid_text(&p->cid, cid);
-	(void)snprintf(sentence, sizeof(sentence), "%s: piece %s: %s",
-		       provider_name(s->store.provider), cid,
-		       r == -ENOENT  ? "missing" :
-		       r == -EBADMSG ? "damaged" :
-				       req.err.text);
+	if (r == -ENOENT || r == -EBADMSG)
+		(void)snprintf(sentence, sizeof(sentence), "%s: piece %s: %s",
+			       provider_name(s->store.provider), cid,
+			       r == -ENOENT ? "missing" : "damaged");
+	else
+		(void)snprintf(sentence, sizeof(sentence),
+			       "%s: piece %s: could not be read back: %s",
+			       provider_name(s->store.provider), cid,
+			       req.err.text[0] ? req.err.text : err_str(r));
 	v->found(v->ctx, sentence);
 	v->faults++;
 	if (r != -ENOENT && r != -EBADMSG)

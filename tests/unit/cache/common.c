@@ -54,6 +54,24 @@ void drive_free(struct drive *d)
 	memset(d, 0, sizeof(*d));
 }
 
+int drive_setup(void **state)
+{
+	struct drive *d = malloc(sizeof(*d));
+
+	assert_non_null(d);
+	drive_new(d);
+	drive_open(d);
+	*state = d;
+	return 0;
+}
+
+int drive_teardown(void **state)
+{
+	drive_free(*state);
+	free(*state);
+	return 0;
+}
+
 void drive_again(struct drive *d)
 {
 	drive_close(d);

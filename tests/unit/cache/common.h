@@ -36,6 +36,10 @@ void drive_open(struct drive *d);
 void drive_close(struct drive *d);
 void drive_free(struct drive *d);
 
+/* For cmocka: *state is such a drive, open. */
+int drive_setup(void **state);
+int drive_teardown(void **state);
+
 /* Closed and opened again. */
 void drive_again(struct drive *d);
 

@@ -12,24 +12,6 @@
 
 static uint8_t big[BIG], back[BIG];
 
-static int setup(void **state)
-{
-	struct drive *d = malloc(sizeof(*d));
-
-	assert_non_null(d);
-	drive_new(d);
-	drive_open(d);
-	*state = d;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	drive_free(*state);
-	free(*state);
-	return 0;
-}
-
 static void what_was_written_is_read_before_and_after_a_remount(void **state)
 {
 	static const size_t sizes[] = { 1,     4095,  4096,   4097, 65535,
@@ -472,7 +454,8 @@ static void formatting_over_what_is_no_database_fails_and_says_so(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+ cmocka_unit_test_setup_teardown(name, drive_setup, drive_teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_was_written_is_read_before_and_after_a_remount),
 		T(a_write_into_the_middle_keeps_its_neighbours),

@@ -11,21 +11,11 @@
 
 static int setup(void **state)
 {
-	struct drive *d = malloc(sizeof(*d));
+	int r = drive_setup(state);
+	struct drive *d = *state;
 
-	assert_non_null(d);
-	drive_new(d);
-	drive_open(d);
 	assert_int_equal(cache_sync(d->c), 0);
-	*state = d;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	drive_free(*state);
-	free(*state);
-	return 0;
+	return r;
 }
 
 /* The drive as it is after a cut of the power right now. */
@@ -257,7 +247,7 @@ static void a_row_that_belongs_to_nothing_is_damage(void **state)
 	drive_open(d);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, drive_teardown)
 
 int main(void)
 {

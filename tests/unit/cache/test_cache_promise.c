@@ -23,13 +23,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	drive_free(*state);
-	free(*state);
-	return 0;
-}
-
 static uint64_t promised(struct drive *d)
 {
 	struct cache_stats s;
@@ -293,7 +286,7 @@ static void a_copy_does_not_take_a_promise_along(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, drive_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_promised_range_can_be_written_when_nothing_else_can),
 		T(a_promise_has_its_room_on_the_disk_too),

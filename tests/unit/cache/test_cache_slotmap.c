@@ -11,24 +11,6 @@
 
 #define FORGET_MAP "UPDATE state SET v = 0 WHERE k = 10"
 
-static int setup(void **state)
-{
-	struct drive *d = malloc(sizeof(*d));
-
-	assert_non_null(d);
-	drive_new(d);
-	drive_open(d);
-	*state = d;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	drive_free(*state);
-	free(*state);
-	return 0;
-}
-
 static void fill(struct drive *d, unsigned n_files, unsigned version)
 {
 	uint8_t p[CACHE_BLOCK + 100];
@@ -295,7 +277,8 @@ static void an_end_without_room_for_the_map_loses_nothing(void **state)
 	}
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+ cmocka_unit_test_setup_teardown(name, drive_setup, drive_teardown)
 
 int main(void)
 {

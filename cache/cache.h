@@ -135,9 +135,10 @@ must_check int cache_format_entry(const struct cache_params *p,
 
 /*
  * Open: replays the WAL, checks the version, knows which slots are free, reaps
- * orphans.  -EUCLEAN with a sentence when the directory is damaged beyond what
- * an open may repair by itself, -ENOTUNIQ if another process has it, -EINVAL
- * with a sentence for a max_bytes under the floors.
+ * orphans.  The caller has the drive's lock: nobody else may have it open.
+ * -EUCLEAN with a sentence when the directory is damaged beyond what an open may
+ * repair by itself, -EROFS for one of an older format that is opened read only,
+ * -EINVAL with a sentence for a max_bytes under the floors.
  */
 must_check int cache_open(const struct cache_params *p, struct cache **ret,
 			  struct err *reterr);

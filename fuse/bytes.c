@@ -16,20 +16,11 @@
  */
 static int run_open(struct op *op)
 {
-	struct fuse_file_info fi = { .flags = op->flags, .keep_cache = 1 };
-	struct cache_attr a;
-	int r;
+	struct fuse_file_info fi = { .flags = op->flags };
 
-	if (op->env->atime && (op->flags & O_ACCMODE) != O_WRONLY &&
-	    !(op->flags & O_NOATIME)) {
-		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
-		if (r < 0)
-			return r;
-		/* Else who reads what the kernel has in memory is not seen. */
-		fi.keep_cache = !op->env->strict && !cache_atime_due(&a);
-	}
-	(void)fuse_reply_open(op->req, &fi);
-	return 0;
+	return reply_open(op, &fi,
+			  op->env->atime && (op->flags & O_ACCMODE) != O_WRONLY &&
+				  !(op->flags & O_NOATIME));
 }
 
 static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -12,20 +12,11 @@
 
 static int run_opendir(struct op *op)
 {
-	struct fuse_file_info fi = { .keep_cache = 1, .cache_readdir = 1 };
-	struct cache_attr a;
-	int r;
+	struct fuse_file_info fi = { .cache_readdir = 1 };
 
 	if (op->flags & O_NOATIME)
 		fi.fh = FH_NOATIME;
-	if (op->env->diratime && fi.fh != FH_NOATIME) {
-		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
-		if (r < 0)
-			return r;
-		fi.keep_cache = !op->env->strict && !cache_atime_due(&a);
-	}
-	(void)fuse_reply_open(op->req, &fi);
-	return 0;
+	return reply_open(op, &fi, op->env->diratime && fi.fh != FH_NOATIME);
 }
 
 /* As with open: nothing hangs on an open directory, positions are stable. */

@@ -121,6 +121,22 @@ int reply_create(struct op *op, const struct cache_attr *a)
 	return 0;
 }
 
+int reply_open(struct op *op, struct fuse_file_info *fi, bool accessed)
+{
+	struct cache_attr a;
+	int r;
+
+	fi->keep_cache = 1;
+	if (accessed) {
+		r = cache_getattr(op->env->cache, &op->who, op->ino, &a);
+		if (r < 0)
+			return r;
+		fi->keep_cache = !op->env->strict && !cache_atime_due(&a);
+	}
+	(void)sent(fuse_reply_open(op->req, fi));
+	return 0;
+}
+
 int reply_attr(struct op *op, const struct cache_attr *a)
 {
 	struct stat st;

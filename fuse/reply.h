@@ -10,13 +10,14 @@
 #ifndef FUSE_REPLY_H
 #define FUSE_REPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <sys/stat.h>
 
 #include "base/util.h"
 
 struct cache_attr;
 struct cache_statfs;
+struct fuse_file_info;
 struct op;
 
 #define REPLY_TIMEOUT_S \
@@ -39,6 +40,12 @@ int reply_ok(struct op *op);
 int reply_entry(struct op *op, const struct cache_attr *a);
 int reply_no_entry(struct op *op); /* ENOENT, which the kernel may remember */
 int reply_create(struct op *op, const struct cache_attr *a);
+/*
+ * An open, with the flags in `fi`.  `accessed`: reading it moves the time of access;
+ * where one is due the kernel does not keep what it has, for who reads from its
+ * memory is not seen here.  -errno: nothing was replied.
+ */
+must_check int reply_open(struct op *op, struct fuse_file_info *fi, bool accessed);
 int reply_attr(struct op *op, const struct cache_attr *a);
 int reply_statx(struct op *op, const struct cache_attr *a); /* wire.h */
 int reply_buf(struct op *op, const void *p, size_t n);

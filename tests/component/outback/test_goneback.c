@@ -115,6 +115,17 @@ static void three_commits(struct device *d)
 	}
 }
 
+/* All of `n` stores have three commits more than the copy of one of them. */
+static void begun_and_copied(struct device *d, struct rig *r, unsigned n,
+			     const char *store, const char *copy)
+{
+	device_begun(d, r, n, n);
+	device_start(d);
+	ok(device_sync(d));
+	rig_copy(r, store, copy);
+	three_commits(d);
+}
+
 static void a_store_that_went_back_is_named_and_filled_again(void **state)
 {
 	struct rig *r = *state;
@@ -123,11 +134,7 @@ static void a_store_that_went_back_is_named_and_filled_again(void **state)
 	uint64_t newest;
 	size_t n;
 
-	device_begun(&d, r, 2, 2);
-	device_start(&d);
-	ok(device_sync(&d));
-	rig_copy(r, "s1", "s1.old");
-	three_commits(&d);
+	begun_and_copied(&d, r, 2, "s1", "s1.old");
 	newest = device_newest_at(&d, 1);
 	n = n_pieces(r, "s1");
 	assert_true(n > n_pieces(r, "s1.old"));
@@ -156,11 +163,7 @@ static void the_only_store_that_went_back_gets_all_again(void **state)
 	struct device d, b;
 	char *want, *got;
 
-	device_begun(&d, r, 1, 1);
-	device_start(&d);
-	ok(device_sync(&d));
-	rig_copy(r, "s0", "s0.old");
-	three_commits(&d);
+	begun_and_copied(&d, r, 1, "s0", "s0.old");
 	want = tree_text(&d);
 	device_close(&d);
 	swap_in(r, "s0", "s0.old");
@@ -187,11 +190,7 @@ static void a_store_that_goes_back_under_way_is_found_at_the_next_commit(void **
 	uint64_t newest;
 	size_t n;
 
-	device_begun(&d, r, 2, 2);
-	device_start(&d);
-	ok(device_sync(&d));
-	rig_copy(r, "s1", "s1.old");
-	three_commits(&d);
+	begun_and_copied(&d, r, 2, "s1", "s1.old");
 	n = n_pieces(r, "s1");
 	swap_in(r, "s1", "s1.old");
 	f_fill(&d, "more", 0, MIB, 9);

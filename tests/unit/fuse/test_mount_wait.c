@@ -41,17 +41,25 @@ static void a_read_waits_for_absent_bytes_and_nobody_else_does(void **state)
 	assert_int_equal(st.timeouts, 0);
 }
 
+#define PATH_ROOM 64
+
+static void one_waits(struct fixture *f, struct reader *r,
+		      char path[static PATH_ROOM])
+{
+	absent_file(f, path, PATH_ROOM);
+	r->path = path;
+	assert_int_equal(pthread_create(&r->id, NULL, read_main, r), 0);
+	wait_for_fetches(f->c, 1);
+}
+
 static void a_failed_fetch_is_an_io_error(void **state)
 {
 	struct fixture *f = *state;
 	struct reader r = { 0 };
-	char path[64];
+	char path[PATH_ROOM];
 
 	mount_it(f);
-	absent_file(f, path, sizeof(path));
-	r.path = path;
-	assert_int_equal(pthread_create(&r.id, NULL, read_main, &r), 0);
-	wait_for_fetches(f->c, 1);
+	one_waits(f, &r, path);
 	fake_arrive(f->c, -EREMOTEIO);
 	assert_int_equal(pthread_join(r.id, NULL), 0);
 	assert_int_equal(r.n, -1);
@@ -114,13 +122,10 @@ static void a_stop_answers_what_waits(void **state)
 {
 	struct fixture *f = *state;
 	struct reader r = { 0 };
-	char path[64];
+	char path[PATH_ROOM];
 
 	mount_it(f);
-	absent_file(f, path, sizeof(path));
-	r.path = path;
-	assert_int_equal(pthread_create(&r.id, NULL, read_main, &r), 0);
-	wait_for_fetches(f->c, 1);
+	one_waits(f, &r, path);
 	stop(f);
 	assert_int_equal(pthread_join(r.id, NULL), 0);
 	assert_int_equal(r.n, -1);

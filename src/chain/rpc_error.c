@@ -11,7 +11,9 @@ static const char *find(struct slice in, const char *what)
 	size_t n = strlen(what);
 
 	for (size_t i = 0; i + n <= in.n; i++)
-		if (strncasecmp((const char *)in.p + i, what, n) == 0)
+		/* 0x20 is what case is made of: most places are not looked at */
+		if (((in.p[i] ^ (uint8_t)what[0]) & ~0x20) == 0 &&
+		    strncasecmp((const char *)in.p + i, what, n) == 0)
 			return (const char *)in.p + i;
 	return NULL;
 }

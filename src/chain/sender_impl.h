@@ -72,6 +72,16 @@ must_check int sender_replace(struct sender *s, struct sender_tx *tx);
 
 /* ---- sender_look.c ---- */
 
+struct sender_receipt {
+	uint8_t block_hash[32];
+	uint64_t block, status, gas_used;
+	struct u256 gas_price;
+};
+
+/* -EPROTO: none of this attempt, or of a wrong form; *ret is as it was. */
+must_check int sender_read_receipt(const json_t *o, const struct sender_attempt *a,
+				   struct sender_receipt *ret);
+
 struct sender_sight {
 	const struct sender_attempt *mined; /* NULL: none */
 	bool reverted;

@@ -8,12 +8,6 @@
 
 #define HASH_PARAMS 80 /* ["0x…"] and NUL */
 
-struct receipt {
-	uint8_t block_hash[32];
-	uint64_t block, status, gas_used;
-	struct u256 gas_price;
-};
-
 /* Endpoints, bit by bit. */
 struct seen {
 	uint32_t has;  /* a receipt of some attempt */
@@ -30,29 +24,32 @@ static void hash_params(const struct sender_attempt *a, char to[static HASH_PARA
 	(void)snprintf(p, 3, "\"]"); /* 4 + 64 + 2 + NUL fit */
 }
 
-static int read_receipt(const json_t *o, const struct sender_attempt *a,
-			struct receipt *ret)
+int sender_read_receipt(const json_t *o, const struct sender_attempt *a,
+			struct sender_receipt *ret)
 {
+	struct sender_receipt got = { .block = 0 };
 	const json_t *price = json_object_get(o, "effectiveGasPrice");
 	uint8_t hash[32], be[U256_SIZE] = { 0 };
 
 	if (json_hex_fixed(json_object_get(o, "transactionHash"), hash,
 			   sizeof(hash)) < 0 ||
 	    memcmp(hash, a->hash, sizeof(hash)) != 0 ||
-	    json_hex_fixed(json_object_get(o, "blockHash"), ret->block_hash,
-			   sizeof(ret->block_hash)) < 0 ||
-	    json_hex_u64(json_object_get(o, "blockNumber"), &ret->block) < 0 ||
-	    json_hex_u64(json_object_get(o, "status"), &ret->status) < 0 ||
-	    json_hex_u64(json_object_get(o, "gasUsed"), &ret->gas_used) < 0 ||
-	    ret->status > 1 || ret->gas_used > a->tx.gas_limit)
+	    json_hex_fixed(json_object_get(o, "blockHash"), got.block_hash,
+			   sizeof(got.block_hash)) < 0 ||
+	    json_hex_u64(json_object_get(o, "blockNumber"), &got.block) < 0 ||
+	    json_hex_u64(json_object_get(o, "status"), &got.status) < 0 ||
+	    json_hex_u64(json_object_get(o, "gasUsed"), &got.gas_used) < 0 ||
+	    got.status > 1 || got.gas_used > a->tx.gas_limit)
 		return -EPROTO;
 	if (price && json_hex_number(price, be, sizeof(be)) < 0)
 		return -EPROTO;
-	ret->gas_price = price ? u256_from_be(be) : a->tx.max_fee;
+	got.gas_price = price ? u256_from_be(be) : a->tx.max_fee;
+	*ret = got;
 	return 0;
 }
 
-static bool same_block(const struct receipt *a, const struct receipt *b)
+static bool same_block(const struct sender_receipt *a,
+		       const struct sender_receipt *b)
 {
 	return a->block == b->block && a->status == b->status &&
 	       memcmp(a->block_hash, b->block_hash, sizeof(a->block_hash)) == 0;
@@ -60,12 +57,13 @@ static bool same_block(const struct receipt *a, const struct receipt *b)
 
 /* Receipts of one attempt; `has` gets the endpoints that have one. */
 static int look_receipts(struct sender *s, struct sender_tx *tx,
-			 const struct sender_attempt *a, struct receipt *first,
-			 struct seen *seen, struct sender_sight *sight)
+			 const struct sender_attempt *a,
+			 struct sender_receipt *first, struct seen *seen,
+			 struct sender_sight *sight)
 {
 	_cleanup_rpc_each_ struct rpc_each *e = NULL;
 	char params[HASH_PARAMS];
-	struct receipt one;
+	struct sender_receipt one;
 	int r, answered = -EREMOTEIO;
 
 	hash_params(a, params);
@@ -84,7 +82,7 @@ static int look_receipts(struct sender *s, struct sender_tx *tx,
 			seen->none |= 1u << i;
 			continue;
 		}
-		if (read_receipt(e->calls[i].result, a, &one) < 0) {
+		if (sender_read_receipt(e->calls[i].result, a, &one) < 0) {
 			log_warn("%s: a receipt of a wrong form",
 				 rpc_endpoint_name(s->p.rpc, i));
 			continue;
@@ -171,7 +169,7 @@ static int look_pool(struct sender *s, struct sender_tx *tx,
 int sender_look(struct sender *s, struct sender_tx *tx, struct sender_sight *ret)
 {
 	struct sender_sight sight = { .mined = NULL };
-	struct receipt first = { .block = 0 };
+	struct sender_receipt first = { .block = 0 };
 	struct seen seen = { 0 };
 	int r;
 

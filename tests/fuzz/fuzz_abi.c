@@ -3,6 +3,7 @@
  * is the answer.  What is read back stays inside the answer.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "chain/call.h"
 #include "chain/eip712.h"
@@ -158,6 +159,48 @@ static void read_rest(uint8_t which, struct slice s)
 	assert(n <= CAP);
 }
 
+/* Answers of one word: one form for each value. */
+static void read_word(uint8_t which, struct slice s)
+{
+	uint8_t word[ABI_WORD], bytes[ABI_WORD] = { 0 };
+	struct u256 v = u256(0);
+	struct address a;
+	uint64_t n = 0;
+	bool b = false;
+	int r = -1;
+
+	switch (which) {
+	case 0: r = call_answer_u256(s, &v); break;
+	case 1:
+		r = call_answer_u64(s, &n);
+		v = u256(n);
+		break;
+	case 2:
+		r = call_answer_bool(s, &b);
+		v = u256(b);
+		break;
+	case 3:
+		r = call_answer_bytes32(s, bytes);
+		v = u256_from_be(bytes);
+		break;
+	case 4:
+		r = call_answer_address(s, &a);
+		if (r == 0)
+			memcpy(bytes + ABI_WORD - sizeof(a.b), a.b, sizeof(a.b));
+		v = u256_from_be(bytes);
+		break;
+	case 5:
+		if (call_answer_epoch(s, &n) == 0)
+			assert(s.n == ABI_WORD);
+		return;
+	default: return;
+	}
+	if (r < 0)
+		return;
+	u256_to_be(v, word);
+	assert(slice_eq(s, slice(word, sizeof(word))));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice s;
@@ -169,7 +212,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_registry(data[0], s);
 	else if (data[0] < 32)
 		read_view(data[0] - 16, s);
-	else
+	else if (data[0] < 64)
 		read_rest(data[0] - 32, s);
+	else
+		read_word(data[0] - 64, s);
 	return 0;
 }

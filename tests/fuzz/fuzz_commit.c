@@ -6,14 +6,17 @@
  * the input's field 17, if it has one, is replaced by an honest wrap.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "base/buf.h"
+#include "crypto/hash.h"
 #include "crypto/keys.h"
 #include "crypto/record.h"
 #include "crypto/secret.h"
 #include "crypto/wrap.h"
 #include "dag/commit.h"
 #include "dag/field.h"
+#include "dag/piece_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,6 +66,31 @@ static void rewrap(struct slice in, struct buf *out)
 	assert(e == 0);
 }
 
+/* As the section of a piece, whose trailer speaks of this commit or of another. */
+static void from_piece(struct slice record, const struct commit_info *info)
+{
+	struct trailer t = { .sequence = info->sequence };
+	_cleanup_commit_ struct commit *c = NULL, *other = NULL;
+	_cleanup_buf_ struct buf section = { 0 };
+	uint8_t head[PIECE_HEAD_MAX];
+	size_t n;
+	int r;
+
+	sha256_once(record, t.commit.digest);
+	buf_init(&section, record.n + sizeof(head));
+	n = piece_section_head(t.commit.digest, record.n, head);
+	r = buf_append(&section, slice(head, n));
+	if (r == 0)
+		r = buf_append(&section, record);
+	assert(r == 0);
+	t.commit.len = (uint32_t)section.n;
+	r = piece_commit_parse(buf_slice(&section), &t, keys, &c);
+	assert(r == (t.sequence ? 0 : -ENOENT));
+	t.sequence++;
+	r = piece_commit_parse(buf_slice(&section), &t, keys, &other);
+	assert(t.sequence == 0 ? r == -ENOENT : r == -EBADMSG);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct record_kind kind = { "commit", 1 };
@@ -88,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				&again, digest);
 		assert(r == 0);
 		assert(again.n <= b.n); /* unknown fields are not repeated */
+		from_piece(buf_slice(&b), commit_info(c));
 	}
 	buf_fini(&body);
 	buf_fini(&b);

@@ -8,6 +8,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Shards that are found without the way to them are asked where they stand. */
+static void ask_way(const struct dir_node *n, struct slice name, struct slice in)
+{
+	struct dir_way w = { .from = 0 };
+
+	assert(dir_way_leads_to(&w, n, name) || n->fanout);
+	w.depth = MIN(n->level, DIR_WAY_MAX);
+	w.from = (unsigned)(in.n % (w.depth + 1));
+	for (unsigned i = 0; i < w.depth && i < in.n; i++)
+		w.at[i] = in.p[i];
+	if (w.from == w.depth)
+		assert(dir_way_leads_to(&w, n, name) || !n->fanout);
+	else
+		(void)dir_way_leads_to(&w, n, name); /* ends */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dir_item e, found;
@@ -37,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue; /* looking up is linear */
 		assert(dir_node_find(&n, e.name, &found) == 1);
 		assert(slice_eq(found.name, e.name));
+		ask_way(&n, e.name, in);
 	}
 	assert(r == 0 && count == n.node.pb.n_links);
 	r = dir_node_find(&n, slice_str("no/such"), &found);

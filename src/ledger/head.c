@@ -344,6 +344,23 @@ static int one_number(struct ledger *l, struct db_stmt *s, uint64_t *ret)
 	return r;
 }
 
+int ledger_head_of(struct ledger *l, const struct piece_cid *cid, uint64_t *ret_seq)
+{
+	struct db_stmt *s = l->st[STMT_head_by_cid];
+	uint64_t seq = 0;
+	int r;
+
+	ledger_read(l);
+	db_bind_blob(s, 1, slice(cid->bytes, cid->n));
+	r = ledger_one_number(s, &seq);
+	ledger_done(l);
+	if (r == 0 && !seq)
+		r = -ENOENT;
+	if (r == 0)
+		*ret_seq = seq;
+	return r;
+}
+
 int ledger_newest_head(struct ledger *l, uint64_t *ret_seq)
 {
 	return one_number(l, l->st[STMT_head_newest], ret_seq);

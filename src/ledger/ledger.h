@@ -536,6 +536,9 @@ must_check int ledger_head_get(struct ledger *l, uint64_t seq,
 must_check int ledger_heads(struct ledger *l,
 			    int (*cb)(void *ctx, const struct ledger_head *h),
 			    void *ctx);
+/* Which head it is whose piece that is, or was; thinned out or not.  -ENOENT. */
+must_check int ledger_head_of(struct ledger *l, const struct piece_cid *cid,
+			      uint64_t *ret_seq);
 must_check int ledger_newest_head(struct ledger *l, uint64_t *ret_seq);
 must_check int ledger_newest_claimed(struct ledger *l, uint64_t *ret_seq);
 

@@ -113,6 +113,7 @@
  STMT(head_built, "SELECT seq, state, time, piece, hash, x'' FROM head WHERE state = 1 ORDER BY seq LIMIT 1") \
  STMT(head_wants, "SELECT 1 FROM piece WHERE state = 2 AND ((seq > 0 AND seq <= ?1) OR ordinal = ?2) LIMIT 1") \
  STMT(head_claimed, "SELECT coalesce(max(seq), 0) FROM head WHERE state = 2") \
+ STMT(head_by_cid, "SELECT head.seq FROM head JOIN piece ON piece.ordinal = head.piece WHERE piece.cid = ?1") \
  STMT(head_thin, "UPDATE head SET body = x'' WHERE seq = ?1 AND state = 2") \
  STMT(head_newest, "SELECT coalesce(max(seq), 0) FROM head") \
  STMT(note_get, "SELECT value FROM note WHERE store = ?1 AND key = ?2") \

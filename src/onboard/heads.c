@@ -275,16 +275,25 @@ int heads_give(struct shipper *s, uint64_t want, struct err *e)
 	return 0;
 }
 
-/*
- * A store cannot make a head, but show one of the old ones as if it were new, which
- * would stop every device.  What it names tells, at whichever store has it: -EBADMSG.
- */
-static int check_new(struct shipper *s, uint64_t h, const struct piece_cid *cid,
-		     struct err *e)
+/* One of ours tells it even where its piece is gone. */
+static int check_ours(struct onboard *o, uint64_t h, const struct piece_cid *cid)
+{
+	uint64_t seq;
+	int r = ledger_head_of(o->p.ledger, cid, &seq);
+
+	if (r < 0)
+		return r;
+	return seq == h ? 0 : -EBADMSG;
+}
+
+int heads_check(struct shipper *s, uint64_t h, const struct piece_cid *cid,
+		struct err *e)
 {
 	struct onboard *o = s->o;
-	int r = head_check(s->store.provider, o->p.keys, h, cid);
+	int r = check_ours(o, h, cid);
 
+	if (r < 0 && r != -EBADMSG)
+		r = head_check(s->store.provider, o->p.keys, h, cid);
 	for (size_t i = 0; i < o->p.n_stores && r < 0 && r != -EBADMSG; i++)
 		if (i != s->index)
 			r = head_check(o->shippers[i].store.provider, o->p.keys,
@@ -336,7 +345,7 @@ int heads_look(struct shipper *s, struct err *e)
 		return r;
 	e->text[0] = '\0';
 	if (r == 0 && newest > known)
-		r = check_new(s, newest, &cid, e);
+		r = heads_check(s, newest, &cid, e);
 	if (r == -EBADMSG || r == -ECANCELED)
 		return r;
 	r = compare(s, r == -ENOENT ? 0 : newest);

@@ -239,6 +239,15 @@ void publish_superseded(struct onboard *o, const struct err *e);
 must_check int heads_look(struct shipper *s, struct err *e);
 
 /*
+ * Is `cid` commit h?  A store cannot make a head, but show one of the old ones as if
+ * it were new, which would stop every device.  What it names tells: by the ledger if
+ * that was ours, else at whichever store has it.  -EBADMSG: it is an old one; 0 also
+ * if nobody can say.
+ */
+must_check int heads_check(struct shipper *s, uint64_t h,
+			   const struct piece_cid *cid, struct err *e);
+
+/*
  * This store has head h now, or had it already: an older state of it will show
  * (heads.c).
  */

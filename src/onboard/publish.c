@@ -171,6 +171,24 @@ static int look_here(struct shipper *s, uint64_t seq,
 	return r < 0 ? r : piece_cid_eq(&there, cid) ? 0 : -ESTALE;
 }
 
+/*
+ * Another head has the number.  -ESTALE: so it seems; -EBADMSG: it is an old one,
+ * which the store shows under that number.
+ */
+static int taken(struct shipper *s, uint64_t seq, struct err *e)
+{
+	struct piece_cid there;
+	int r;
+
+	e->text[0] = '\0';
+	r = head_read(s->store.provider, s->o->p.keys, seq, &there, e);
+	if (r == 0)
+		r = heads_check(s, seq, &there, e);
+	else if (r == -ENODATA) /* nobody knows any more what it names */
+		r = 0;
+	return r < 0 ? r : -ESTALE;
+}
+
 /* What was found at one store of a network is so at all of them. */
 static void note_claim(struct shipper *s, uint64_t seq, bool ours)
 {
@@ -212,6 +230,8 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 	r = park_claims(s) ?
 		    head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e) :
 		    look_here(s, h->seq, &p.cid, e);
+	if (r == -ESTALE)
+		r = taken(s, h->seq, e);
 	if (r == 0)
 		r = park_claimed(s, h->piece, true);
 	else if (r == -ENOENT) { /* not parked there, or not any more */

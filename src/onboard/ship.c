@@ -555,15 +555,19 @@ static void note_failure(struct shipper *s, int status, const struct err *e)
 				      why)); /* for status only */
 }
 
-/* The store answers; a piece has to wait.  Status says which and why. */
-static void note_deferred(struct shipper *s, const struct err *e)
+/* The store answers; a piece has to wait.  Status says which and why.  False: it
+ * said so before. */
+static bool note_deferred(struct shipper *s, const struct err *e)
 {
 	struct onboard *o = s->o;
+	bool is_new;
 
 	lock_take(&o->lock);
+	is_new = strcmp(o->stats.why, e->text) != 0;
 	if (!o->superseded)
 		text_copy(o->stats.why, sizeof(o->stats.why), e->text);
 	lock_drop(&o->lock);
+	return is_new;
 }
 
 static void note_success(struct shipper *s)
@@ -606,8 +610,10 @@ static int heads_turn(struct shipper *s, struct err *e)
 	if (r == -ECANCELED)
 		return r;
 	if (r < 0 && r != -EINPROGRESS && r != -ESTALE) {
-		log_err(r, "head: %s", why.text);
-		note_deferred(s, &why);
+		if (!why.text[0])
+			err_set(&why, r, "%s", err_str(r));
+		if (note_deferred(s, &why))
+			log_err(r, "head: %s", why.text);
 	}
 	return 0;
 }
@@ -664,7 +670,7 @@ void *ship_thread(void *arg)
 			break;
 		note_broken(s, r);
 		if (r == -ENODATA) {
-			note_deferred(s, &e);
+			(void)note_deferred(s, &e); /* a store that waits */
 			continue;
 		}
 		if (r < 0) {

@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
@@ -45,6 +48,49 @@ static void shows(struct rig *r, const char *store, uint64_t h, uint64_t as)
 	assert_non_null(f);
 	assert_int_equal(fwrite(bytes, 1, n, f), n);
 	assert_int_equal(fclose(f), 0);
+}
+
+static void shows_no(struct rig *r, const char *store, uint64_t h)
+{
+	char path[256];
+
+	head_path(r, store, h, path);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* What is at the store now is not there any more. */
+static void loses_all(struct rig *r, const char *store)
+{
+	struct piece_file v[16];
+	size_t n = store_pieces(r, store, v, ARRAY_LEN(v));
+	char path[512], sub[256];
+
+	assert_true(n > 0);
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(sub, sizeof(sub), "%s/%.120s", store, v[i].name);
+		rig_path(r, sub, path, sizeof(path));
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+static void pause_a_little(void)
+{
+	const struct timespec t = { 0, 20000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* The first store is said to show an old head. */
+static void until_found_out(struct device *d)
+{
+	struct onboard_stats s = { .why = "" };
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+
+	while (!strstr(s.why, "an old head") && monotonic_ms() < end) {
+		pause_a_little();
+		onboard_stats(d->onboard, &s);
+	}
+	assert_non_null(strstr(s.why, "an old head under a new number"));
 }
 
 /* A drive of n stores that has published `last` commits. */
@@ -151,6 +197,51 @@ static void alone_it_is_found_out_and_named(void **state)
 	device_find_end(&b);
 }
 
+/* Its piece cannot say any more which commit it was: the ledger can. */
+static void an_old_head_whose_piece_is_gone_stops_nobody(void **state)
+{
+	struct rig *r = *state;
+	struct device d;
+
+	grown(&d, r, 1, 1);
+	loses_all(r, "s0");
+	device_open(&d);
+	device_start(&d);
+	f_write(&d, "f2", 0, "2", 1);
+	ok(device_sync(&d));
+	device_close(&d);
+	shows(r, "s0", 1, 3);
+	device_open(&d);
+	device_start(&d);
+	until_found_out(&d);
+	shows_no(r, "s0", 3);
+	f_write(&d, "f3", 0, "3", 1);
+	ok(device_sync(&d));
+	assert_int_equal(device_newest_at(&d, 0), 3);
+	device_close(&d);
+}
+
+/* It was looked at, and begins to lie when the next head is claimed. */
+static void an_old_head_where_one_is_claimed_stops_nobody(void **state)
+{
+	struct rig *r = *state;
+	struct device d;
+
+	grown(&d, r, 1, 2);
+	device_open(&d);
+	device_start(&d);
+	f_write(&d, "f3", 0, "3", 1);
+	ok(device_sync(&d)); /* the register was read */
+	shows(r, "s0", 1, 4);
+	f_write(&d, "f4", 0, "4", 1);
+	(void)onboard_request(d.onboard);
+	until_found_out(&d);
+	shows_no(r, "s0", 4);
+	ok(device_sync(&d));
+	assert_int_equal(device_newest_at(&d, 0), 4);
+	device_close(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +249,8 @@ int main(void)
 		T(the_first_store_that_is_asked_may_be_the_liar),
 		T(heads_without_an_end_are_those_of_one_store),
 		T(alone_it_is_found_out_and_named),
+		T(an_old_head_whose_piece_is_gone_stops_nobody),
+		T(an_old_head_where_one_is_claimed_stops_nobody),
 	};
 
 	return cmocka_run_group_tests_name("liar", tests, NULL, NULL);

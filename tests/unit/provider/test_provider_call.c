@@ -14,6 +14,7 @@
 
 #define LIMIT_MS 60
 #define KEPT_MAX 64
+#define MOVE_MS  500 /* the limit of who moves on */
 
 struct hung {
 	struct provider provider;
@@ -114,7 +115,7 @@ static int hung_free(void **state)
 	struct hung *h = *state;
 
 	wake_up(h);
-	assert_true(provider_settle(&h->provider, 1000));
+	assert_true(provider_settle(&h->provider, 60000));
 	provider_fini(&h->provider);
 	cond_fini(&h->cond);
 	lock_fini(&h->lock);
@@ -201,7 +202,8 @@ static void a_silent_store_is_not_asked_by_everybody(void **state)
 	began = monotonic_ms();
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(provider_call(&h->provider, &req), -EREMOTEIO);
-	assert_true(monotonic_ms() - began < 1000);
+	/* Had they waited, it were 1,000 limits; a busy machine takes its time. */
+	assert_true(monotonic_ms() - began < 500ul * LIMIT_MS);
 	assert_int_equal(n_asked(h), 1);
 
 	/* It answers what it was asked once: now it is asked again. */
@@ -233,19 +235,40 @@ static void wait_until_kept(struct hung *h)
 	lock_drop(&h->lock);
 }
 
+/* For three limits; the longest time in which it did not move. */
+static uint64_t move_on(struct hung *h)
+{
+	uint64_t now = monotonic_ms(), until = now + 3ul * MOVE_MS, last, gap = 0;
+
+	do {
+		atomic_fetch_add(&h->kept[0]->moved, 1);
+		last = now;
+		now = monotonic_ms();
+		gap = MAX(gap, now - last);
+	} while (now < until);
+	return gap;
+}
+
 static void a_call_that_moves_on_has_no_end(void **state)
 {
 	struct hung *h = *state;
-	struct caller c = { .h = h, .req = { .verb = PROVIDER_VERIFY } };
-	uint64_t until = monotonic_ms() + 5ul * LIMIT_MS;
+	struct caller c;
+	uint64_t gap;
 	pthread_t t;
 
-	assert_int_equal(pthread_create(&t, NULL, call_thread, &c), 0);
-	wait_until_kept(h);
-	while (monotonic_ms() < until)
-		atomic_fetch_add(&h->kept[0]->moved, 1);
-	wake_up(h);
-	assert_int_equal(pthread_join(t, NULL), 0);
+	h->provider.silence_ms = MOVE_MS;
+	/* Who does not get the processor for so long does not move on. */
+	do {
+		c = (struct caller){ .h = h, .req = { .verb = PROVIDER_VERIFY } };
+		lock_take(&h->lock);
+		h->answers = false;
+		lock_drop(&h->lock);
+		assert_int_equal(pthread_create(&t, NULL, call_thread, &c), 0);
+		wait_until_kept(h);
+		gap = move_on(h);
+		wake_up(h);
+		assert_int_equal(pthread_join(t, NULL), 0);
+	} while (gap > MOVE_MS / 2 && c.status == -EREMOTEIO);
 	assert_int_equal(c.status, 0);
 }
 

@@ -407,6 +407,17 @@ static bool ask_again(struct fetch_state *f, struct job *j) REQUIRES(f->lock)
 	return true;
 }
 
+/* Who waits for what is refused gets EIO: the log says why. */
+static int place(struct cache *c, struct job *j)
+{
+	int r = fetch_place(c, j);
+
+	if (r < 0 && r != -ENOSPC && r != -ENOENT && r != -ESTALE)
+		log_err(r, "inode %llu: what was fetched of it is refused",
+			(unsigned long long)j->req.ino);
+	return r;
+}
+
 /* Start what is new, cancel what nobody wants, place what has come. */
 static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
@@ -441,7 +452,7 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 			/* still in the list: who asks now waits with the rest */
 			lock_drop(&f->lock);
 			if (j->status == 0 && !j->placed)
-				j->status = fetch_place(c, j);
+				j->status = place(c, j);
 			lock_take(&f->lock);
 			list_del(&j->node);
 			f->n_jobs--;
@@ -484,6 +495,16 @@ static uint64_t due(const struct cache_fetch *w)
 		   w->deadline_ms + HEARD_MAX * timeout);
 }
 
+/* NULL: he waited for room. */
+static void say_late(struct job *j)
+{
+	if (j && !j->late)
+		log_err(-ETIMEDOUT, "inode %llu: no store gave it",
+			(unsigned long long)j->req.ino);
+	if (j)
+		j->late = true;
+}
+
 static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 		   uint64_t *next_ms)
 {
@@ -492,10 +513,12 @@ static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 
 		if (!w->deadline_ms)
 			continue;
-		if (now >= due(w))
-			end_waiter(f, w, -ETIMEDOUT);
-		else
+		if (now < due(w)) {
 			*next_ms = MIN(*next_ms, due(w));
+			continue;
+		}
+		say_late(w->job);
+		end_waiter(f, w, -ETIMEDOUT);
 	}
 }
 

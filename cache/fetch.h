@@ -33,6 +33,7 @@ struct job {
 	int status;
 	bool started, delivered, cancelled;
 	bool placed; /* it was here when its turn came */
+	bool late;   /* somebody's time was over, and that was logged */
 	/* Somebody has waited for it; also of read-ahead. */
 	atomic_bool joined;
 };

@@ -426,15 +426,16 @@ static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
 
 	got = io_pread(s->file, dst, (size_t)n * CACHE_BLOCK,
 		       seg_slots_off(s, slot));
+	if (got >= 0 && (uint64_t)got != (uint64_t)n * CACHE_BLOCK)
+		got = -EBADMSG;
 	if (got < 0)
-		return (int)got;
-	if ((uint64_t)got != (uint64_t)n * CACHE_BLOCK)
-		return -EBADMSG;
+		return log_err((int)got, "segment %08x slot %u", s->number, slot);
 	got = io_pread(s->file, marks, (size_t)n * AEAD_MARK_SIZE, marks_off(slot));
+	if (got >= 0 && (uint64_t)got != (uint64_t)n * AEAD_MARK_SIZE)
+		got = -EBADMSG;
 	if (got < 0)
-		return (int)got;
-	if ((uint64_t)got != (uint64_t)n * AEAD_MARK_SIZE)
-		return -EBADMSG;
+		return log_err((int)got, "segment %08x tags from slot %u",
+			       s->number, slot);
 	for (uint32_t k = 0; k < n; k++) {
 		uint8_t *p = dst + (size_t)k * CACHE_BLOCK;
 

@@ -235,7 +235,8 @@ static void job_end(struct job *j, int status, const struct err *e)
 		lock_drop(&r->lock);
 		if (!j->req->readahead)
 			log_err(status, "inode %llu: %s",
-				(unsigned long long)j->req->ino, e->text);
+				(unsigned long long)j->req->ino,
+				e->text[0] ? e->text : "fetched, and not of use");
 	}
 	j->req->done(j->req, status);
 	free(j);

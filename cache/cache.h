@@ -487,6 +487,9 @@ struct cache_adopt {
 must_check int cache_adopt(struct cache *c, uint64_t gen,
 			   const struct cache_adopt *v, size_t n);
 
+/* A commit has every change from before that moment of the monotonic clock. */
+void cache_committed(struct cache *c, uint64_t taken_ms);
+
 /*
  * The DAG has lost what it had of [off, off + n) of the file, or of the directory or
  * symlink: bytes, times and attributes stay as they are, what is here is dirty
@@ -504,7 +507,8 @@ must_check int cache_adopt_removed(struct cache *c, uint64_t gen);
 struct cache_stats {
 	uint64_t dirty_bytes; /* not yet in the DAG */
 	uint64_t dirty_inodes;
-	uint64_t dirty_since_ms; /* monotonic clock; 0: all clean */
+	uint64_t dirty_since_ms; /* monotonic clock: the oldest change that no
+				    commit has, or the opening; 0: all clean */
 	uint64_t changed_ms;  /* likewise, newest change; 0: none since open */
 	uint64_t used_bytes;  /* slots in use */
 	uint64_t clean_bytes; /* of these, evictable */

@@ -402,6 +402,14 @@ int cache_statfs(struct cache *c, struct cache_statfs *ret)
 	return 0;
 }
 
+void cache_committed(struct cache *c, uint64_t taken_ms)
+{
+	lock_take(&c->lock);
+	if (c->dirty_since_ms)
+		c->dirty_since_ms = MAX(c->dirty_since_ms, taken_ms);
+	lock_drop(&c->lock);
+}
+
 void cache_stats(struct cache *c, struct cache_stats *ret)
 {
 	memset(ret, 0, sizeof(*ret));

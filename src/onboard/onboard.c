@@ -89,11 +89,14 @@ static int commit(struct onboard *o, bool asked, struct err *e)
 		taken = monotonic_ms();
 		r = run_commit(o, asked, e);
 	}
-	if (r == 0)
-		o->last = (struct pack_last){ .taken_ms = taken,
-					      .ended_ms = monotonic_ms(),
-					      .cost_ms = cpu_ms() - before };
-	return r;
+	if (r < 0)
+		return r;
+	o->last = (struct pack_last){ .taken_ms = taken,
+				      .ended_ms = monotonic_ms(),
+				      .cost_ms = cpu_ms() - before };
+	if (!onboard_left(o, NULL))
+		cache_committed(o->p.cache, taken);
+	return 0;
 }
 
 /*

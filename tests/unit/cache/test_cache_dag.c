@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/thread.h"
+
 #define SIZE (1200u * 1024)
 
 static uint8_t a[SIZE], b[SIZE];
@@ -52,6 +54,31 @@ static void adopted_data_is_clean_and_evicted_data_comes_back(void **state)
 	assert_int_equal(stats(d).dirty_bytes, 0);
 	read_back(d, ino, SIZE - 100, a);
 	assert_int_equal(fakedag_starts(w->f), 2);
+}
+
+static void what_no_commit_has_is_as_old_as_its_oldest_change(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), first, taken;
+
+	put(d, ino, 0, "old", 3);
+	first = stats(d).dirty_since_ms;
+	assert_true(first && first <= monotonic_ms());
+	do
+		taken = monotonic_ms();
+	while (taken == first);
+	put(d, ino, 0, "new", 3); /* while a commit was made of the old */
+	assert_true(stats(d).dirty_since_ms == first);
+	cache_committed(d->c, taken);
+	assert_true(stats(d).dirty_since_ms == taken);
+	cache_committed(d->c, first); /* an older one says nothing */
+	assert_true(stats(d).dirty_since_ms == taken);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(stats(d).dirty_since_ms, 0);
+	cache_committed(d->c, monotonic_ms());
+	assert_int_equal(stats(d).dirty_since_ms, 0);
 }
 
 static void dirty_data_is_never_evicted(void **state)
@@ -322,6 +349,7 @@ int main(void)
 		T(a_write_into_a_damaged_block_keeps_what_the_dag_has),
 		T(damage_of_what_no_dag_has_is_an_error_that_is_told),
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
+		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),

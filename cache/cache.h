@@ -11,7 +11,8 @@
  * callback.  A write that finds the cache full of dirty data returns
  * -EINPROGRESS too, with miss.kind = CACHE_MISS_ROOM; cache_fetch() then calls
  * back when there is room or a pause has passed (back-pressure without blocking
- * a thread); after `full_timeout_ms` without any room the write gets -ENOSPC.
+ * a thread); after `full_timeout_ms` in which there was no room, and nothing that
+ * makes some came on, the write gets -ENOSPC.
  *
  * Promises kept here: I1 (what was acknowledged by cache_sync survives a power
  * cut; what is found is one instant of completed operations), I2's local half
@@ -530,6 +531,10 @@ void cache_stats(struct cache *c, struct cache_stats *ret);
 /* Room that other parts of the drive directory (outbox) take, so that the one
  * accountant knows. */
 void cache_account_outbox(struct cache *c, uint64_t bytes);
+
+/* What will make room (sealing, sending) has come on a bit: who waits for room does
+ * not wait in vain, and `full_timeout_ms` begins anew.  Takes no lock. */
+void cache_room_comes(struct cache *c);
 
 /*
  * A quarter of what there is for pieces and data: as much the outbox should hold

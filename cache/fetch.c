@@ -536,7 +536,8 @@ static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 		lock_drop(&f->lock);
 		lock_take(&c->lock);
 		room = c->failed || space_has_room(c, SPACE_WRITE, w->miss.n);
-		late = !room && c->full_looked_ms && space_waited_in_vain(c);
+		late = !room && c->full_looked_ms &&
+		       space_waited_in_vain(c, w->miss.n);
 		if (room)
 			c->credit_bytes += w->miss.n;
 		lock_drop(&c->lock);

@@ -22,6 +22,7 @@
 #ifndef CACHE_INTERNAL_H
 #define CACHE_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -528,6 +529,7 @@ struct cache {
 	uint64_t claimed;    /* of these, being written just now */
 	uint64_t outbox_bytes;
 	uint64_t full_ms, full_looked_ms; /* space_waited_in_vain(); 0: room */
+	atomic_bool room_comes;           /* since the last look */
 	uint64_t credit_bytes; /* writers may write so much at once */
 	uint64_t disk_bytes;   /* of the disk for data/ and outbox/; then */
 	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
@@ -628,11 +630,12 @@ enum space_class {
 };
 bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes);
 /*
- * Called at each look that finds no room: have those who write waited for
- * full_timeout_ms?  While somebody waits fetch.c looks many times a second, so what
- * lies between two looks far apart was not waited: the process was stopped.
+ * Called at each look that finds no room for n bytes: have those who write waited
+ * for full_timeout_ms without a cache_room_comes(), or with no hope of as much?
+ * While somebody waits fetch.c looks many times a second, so what lies between two
+ * looks far apart was not waited: the process was stopped.
  */
-bool space_waited_in_vain(struct cache *c);
+bool space_waited_in_vain(struct cache *c, uint64_t n);
 /* Tell the slots how much the disk may hold. */
 void space_look(struct cache *c);
 

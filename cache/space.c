@@ -16,9 +16,10 @@
  * disk has it: slots in use, free ones that have room, heads of segments.
  *
  * Over 90 % dirty, writers are paused, the longer the fuller (CACHE_MISS_ROOM,
- * parked by fetch.c); with no room at all they wait for full_timeout_ms and then
- * get ENOSPC.  Clean blocks that the DAG has (I2) are evicted first, by a clock
- * over the extents that spares inodes in use.
+ * parked by fetch.c); with no room at all they wait for as long as sealing and
+ * sending come on, or for full_timeout_ms without that, and then get ENOSPC.  Clean
+ * blocks that the DAG has (I2) are evicted first, by a clock over the extents that
+ * spares inodes in use.
  */
 #include "cache/internal.h"
 
@@ -321,11 +322,22 @@ static uint64_t pause_ms(struct cache *c, const struct room *m)
 		   1 + (dirty - high) * PAUSE_MAX_MS / MAX(all - high, 1));
 }
 
-bool space_waited_in_vain(struct cache *c)
+/* Would there be room, if all that there is had left and was evicted? */
+static bool may_come(struct cache *c, uint64_t n)
+{
+	struct room m = look(c);
+	uint64_t goes = m.pinned + c->row_blocks * CACHE_BLOCK;
+
+	return (m.used > goes ? m.used - goes : 0) + n <= m.data;
+}
+
+bool space_waited_in_vain(struct cache *c, uint64_t n)
 {
 	uint64_t now = monotonic_ms();
 
-	if (c->full_looked_ms)
+	if (atomic_exchange(&c->room_comes, false) && may_come(c, n))
+		c->full_ms = 0;
+	else if (c->full_looked_ms)
 		c->full_ms += MIN(now - c->full_looked_ms, FULL_LOOK_MS);
 	c->full_looked_ms = now;
 	return c->full_ms >= c->p.full_timeout_ms;
@@ -338,7 +350,7 @@ int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 
 	evict_ahead(c, n, &m);
 	if (m.left < n) {
-		if (space_waited_in_vain(c))
+		if (space_waited_in_vain(c, n))
 			return -ENOSPC;
 		/* what open transactions have freed is free after a commit */
 		if (c->changed)
@@ -372,6 +384,11 @@ void cache_account_outbox(struct cache *c, uint64_t bytes)
 	lock_take(&c->lock);
 	c->outbox_bytes = bytes;
 	lock_drop(&c->lock);
+}
+
+void cache_room_comes(struct cache *c)
+{
+	atomic_store(&c->room_comes, true);
 }
 
 uint64_t cache_outbox_share(struct cache *c)

@@ -55,7 +55,7 @@ static const struct key keys[] = {
 	{ "commit_interval", KIND_TIME, FIELD(commit_interval), 5 * SECOND, 100, 60 * SECOND,
 	  "after which writes are durable without fsync" },
 	{ "full_timeout", KIND_TIME, FIELD(full_timeout), 30 * SECOND, 0, DAY,
-	  "for which writers wait on a full cache before ENOSPC" },
+	  "for which writers wait on a full cache before ENOSPC, while nothing leaves" },
 	{ "onboard_idle", KIND_PAUSE, FIELD(onboard_idle), CONFIG_AUTO, 0, DAY,
 	  "of quiet, after which changes leave for the stores; auto: 30s, or what the budget allows" },
 	{ "onboard_bytes", KIND_SIZE, FIELD(onboard_bytes), GIB, MIB, SIZE_TOP,

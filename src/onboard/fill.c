@@ -7,12 +7,14 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "onboard/internal.h"
 #include "provider/provider.h"
 
 #define COMMIT_ROOM (1u << 20) /* bytes kept free for the commit */
 #define SEEN_MIN    1024       /* slots of the table, a power of two */
+#define MOVED_MS    1000       /* how often it is looked whether pieces move */
 
 _Static_assert(XINDEX_N_MAX < UINT32_MAX, "a slot counts the blocks of a piece");
 
@@ -143,11 +145,23 @@ static void abandon(struct fill *p)
 	blocks_clear(p);
 }
 
+/* What the calls under way have moved, to and from all stores. */
+static uint64_t moved(const struct onboard *o) REQUIRES(&o->lock)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		if (o->shippers[i].req)
+			n += atomic_load(&o->shippers[i].req->moved);
+	return n;
+}
+
 /* The outbox is a floor of the cache's accountant: wait until it has room. */
 static int outbox_wait(struct fill *p)
 {
 	struct onboard *o = p->o;
 	struct ledger_sums sums = { 0 };
+	uint64_t was = 0, now;
 	int r;
 
 	for (;;) {
@@ -160,7 +174,12 @@ static int outbox_wait(struct fill *p)
 		lock_take(&o->lock);
 		o->stats.phase = ONBOARD_PAUSED;
 		if (!o->stopping)
-			cond_wait(&o->cond, &o->lock);
+			(void)cond_wait_until_ms(&o->cond, &o->lock,
+						 monotonic_ms() + MOVED_MS);
+		now = moved(o);
+		if (now != was)
+			cache_room_comes(o->p.cache);
+		was = now;
 		r = o->stopping ? -ECANCELED : 0;
 		lock_drop(&o->lock);
 		if (r < 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "cache/cache.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "dag/piece_writer.h"
@@ -137,6 +138,7 @@ static int pack_sealed(struct pack *p, const struct piece_block *b, struct link 
 	else
 		o->stats.sealed_bytes += b->block.n;
 	lock_drop(&o->lock);
+	cache_room_comes(o->p.cache);
 	*ret = (struct link){ .kind = LINK_SEALED, .codec = b->codec, .place = place };
 	memcpy(ret->digest, b->digest, sizeof(ret->digest));
 	memcpy(ret->key, b->key, sizeof(ret->key));

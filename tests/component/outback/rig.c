@@ -114,6 +114,7 @@ static void store_url(struct device *d, size_t i, char *ret, size_t size)
 /* ---- stores that hang ---- */
 
 #define KEPT_MAX 256
+#define NO_VERB  (-1) /* 0 is PUT */
 
 struct hang {
 	struct provider_ops ops;
@@ -121,11 +122,11 @@ struct hang {
 	unsigned patience_ms; /* of calls to one that does not hang */
 	struct lock lock;
 	bool hangs;                          /* lock: lock */
-	enum provider_verb verb;             /* lock: lock; 0: any */
+	int verb;                            /* lock: lock; NO_VERB: any */
 	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
 	unsigned n;                          /* lock: lock */
 	/* An answer that comes late: of this request, which was given so. */
-	enum provider_verb late;    /* lock: lock; the next of it is; 0: none */
+	int late; /* lock: lock; the next of it is; NO_VERB: none */
 	struct provider_req *asked; /* lock: lock */
 	bool answered;              /* lock: lock */
 	int status;
@@ -156,9 +157,9 @@ static int hang_start(struct provider *p, struct provider_req *req)
 	bool hangs;
 
 	lock_take(&h->lock);
-	hangs = h->hangs && (!h->verb || h->verb == req->verb);
-	if (!hangs && h->late && req->verb == h->late) {
-		h->late = 0;
+	hangs = h->hangs && (h->verb == NO_VERB || h->verb == (int)req->verb);
+	if (!hangs && h->late == (int)req->verb) {
+		h->late = NO_VERB;
 		h->asked = req;
 		h->done = req->done;
 		req->done = on_late;
@@ -182,6 +183,7 @@ static void hang_install(struct device *d, size_t i)
 	h->real = d->stores[i]->ops;
 	h->ops = *h->real;
 	h->ops.start = hang_start;
+	h->verb = h->late = NO_VERB;
 	h->patience_ms = d->stores[i]->silence_ms;
 	d->stores[i]->ops = &h->ops;
 	d->hangs[i] = h;
@@ -210,7 +212,7 @@ void device_wake(struct device *d, size_t i)
 	set_patience(d->stores[i], h->patience_ms);
 	lock_take(&h->lock);
 	h->hangs = false;
-	h->verb = 0;
+	h->verb = NO_VERB;
 	for (unsigned k = 0; k < h->n; k++)
 		ok(h->real->start(d->stores[i], h->kept[k]));
 	h->n = 0;
@@ -221,14 +223,22 @@ void device_hold(struct device *d, size_t i, enum provider_verb verb)
 {
 	lock_take(&d->hangs[i]->lock);
 	d->hangs[i]->hangs = true;
-	d->hangs[i]->verb = verb;
+	d->hangs[i]->verb = (int)verb;
+	lock_drop(&d->hangs[i]->lock);
+}
+
+void device_crawl(struct device *d, size_t i)
+{
+	lock_take(&d->hangs[i]->lock);
+	for (unsigned k = 0; k < d->hangs[i]->n; k++)
+		atomic_fetch_add(&d->hangs[i]->kept[k]->moved, 1);
 	lock_drop(&d->hangs[i]->lock);
 }
 
 void device_late(struct device *d, size_t i, enum provider_verb verb)
 {
 	lock_take(&d->hangs[i]->lock);
-	d->hangs[i]->late = verb;
+	d->hangs[i]->late = (int)verb;
 	lock_drop(&d->hangs[i]->lock);
 }
 
@@ -468,6 +478,7 @@ void device_start(struct device *d)
 				    .watch_ms = d->watch_ms,
 				    .watch_away_s = d->watch_away_s,
 				    .piece_target = d->piece_target,
+				    .outbox_max = d->outbox_max,
 				    .results_max = d->results_max };
 	struct onboard *o = NULL;
 	struct err e = { "" };

@@ -77,6 +77,7 @@ struct device {
 	size_t n_stores;
 	unsigned copies;
 	uint64_t piece_target;
+	uint64_t outbox_max;
 	size_t results_max;
 	unsigned watch_ms; /* as onboard.h; so is the next */
 	uint64_t watch_away_s;
@@ -142,6 +143,9 @@ void device_wake(struct device *d, size_t i);
 
 /* The same for one verb, with all the time in the world. */
 void device_hold(struct device *d, size_t i, enum provider_verb verb);
+
+/* A byte of what store i keeps waiting moves. */
+void device_crawl(struct device *d, size_t i);
 
 /*
  * The next answer of store i to this verb is kept on its way, until it is let go.

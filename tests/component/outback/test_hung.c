@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
+#include "cache/internal.h"
 
 #define MIB       (1u << 20)
 #define CLOSED_MS 20000 /* a close that takes as long waits for the store */
@@ -201,6 +202,39 @@ static void recover_takes_the_stores_that_answer(void **state)
 	device_find_end(&b);
 }
 
+/* Else they get ENOSPC after full_timeout, though room would have come. */
+static void who_waits_for_room_hears_that_a_slow_store_takes_pieces(void **state)
+{
+	uint64_t ticket, end = monotonic_ms() + RIG_WAIT_MS;
+	struct rig *r = *state;
+	struct onboard_stats os;
+	struct err e = { "" };
+	struct device a;
+
+	device_init(&a, r, "a", 1, 1);
+	a.piece_target = MIB;
+	a.outbox_max = 2 * MIB;
+	device_start(&a);
+	device_hold(&a, 0, PROVIDER_PUT);
+	f_fill(&a, "f", 0, 6 * MIB, 1);
+	atomic_store(&a.cache->room_comes, false);
+	ticket = onboard_request(a.onboard);
+	do {
+		assert_true(monotonic_ms() < end);
+		onboard_stats(a.onboard, &os);
+	} while (os.phase != ONBOARD_PAUSED);
+	/* what was packed until the outbox was full */
+	assert_true(atomic_exchange(&a.cache->room_comes, false));
+	while (!atomic_load(&a.cache->room_comes)) {
+		assert_true(monotonic_ms() < end);
+		device_crawl(&a, 0);
+		(void)usleep(1000);
+	}
+	device_wake(&a, 0);
+	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
+	device_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +245,7 @@ int main(void)
 		T(a_commit_waits_for_a_chunk_of_a_hung_store),
 		T(a_failed_run_is_told_to_its_own_ticket_only),
 		T(recover_takes_the_stores_that_answer),
+		T(who_waits_for_room_hears_that_a_slow_store_takes_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

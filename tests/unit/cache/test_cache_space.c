@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/thread.h"
+
 #define MIB  (1u << 20)
 #define PART 65536u /* bytes of one write */
 
@@ -314,6 +316,87 @@ static void read_ahead_without_room_is_kept_for_who_waits_for_it(void **state)
 	assert_true(stats(d).clean_bytes < MIB); /* there was no room */
 }
 
+struct waiter {
+	struct cache_fetch w;
+	atomic_bool over;
+	int status;
+};
+
+static void waited(struct cache_fetch *w, int status)
+{
+	struct waiter *h = container_of(w, struct waiter, w);
+
+	h->status = status;
+	atomic_store(&h->over, true);
+}
+
+static void who_waits_is_not_refused_while_room_comes(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct waiter h = { .w.done = waited };
+	struct cache_op op = { 0 };
+	uint64_t ino, big, off = 0, end;
+	int r;
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.full_timeout_ms = 2000;
+	drive_open(d);
+	big = mk(d, 1, "big", S_IFREG | 0644);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(put_slowly(d, big, 0, MIB, NULL), 0);
+	/* until there is no room; before that it is slowed */
+	while ((r = cache_write(d->c, &op, ino, off, slice(a, PART), 0)) == 0 ||
+	       op.miss.off != 0) {
+		if (r == 0)
+			off += PART;
+		else
+			assert_int_equal(fetch_wait(d, &op, 0), 0);
+	}
+	assert_int_equal(r, -EINPROGRESS);
+	h.w.miss = op.miss;
+	assert_int_equal(cache_fetch(d->c, &h.w), 0);
+	for (end = monotonic_ms() + 3000; monotonic_ms() < end; nap()) {
+		cache_room_comes(d->c);
+		assert_false(atomic_load(&h.over));
+	}
+	rm(d, 1, "big");
+	forget(d, big);
+	while (!atomic_load(&h.over))
+		nap();
+	assert_int_equal(h.status, 0);
+}
+
+/* Packing goes on for ever, of what else happens. */
+static void what_fallocate_was_promised_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct waiter h = { .w.done = waited };
+	struct cache_op op = { 0 };
+	uint64_t ino, off = 0;
+	int r;
+
+	d->p.max_bytes = 16 * MIB;
+	d->p.full_timeout_ms = 200;
+	drive_open(d);
+	ino = mk(d, 1, "promised", S_IFREG | 0644);
+	while ((r = cache_fallocate(d->c, &op, ino, 0, off, 4096)) != -ENOSPC) {
+		if (r == 0)
+			off += 4096;
+		else
+			assert_int_equal(fetch_wait(d, &op, 0), 0);
+	}
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(cache_write(d->c, &op, ino, 0, slice(a, PART), 0),
+			 -EINPROGRESS);
+	h.w.miss = op.miss;
+	assert_int_equal(cache_fetch(d->c, &h.w), 0);
+	for (; !atomic_load(&h.over); nap())
+		cache_room_comes(d->c);
+	assert_int_equal(h.status, -ENOSPC);
+}
+
 static void writers_are_slowed_long_before_they_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -506,6 +589,8 @@ int main(void)
 		T(what_a_snapshot_pins_is_taken_from_writers_until_it_ends),
 		T(a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room),
 		T(read_ahead_without_room_is_kept_for_who_waits_for_it),
+		T(who_waits_is_not_refused_while_room_comes),
+		T(what_fallocate_was_promised_is_not_waited_for),
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),
 		T(the_disk_never_holds_more_than_the_cache_size),

@@ -10,7 +10,7 @@
 #include "daemon/drive.h"
 #include "daemon/mounts.h"
 
-#define DYING_MS   3000  /* a daemon that was killed is waited for so long */
+#define DYING_MS   30000 /* one that has ended, but for its last threads */
 #define LEAVING_MS 60000 /* one whose mount is gone: it writes what it has */
 #define STEP_MS    10
 #define SAY_MS     1000 /* a wait that a person notices is explained */
@@ -77,8 +77,9 @@ static int write_holder(int fd, const struct mounts_entry *at)
 }
 
 /*
- * A killed daemon keeps its lock until its last thread is gone, which takes a
- * moment after the mount has died.  Is `pid` on that way?
+ * A daemon keeps its lock until its last thread is gone, which takes a moment after
+ * the mount has died, and seconds where others have all the processors.  Is `pid` on
+ * that way?
  */
 static bool is_dying(long pid)
 {
@@ -106,11 +107,15 @@ static bool is_dying(long pid)
  */
 static int worth_waiting(struct holder h)
 {
+	int r;
+
 	if (is_dying(h.pid))
 		return DYING_MS;
-	return h.device[0] && mounts_shows(h.pid, h.device, h.mountpoint) == 0 ?
-		       LEAVING_MS :
-		       0;
+	r = h.device[0] ? mounts_shows(h.pid, h.device, h.mountpoint) : 1;
+	/* it has no mounts to show any more: it has begun to die since */
+	if (r == -ENOENT || r == -ESRCH || r == -EINVAL)
+		return DYING_MS;
+	return r == 0 ? LEAVING_MS : 0;
 }
 
 /* 0 or -errno of fcntl(2); waits for a holder that is ending. */

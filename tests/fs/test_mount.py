@@ -4,7 +4,9 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -298,3 +300,35 @@ def test_a_mount_right_after_a_kill_waits_for_the_dying_daemon(drives):
     d.detach()
     d.mount()
     assert read(os.path.join(d.mnt, 'f')) == b'kept'
+
+
+# What is left of a daemon that ends where others have all the processors: its first
+# thread is gone, its last one holds the lock.
+ENDING = """
+import ctypes, fcntl, os, struct, sys, threading
+fd = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(fd, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+os.pwrite(fd, b'%d mounted 0:999 /nowhere\\n' % os.getpid(), 0)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_mount_waits_for_the_last_thread_of_a_daemon(drives):
+    d = drives().init().mount().umount()
+    lock = os.path.join(d.home, d.name, 'lock')
+
+    def state(pid):
+        with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+            return f.read().rpartition(')')[2].split()[0]
+    with subprocess.Popen([sys.executable, '-c', ENDING, lock],
+                          stdin=subprocess.PIPE) as ending:
+        until(lambda: state(ending.pid) == 'Z', what='it is ending')
+        mount = d.start('mount', '--drive', d.name, '--passfile', d.passfile,
+                        d.mnt)
+        assert 'Waiting for process' in mount.stderr.readline()
+        later = time.monotonic() + 4
+        until(lambda: mount.poll() is not None or time.monotonic() > later)
+        ending.stdin.close()
+        assert mount.wait(60) == 0
+    assert d.is_mounted()

@@ -294,23 +294,21 @@ static int get_child(struct cache_snap *s, uint64_t ino, uint32_t type,
 	return 0;
 }
 
-int cache_snap_children(struct cache_snap *s, uint64_t dir,
-			bool (*wants)(void *ctx, struct slice name, uint64_t ino),
-			int (*cb)(void *ctx, struct slice name,
-				  const struct cache_snap_inode *child),
-			void *ctx)
+/* Rows of a statement whose values are bound. */
+static int children(struct cache_snap *s, struct db_stmt *q, cache_snap_wants wants,
+		    int (*cb)(void *ctx, struct slice name,
+			      const struct cache_snap_inode *child),
+		    void *ctx)
 {
-	struct db_stmt *q = s->st[STMT_snap_children];
 	struct cache_snap_inode child;
 	int r;
 
-	db_bind_u64(q, 1, dir);
 	while ((r = db_step(q)) > 0) {
 		struct slice name = db_col_blob(q, 0);
 		uint64_t ino = db_col_u64(q, 2);
 
 		r = 0;
-		if (wants && !wants(ctx, name, ino))
+		if (wants && !wants(ctx, name, ino, db_col_u64(q, 3)))
 			continue;
 		r = get_child(s, ino, (uint32_t)db_col_u64(q, 1), &child);
 		if (r == 0)
@@ -320,6 +318,30 @@ int cache_snap_children(struct cache_snap *s, uint64_t dir,
 	}
 	db_reset(q);
 	return r;
+}
+
+int cache_snap_children(struct cache_snap *s, uint64_t dir, cache_snap_wants wants,
+			int (*cb)(void *ctx, struct slice name,
+				  const struct cache_snap_inode *child),
+			void *ctx)
+{
+	struct db_stmt *q = s->st[STMT_snap_children];
+
+	db_bind_u64(q, 1, dir);
+	return children(s, q, wants, cb, ctx);
+}
+
+int cache_snap_children_at(struct cache_snap *s, uint64_t dir, uint64_t pos,
+			   cache_snap_wants wants,
+			   int (*cb)(void *ctx, struct slice name,
+				     const struct cache_snap_inode *child),
+			   void *ctx)
+{
+	struct db_stmt *q = s->st[STMT_snap_child_at];
+
+	db_bind_u64(q, 1, dir);
+	db_bind_u64(q, 2, pos);
+	return children(s, q, wants, cb, ctx);
 }
 
 int cache_snap_xattrs(struct cache_snap *s, uint64_t ino,

@@ -86,7 +86,8 @@
 #define SNAP_STMTS(STMT) \
  STMT(snap_inode, "SELECT " INODE_COLS " FROM inode WHERE ino = ?1") \
  STMT(snap_dirty, "SELECT ino FROM dirty ORDER BY ino") \
- STMT(snap_children, "SELECT name, type, ino FROM dentry WHERE parent = ?1 ORDER BY name") \
+ STMT(snap_children, "SELECT name, type, ino, pos FROM dentry WHERE parent = ?1 ORDER BY name") \
+ STMT(snap_child_at, "SELECT name, type, ino, pos FROM dentry INDEXED BY dentry_pos WHERE parent = ?1 AND pos = ?2") \
  STMT(snap_xattrs, "SELECT name, value FROM xattr WHERE ino = ?1 ORDER BY name") \
  STMT(snap_shared, "SELECT ino FROM inode WHERE flags & 1 ORDER BY ino") \
  STMT(snap_removed, "SELECT ino FROM removed ORDER BY ino") \

@@ -2,7 +2,7 @@
  * dir_large.c - a directory that is built a part at a time (dir.h)
  *
  *   FIRST   every entry is taken while they fit; then names are only counted
- *   SURVEY  there is a memo: names are only counted
+ *   SURVEY  there is a memo: names are only counted, and it is noted where they are
  *   RANGE   entries of as many buckets of the root shard as fit; their shards
  *           are built, and what remains of each is one link
  *
@@ -24,8 +24,10 @@
 
 #define BITS      DIR_LARGE_BITS
 #define FANOUT    DIR_LARGE_FANOUT
-#define LARGE_MIN 4096 /* entries; so many are never a basic directory */
-#define GUESS     256  /* bytes of a record, where none was seen */
+#define LARGE_MIN 4096       /* entries; so many are never a basic directory */
+#define GUESS     256        /* bytes of a record, where none was seen */
+#define PLACES    (2u << 20) /* entries of which it is noted where they are */
+#define FEW       32         /* one of so many is found sooner by its place */
 
 struct top {
 	uint8_t sum[SHORTHASH_SIZE];
@@ -36,6 +38,15 @@ struct top {
 struct top_shard {
 	struct dag_root sub;
 	const uint8_t *lone; /* the only entry of the bucket, or NULL */
+};
+
+/* Where each entry of a survey is, and in which bucket. */
+struct places {
+	uint64_t *at;
+	uint8_t *bucket;
+	size_t n, cap;
+	uint64_t *wanted; /* of the range that is built next; NULL: all */
+	size_t n_wanted;
 };
 
 enum phase {
@@ -54,6 +65,7 @@ struct dir_large {
 	uint64_t n;               /* names */
 	uint64_t each;            /* bytes of a record, about */
 	uint64_t expected;        /* RANGE: entries to come */
+	struct places places;     /* nothing, if they are too many */
 	struct dir_recs lone;     /* entries of buckets that have but one */
 	struct top_shard *shards; /* NULL until they are needed */
 	struct top tops[FANOUT];
@@ -78,20 +90,110 @@ int dir_builder_set_large(struct dir_builder *b, uint64_t max_bytes,
 	return 0;
 }
 
+static void places_forget(struct places *p)
+{
+	free(p->at);
+	free(p->bucket);
+	free(p->wanted);
+	*p = (struct places){ 0 };
+}
+
 void dir_large_free(struct dir_large *l)
 {
 	if (!l)
 		return;
 	dir_recs_fini(&l->lone);
+	places_forget(&l->places);
 	free(l->shards);
 	free(l);
 }
 
+/* ---- where entries are ---- */
+
+static bool places_room(struct places *p)
+{
+	size_t cap = p->cap ? 2 * p->cap : LARGE_MIN;
+	uint64_t *at;
+	uint8_t *bucket;
+
+	if (p->n < p->cap)
+		return true;
+	if (p->n == PLACES)
+		return false;
+	at = realloc(p->at, cap * sizeof(*at));
+	if (!at)
+		return false;
+	p->at = at;
+	bucket = realloc(p->bucket, cap);
+	if (!bucket)
+		return false;
+	p->bucket = bucket;
+	p->cap = cap;
+	return true;
+}
+
+/* The n-th entry of a survey, counted from 1.  Without memory for it all entries
+ * are gone over again, as with too many. */
+static void place_note(struct dir_large *l, uint64_t n, unsigned bucket,
+		       uint64_t place)
+{
+	struct places *p = &l->places;
+
+	if (p->n + 1 != n)
+		return;
+	if (!places_room(p)) {
+		places_forget(p);
+		return;
+	}
+	p->at[p->n] = place;
+	p->bucket[p->n++] = (uint8_t)bucket;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void places_choose(struct dir_large *l)
+{
+	struct places *p = &l->places;
+	size_t n = 0;
+
+	free(p->wanted);
+	p->wanted = NULL;
+	p->n_wanted = 0;
+	if (l->expected > p->n / FEW) {
+		places_forget(p); /* in the next ranges as well, most likely */
+		return;
+	}
+	p->wanted = malloc(MAX(l->expected, 1) * sizeof(*p->wanted));
+	if (!p->wanted)
+		return; /* all of them will do */
+	for (size_t i = 0; i < p->n && n < l->expected; i++)
+		if (l->tops[p->bucket[i]].wanted)
+			p->wanted[n++] = p->at[i];
+	qsort(p->wanted, n, sizeof(*p->wanted), by_value);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || p->wanted[i] != p->wanted[i - 1])
+			p->wanted[p->n_wanted++] = p->wanted[i];
+}
+
+size_t dir_builder_places(const struct dir_builder *b, const uint64_t **ret)
+{
+	*ret = b->large->places.wanted;
+	return b->large->places.n_wanted;
+}
+
+/* ---- the rounds ---- */
+
 bool dir_builder_wants(struct dir_builder *b, struct slice name, uint64_t id,
-		       bool changed)
+		       uint64_t place, bool changed)
 {
 	struct dir_large *l = b->large;
-	struct top *t = &l->tops[hamt_index(hamt_hash(name, 0), BITS, 0)];
+	unsigned bucket = hamt_index(hamt_hash(name, 0), BITS, 0);
+	struct top *t = &l->tops[bucket];
 	uint8_t text[8 + DIR_NAME_MAX], h[SHORTHASH_SIZE];
 
 	if (l->phase == RANGE)
@@ -107,6 +209,8 @@ bool dir_builder_wants(struct dir_builder *b, struct slice name, uint64_t id,
 	t->changed |= changed;
 	t->n++;
 	l->n++;
+	if (l->phase == SURVEY)
+		place_note(l, l->n, bucket, place);
 	return l->phase == FIRST && !l->over;
 }
 
@@ -142,6 +246,7 @@ static void next_range(struct dir_large *l)
 		any = t->wanted = true;
 		l->expected += t->n;
 	}
+	places_choose(l);
 }
 
 static bool is_whole(const struct dir_large *l)
@@ -258,6 +363,7 @@ static int end_survey(struct dir_builder *b, struct dag_root *ret)
 		l->phase = FIRST;
 		l->n = 0;
 		memset(l->tops, 0, sizeof(l->tops));
+		places_forget(&l->places);
 		return 1;
 	}
 	r = begin_ranges(l);

@@ -210,14 +210,29 @@ static int on_child(void *ctx, struct slice name, const struct cache_snap_inode 
 
 /* An entry that its directory has to say anew what it is: what is dirty, and
  * what was built in this run. */
-static bool wants(void *ctx, struct slice name, uint64_t ino)
+static bool wants(void *ctx, struct slice name, uint64_t ino, uint64_t pos)
 {
 	struct dir_run *d = ctx;
 	bool changed = run_is_dirty(d->run, ino);
 
 	if (keep_is_out(d->run, ino))
 		return false;
-	return dir_builder_wants(d->b, name, ino, changed);
+	return dir_builder_wants(d->b, name, ino, pos, changed);
+}
+
+/* All names of a directory, or those that its builder asks for again. */
+static int dir_round(struct dir_run *d, uint64_t ino)
+{
+	struct cache_snap *snap = d->run->snap;
+	const uint64_t *pos;
+	size_t n = dir_builder_places(d->b, &pos);
+	int rc = 0;
+
+	if (n == 0)
+		return cache_snap_children(snap, ino, wants, on_child, d);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = cache_snap_children_at(snap, ino, pos[i], wants, on_child, d);
+	return rc;
 }
 
 static int dir_build(struct run *r, uint64_t ino, struct slice link)
@@ -241,7 +256,7 @@ static int dir_build(struct run *r, uint64_t ino, struct slice link)
 	do {
 		if (atomic_load(&r->o->stop))
 			return -ECANCELED;
-		rc = cache_snap_children(r->snap, ino, wants, on_child, &d);
+		rc = dir_round(&d, ino);
 		if (rc == 0)
 			rc = dir_builder_finish(b, &root, r->err);
 	} while (rc == 1);

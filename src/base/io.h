@@ -55,6 +55,7 @@ struct io_file_ops {
 	int (*datasync)(struct io_file *f);
 	void (*begin_sync)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
 	void (*begin_read)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
+	void (*no_ahead)(struct io_file *f); /* or NULL */
 	int (*truncate)(struct io_file *f, uint64_t size);
 	int (*allocate)(struct io_file *f, int mode, uint64_t off, uint64_t n);
 	int (*size)(struct io_file *f, uint64_t *ret);
@@ -100,6 +101,9 @@ void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n);
  * Returns before they are there, and says nothing of errors: the io_pread() does.
  */
 void io_begin_read(struct io_file *f, uint64_t off, uint64_t n);
+
+/* From now on the disk is asked for what this handle reads, and for no more. */
+void io_no_ahead(struct io_file *f);
 must_check int io_truncate(struct io_file *f, uint64_t size);
 
 /*
@@ -112,6 +116,7 @@ must_check int io_size(struct io_file *f, uint64_t *ret);
 /* Bytes of the disk that the file holds: without its holes, with its room. */
 must_check int io_allocated(struct io_file *f, uint64_t *ret);
 
+/* A large file that nobody else has open is given back to the disk bit by bit. */
 must_check int io_unlink(struct io *io, const char *name);
 must_check int io_rename(struct io *io, const char *from, const char *to);
 must_check int io_mkdir(struct io *io, const char *name);   /* 0700; -EEXIST */

@@ -201,6 +201,55 @@ static void a_file_holds_what_is_allocated_and_not_its_holes(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Large enough to be given back bit by bit; all but its last bytes are a hole. */
+#define LARGE (20u << 20)
+
+static void expect_large(struct io_file *f)
+{
+	uint64_t n = 0;
+	char last[4];
+
+	assert_int_equal(io_size(f, &n), 0);
+	assert_int_equal(n, LARGE);
+	assert_int_equal(io_pread(f, last, 4, LARGE - 4), 4);
+	assert_memory_equal(last, "last", 4);
+}
+
+static void who_has_a_large_file_open_keeps_it_when_it_is_unlinked(void **state)
+{
+	char dir[] = "/tmp/fildrive-base-XXXXXX";
+	char path[64], other[64];
+	struct io_file *f;
+	struct io *io;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/f", dir);
+	(void)snprintf(other, sizeof(other), "%s/g", dir);
+	assert_int_equal(io_dir_new(dir, &io), 0);
+	assert_int_equal(io_open(io, "f", O_RDWR | O_CREAT, &f), 0);
+	assert_int_equal(io_pwrite(f, "last", 4, LARGE - 4), 0);
+	io_close(f);
+
+	/* by another name */
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(io_unlink(io, "f"), 0);
+	assert_int_equal(io_open(io, "g", O_RDONLY, &f), 0);
+	expect_large(f);
+	/* by a handle */
+	assert_int_equal(io_unlink(io, "g"), 0);
+	expect_large(f);
+	io_close(f);
+	/* by nothing */
+	assert_int_equal(io_open(io, "f", O_RDWR | O_CREAT | O_EXCL, &f), 0);
+	assert_int_equal(io_truncate(f, LARGE), 0);
+	io_close(f);
+	assert_int_equal(io_unlink(io, "f"), 0);
+	assert_int_equal(io_unlink(io, "f"), -ENOENT);
+	io_free(io);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void symlinks_in_the_drive_directory_are_not_followed(void **state)
 {
 	char dir[] = "/tmp/fildrive-base-XXXXXX";
@@ -243,6 +292,8 @@ int main(void)
 		cmocka_unit_test(lists_keep_order_through_splice_and_removal),
 		cmocka_unit_test(a_replaced_file_is_the_old_or_the_new_one),
 		cmocka_unit_test(a_file_holds_what_is_allocated_and_not_its_holes),
+		cmocka_unit_test(
+			who_has_a_large_file_open_keeps_it_when_it_is_unlinked),
 		cmocka_unit_test(symlinks_in_the_drive_directory_are_not_followed),
 		cmocka_unit_test(drive_names_cannot_leave_the_folder),
 	};

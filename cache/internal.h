@@ -258,6 +258,13 @@ must_check int seg_write(struct cache *c, const struct run *r,
 /* Open `n` slots from r->slot + skip on.  -EBADMSG, -EIO */
 must_check int seg_read(struct cache *c, const struct run *r, uint64_t skip,
 			uint64_t n, uint8_t *dst);
+/*
+ * The same for the background: large runs are asked for in requests of 256 KiB, two
+ * at a time, where the kernel's read-ahead makes some of 4 MiB.  The disk serves one
+ * after the other, and an fsync of somebody else waits behind them.
+ */
+must_check int seg_read_calm(struct cache *c, const struct run *r,
+			     uint64_t skip, uint64_t n, uint8_t *dst);
 must_check int seg_sync(struct cache *c);
 bool seg_is_unsynced(struct cache *c); /* seg_sync() has something to do */
 

@@ -416,16 +416,16 @@ int seg_write(struct cache *c, const struct run *r, const uint8_t *const *text)
 	return e;
 }
 
-static int read_batch(struct cache *c, struct segment *s, uint32_t slot,
-		      uint32_t n, uint64_t sgen, uint8_t *dst)
+/* `from` is the segment's file, or another handle of it. */
+static int read_batch(struct cache *c, struct segment *s, struct io_file *from,
+		      uint32_t slot, uint32_t n, uint64_t sgen, uint8_t *dst)
 {
 	uint8_t marks[BATCH * AEAD_MARK_SIZE];
 	struct ad ad;
 	int64_t got;
 	int r;
 
-	got = io_pread(s->file, dst, (size_t)n * CACHE_BLOCK,
-		       seg_slots_off(s, slot));
+	got = io_pread(from, dst, (size_t)n * CACHE_BLOCK, seg_slots_off(s, slot));
 	if (got >= 0 && (uint64_t)got != (uint64_t)n * CACHE_BLOCK)
 		got = -EBADMSG;
 	if (got < 0)
@@ -487,13 +487,55 @@ int seg_read(struct cache *c, const struct run *r, uint64_t skip, uint64_t n,
 	if (!s)
 		return -EIO;
 	for (uint64_t k = 0; k < n && e == 0; k += BATCH)
-		e = read_batch(c, s, slot + (uint32_t)k,
+		e = read_batch(c, s, s->file, slot + (uint32_t)k,
 			       (uint32_t)MIN(n - k, BATCH), r->sgen,
 			       dst + k * CACHE_BLOCK);
 	lock_take(&c->segs.lock);
 	bring_around(c, s, slot, (uint32_t)n);
 	s->in_use--;
 	lock_drop(&c->segs.lock);
+	return e;
+}
+
+/* A handle by which the kernel reads what it is asked for, and no more. */
+static void open_calm(struct cache *c, const struct segment *s, struct io_file **ret)
+{
+	char name[16];
+
+	seg_name_of(s->number, name);
+	if (io_open(c->p.io, name, O_RDONLY, ret) == 0)
+		io_no_ahead(*ret);
+	else /* then by the one that there is */
+		*ret = NULL;
+}
+
+int seg_read_calm(struct cache *c, const struct run *r, uint64_t skip,
+		  uint64_t n, uint8_t *dst)
+{
+	_cleanup_io_file_ struct io_file *calm = NULL;
+	uint32_t slot = r->slot + (uint32_t)skip;
+	struct segment *s;
+	int e = 0;
+
+	if (n < BATCH)
+		return seg_read(c, r, skip, n, dst);
+	s = hold_to_read(c, r, slot, n);
+	if (!s)
+		return -EIO;
+	open_calm(c, s, &calm);
+	for (uint64_t k = 0; k < n && e == 0; k += BATCH) {
+		uint32_t at = slot + (uint32_t)k;
+		uint32_t next = MIN(at + BATCH, s->n_slots);
+		uint64_t ahead = MIN(BATCH, s->n_slots - next);
+
+		if (ahead)
+			io_begin_read(s->file, seg_slots_off(s, next),
+				      ahead * CACHE_BLOCK);
+		e = read_batch(c, s, calm ? calm : s->file, at,
+			       (uint32_t)MIN(n - k, BATCH), r->sgen,
+			       dst + k * CACHE_BLOCK);
+	}
+	put_segment(c, s, false);
 	return e;
 }
 

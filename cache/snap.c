@@ -580,7 +580,7 @@ static int read_damaged(struct view *v, const struct run *run, uint64_t k,
 static int read_blocks(struct view *v, const struct run *run, uint64_t k,
 		       uint64_t n, uint8_t *to)
 {
-	int r = seg_read(v->s->c, run, k, n, to);
+	int r = seg_read_calm(v->s->c, run, k, n, to);
 
 	if (r != -EBADMSG && r != -EIO)
 		return r;

@@ -38,6 +38,7 @@
 #define DIR_PART_MAX_S 86400 /* seconds: an older rest of a crash is dropped */
 #define DIR_COPY       (1u << 20) /* bytes a read and write */
 #define DIR_WINDOW     (8u << 20) /* not on the medium yet: at most two of it */
+#define DIR_VERIFY     (256u << 10) /* bytes a read */
 #define DIR_GET        (256u << 10) /* bytes between two signs of life */
 #define DIR_THREADS    4
 #define HEX_HEAD       (2 * KEYS_HEAD_NAME_SIZE)
@@ -140,22 +141,20 @@ static int piece_open(int fd, struct provider_req *req)
 }
 
 /*
- * Push what is behind the last window to the medium, so that `moved` says how
- * far it really is and the sync at the end is short.
+ * Let the medium begin with the n bytes at off, and wait for those of two windows
+ * before, so that `moved` says how far it really is and the sync at the end is short.
  */
-static int push_out(int to, uint64_t off)
+static int push_out(int to, uint64_t off, uint64_t n)
 {
 	const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE |
 			     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	uint64_t end = off + n;
 	int r = 0;
 
-	if (off == 0 || off % DIR_WINDOW)
-		return 0;
-	if (sync_file_range(to, (off_t)(off - DIR_WINDOW), DIR_WINDOW,
-			    SYNC_FILE_RANGE_WRITE) < 0)
+	if (sync_file_range(to, (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE) < 0)
 		r = -errno;
-	if (r == 0 && off > DIR_WINDOW &&
-	    sync_file_range(to, (off_t)(off - 2 * DIR_WINDOW), DIR_WINDOW, how) < 0)
+	if (r == 0 && end % DIR_WINDOW == 0 && end > DIR_WINDOW &&
+	    sync_file_range(to, (off_t)(end - 2 * DIR_WINDOW), DIR_WINDOW, how) < 0)
 		r = -errno;
 	/* Where it is not known, fsync has more to do. */
 	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
@@ -179,7 +178,7 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 			return n < 0 ? (int)n : -EUCLEAN; /* shorter than said */
 		r = dir_write_all(to, p, (size_t)n);
 		if (r == 0)
-			r = push_out(to, off);
+			r = push_out(to, off, (uint64_t)n);
 		if (r < 0)
 			return r;
 		atomic_fetch_add(&req->moved, (uint64_t)n);
@@ -205,6 +204,7 @@ static int do_put(int fd, struct provider_req *req)
 		return err_set(&req->err, r == -ENOENT ? -EUCLEAN : r,
 			       "cannot read the piece to be stored, %s: %s",
 			       req->src_name, err_str(r));
+	io_no_ahead(from);
 	r = dir_part_name(part);
 	if (r < 0)
 		return r;
@@ -219,6 +219,18 @@ static int do_put(int fd, struct provider_req *req)
 		return fsync(fd) < 0 ? -errno : 0;
 	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
 	return r;
+}
+
+/*
+ * The next bytes of what is read in order: the kernel's own read-ahead asks for 4
+ * MiB and more at a time, and who waits for the disk meanwhile waits for that.
+ */
+static int64_t read_next(int f, uint8_t *p, uint64_t off)
+{
+	/* advice */
+	(void)posix_fadvise(f, (off_t)(off + DIR_VERIFY), DIR_VERIFY,
+			    POSIX_FADV_WILLNEED);
+	return dir_read_at(f, p, DIR_VERIFY, off);
 }
 
 static int do_verify(int fd, struct provider_req *req)
@@ -242,17 +254,18 @@ static int do_verify(int fd, struct provider_req *req)
 		return -errno;
 	if ((uint64_t)st.st_size != sum.raw_size) /* nor read what never ends */
 		return -EBADMSG;
-	p = malloc(DIR_COPY);
+	p = malloc(DIR_VERIFY);
 	r = commp_new(&c);
 	if (r < 0 || !p)
 		return -ENOMEM;
 	/* From the medium, not from what was just written. */
 	(void)posix_fadvise(f, 0, 0, POSIX_FADV_DONTNEED); /* advice */
+	(void)posix_fadvise(f, 0, 0, POSIX_FADV_RANDOM);   /* advice */
 	for (; off <= sum.raw_size; off += (uint64_t)n) {
 		if (req_cancelled(req))
 			return -ECANCELED;
 		thread_background_turn();
-		n = dir_read_at(f, p, DIR_COPY, off);
+		n = read_next(f, p, off);
 		if (n < 0)
 			return (int)n;
 		if (n == 0)

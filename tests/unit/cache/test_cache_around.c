@@ -12,7 +12,7 @@
 #define GROUP MIB         /* what lies around a read */
 #define MARKS (64u << 10) /* that come together */
 
-static uint8_t a[MIB];
+static uint8_t a[MIB], b[MIB];
 
 /* A file of 16 MiB, in slots that lie one after the other. */
 static int setup(void **state)
@@ -92,12 +92,32 @@ static void a_drive_is_closed_while_much_is_being_brought(void **state)
 			20 * (2 * MARKS + 8 * GROUP));
 }
 
+/* Not by the kernel's read-ahead, behind whose requests others would wait. */
+static void a_snapshot_is_read_256_kib_ahead(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = look(d, 1, "f");
+	struct cache_miss miss;
+	struct cache_snap *s;
+
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_read(s, ino, 3 * MIB, a, MIB, &miss), 0);
+	pattern(b, MIB, 3 * MIB, 1);
+	assert_memory_equal(a, b, MIB);
+	assert_int_equal(recorder_wanted(d->rec), MIB); /* once, from 3.25 on */
+	/* little is read as everywhere else */
+	assert_int_equal(cache_snap_read(s, ino, 15 * MIB, a, MIB / 8, &miss), 0);
+	assert_int_equal(recorder_wanted(d->rec), MIB);
+	cache_snap_close(s);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_small_read_brings_its_marks_and_what_is_around),
 		T(reading_in_order_asks_for_nothing),
+		T(a_snapshot_is_read_256_kib_ahead),
 		T(a_drive_is_closed_while_much_is_being_brought),
 	};
 #undef T

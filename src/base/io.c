@@ -116,7 +116,7 @@ static bool nobody_sees(int fd)
 	       fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
 }
 
-static int unlink_at(int dir, const char *name)
+int io_unlink_at(int dir, const char *name)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -138,7 +138,7 @@ static int unlink_at(int dir, const char *name)
 
 static int io_dir_unlink(struct io *io, const char *name)
 {
-	return unlink_at(dir_fd(io), name);
+	return io_unlink_at(dir_fd(io), name);
 }
 
 static int io_dir_rename(struct io *io, const char *from, const char *to)

@@ -118,6 +118,7 @@ must_check int io_allocated(struct io_file *f, uint64_t *ret);
 
 /* A large file that nobody else has open is given back to the disk bit by bit. */
 must_check int io_unlink(struct io *io, const char *name);
+must_check int io_unlink_at(int dir, const char *name); /* by its fd, likewise */
 must_check int io_rename(struct io *io, const char *from, const char *to);
 must_check int io_mkdir(struct io *io, const char *name);   /* 0700; -EEXIST */
 must_check int io_syncdir(struct io *io, const char *name); /* "." is the root */

@@ -217,7 +217,7 @@ static int do_put(int fd, struct provider_req *req)
 		r = -errno;
 	if (r == 0)
 		return fsync(fd) < 0 ? -errno : 0;
-	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
+	best_effort(io_unlink_at(fd, part)); /* a rest is dropped later */
 	return r;
 }
 
@@ -328,7 +328,7 @@ static void drop_old_part(int fd, const char *name)
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode) && st.st_mtime + DIR_PART_MAX_S < time(NULL))
-		(void)unlinkat(fd, name, 0); /* next time, else */
+		best_effort(io_unlink_at(fd, name)); /* next time, else */
 }
 
 static int list_name(int fd, struct provider_req *req, const char *name)
@@ -379,10 +379,12 @@ static int do_list(int fd, struct provider_req *req)
 static int do_remove(int fd, struct provider_req *req)
 {
 	char name[PIECE_CID_TEXT_MAX + 4];
+	int r;
 
 	piece_name(&req->cid, name);
-	if (unlinkat(fd, name, 0) < 0)
-		return -errno;
+	r = io_unlink_at(fd, name);
+	if (r < 0)
+		return r;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 

@@ -3,7 +3,9 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "crypto/commp.h"
@@ -103,6 +105,64 @@ static void damage_is_found_and_can_be_repaired(void **state)
 	assert_int_equal(put(f->p, f, "a", &cid, SIZE), 0);
 	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &cid), 0);
 	assert_int_equal(close(fd), 0);
+}
+
+/* How often a file was cut, until now. */
+static unsigned cuts(int watch)
+{
+	struct inotify_event e;
+	unsigned n = 0;
+
+	while (read(watch, &e, sizeof(e)) == sizeof(e)) {
+		assert_int_equal(e.len, 0); /* a file is watched, no folder */
+		n += e.mask & IN_MODIFY ? 1 : 0;
+	}
+	return n;
+}
+
+/* Not every file system can tell that nobody else has a file open. */
+static bool has_leases(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	bool has = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	return has;
+}
+
+/* A disk that discards what a large file held is busy for long, else. */
+static void a_large_piece_goes_bit_by_bit_if_nobody_reads_it(void **state)
+{
+	struct fixture *f = *state;
+	struct piece_cid cid = make_piece(f, "a", 1, SIZE);
+	char path[2 * PATH_SIZE];
+
+	for (int reads = 0; reads < 2; reads++) {
+		int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd = -1;
+		struct stat st;
+		bool leases;
+
+		assert_true(watch >= 0);
+		assert_int_equal(put(f->p, f, "a", &cid, SIZE), 0);
+		piece_path(f, &cid, path);
+		assert_int_equal(truncate(path, 20 << 20), 0);
+		leases = has_leases(path);
+		assert_true(inotify_add_watch(watch, path, IN_MODIFY) >= 0);
+		if (reads)
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(simple(f->p, PROVIDER_REMOVE, &cid), 0);
+		assert_int_equal(count_list(f->p), 0);
+		if (reads) {
+			assert_int_equal(cuts(watch), 0);
+			assert_int_equal(fstat(fd, &st), 0);
+			assert_int_equal(st.st_size, 20 << 20);
+			assert_int_equal(close(fd), 0);
+		} else if (leases) {
+			assert_int_not_equal(cuts(watch), 0);
+		}
+		assert_int_equal(close(watch), 0);
+	}
 }
 
 static int stop_list(struct provider_req *req, const struct piece_cid *cid,
@@ -491,6 +551,7 @@ int main(void)
 		CASE(a_piece_goes_in_and_comes_back),
 		CASE(what_is_missing_is_enoent),
 		CASE(damage_is_found_and_can_be_repaired),
+		CASE(a_large_piece_goes_bit_by_bit_if_nobody_reads_it),
 		CASE(a_list_skips_what_is_no_piece_and_stops_on_demand),
 		CASE(an_empty_folder_in_the_stores_place_is_away_and_stays_empty),
 		CASE(a_folder_proves_nothing_and_stays_the_store_that_it_is),

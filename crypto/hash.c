@@ -1,6 +1,5 @@
 #include "crypto/hash.h"
 
-#include <assert.h>
 #include <blake2.h>
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -12,54 +11,6 @@
 #include "crypto/secret.h"
 
 #define HASH_LONG 4096 /* bytes; measured: the two cross between 1 and 4 KiB */
-
-struct sha256 {
-	EVP_MD_CTX *ctx;
-};
-
-int sha256_new(struct sha256 **ret)
-{
-	struct sha256 *h = calloc(1, sizeof(*h));
-
-	if (!h)
-		return -ENOMEM;
-	h->ctx = EVP_MD_CTX_new();
-	if (!h->ctx || EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1) {
-		sha256_free(h);
-		return -ENOMEM;
-	}
-	*ret = h;
-	return 0;
-}
-
-void sha256_update(struct sha256 *h, struct slice s)
-{
-	int r = EVP_DigestUpdate(h->ctx, s.p, s.n);
-
-	assert(r == 1); /* fails only on a context that was not initialised */
-}
-
-void sha256_final(struct sha256 *h, uint8_t ret[static HASH_SIZE])
-{
-	int r = EVP_DigestFinal_ex(h->ctx, ret, NULL);
-
-	assert(r == 1); /* likewise */
-}
-
-void sha256_reset(struct sha256 *h)
-{
-	int r = EVP_DigestInit_ex(h->ctx, NULL, NULL);
-
-	assert(r == 1); /* the same digest again allocates nothing */
-}
-
-void sha256_free(struct sha256 *h)
-{
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->ctx);
-	free(h);
-}
 
 void sha256_once(struct slice s, uint8_t ret[static HASH_SIZE])
 {

@@ -3,7 +3,7 @@
  * against libsodium's 0.41 GB/s) and keyed BLAKE2b-256 (libb2 for short
  * messages, libcrypto for long ones; a test compares them)
  *
- * Threading: a struct sha256 belongs to one thread; the rest is stateless.
+ * Threading: any.
  */
 #ifndef CRYPTO_HASH_H
 #define CRYPTO_HASH_H
@@ -14,13 +14,6 @@
 #define HASH_SIZE 32 /* bytes, of both */
 
 struct secret;
-struct sha256;
-
-must_check int sha256_new(struct sha256 **ret);
-void sha256_update(struct sha256 *h, struct slice s);
-void sha256_final(struct sha256 *h, uint8_t ret[static HASH_SIZE]);
-void sha256_reset(struct sha256 *h); /* after final, to hash again */
-void sha256_free(struct sha256 *h);
 
 void sha256_once(struct slice s, uint8_t ret[static HASH_SIZE]);
 

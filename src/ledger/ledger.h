@@ -317,9 +317,6 @@ static inline bool ledger_is_doubted(const struct ledger_placement *p)
 	return strncmp(p->error, LEDGER_DOUBT, sizeof(LEDGER_DOUBT) - 1) == 0;
 }
 
-must_check int ledger_placement_drop(struct ledger *l, uint64_t piece,
-				     uint64_t store);
-
 /* Those of one piece; retired stores are left out. */
 must_check int ledger_placements(struct ledger *l, uint64_t piece,
 				 int (*cb)(void *ctx,

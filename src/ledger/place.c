@@ -78,19 +78,6 @@ int ledger_placement_get(struct ledger *l, uint64_t piece, uint64_t store,
 	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
 }
 
-int ledger_placement_drop(struct ledger *l, uint64_t piece, uint64_t store)
-{
-	struct db_stmt *s = l->st[STMT_place_del];
-	int r;
-
-	r = ledger_begin(l);
-	if (r < 0)
-		return r;
-	db_bind_u64(s, 1, piece);
-	db_bind_u64(s, 2, store);
-	return ledger_end(l, db_run(s));
-}
-
 int ledger_placements(struct ledger *l, uint64_t piece,
 		      int (*cb)(void *ctx, const struct ledger_placement *p),
 		      void *ctx)

@@ -86,10 +86,6 @@ must_check int retrieve_find(struct retrieve *r, const struct link *dir,
 			     const char *name, struct buf *body,
 			     struct dir_item *ret, struct err *reterr);
 
-/* All bytes of a file, appended; -EMSGSIZE past ret's maximum.  Blocks. */
-must_check int retrieve_file(struct retrieve *r, const struct link *file,
-			     struct buf *ret, struct err *reterr);
-
 struct retrieve_stats {
 	uint64_t bytes_fetched; /* from stores, sections and gaps between */
 	uint64_t requests;

@@ -328,25 +328,3 @@ int walk_holes(struct retrieve *r, const struct link *file, uint64_t off,
 
 	return file->codec == LINK_RAW ? 0 : walk(&f, file);
 }
-
-static int append(void *ctx, uint64_t off, struct slice data, uint64_t n_hole)
-{
-	struct buf *b = ctx;
-	uint8_t *p;
-	int r;
-
-	if (off != b->n)
-		return -EPROTO;
-	if (!n_hole)
-		return buf_append(b, data);
-	r = buf_grow(b, n_hole, &p);
-	if (r == 0)
-		memset(p, 0, n_hole);
-	return r;
-}
-
-int retrieve_file(struct retrieve *r, const struct link *file, struct buf *ret,
-		  struct err *reterr)
-{
-	return walk_file(r, file, 0, INT64_MAX, NULL, append, ret, reterr);
-}

@@ -150,10 +150,9 @@ static void messages_of_the_vectors_hash_as_another_implementation_says(void **s
 	blake_lanes_fn blake = blake_lanes_avx2();
 	uint8_t want[HASH_SIZE];
 	size_t n = 0, skipped = 0;
+	struct secret *key = NULL;
 
 	(void)state;
-	if (!blake)
-		skip();
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)i;
 	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
@@ -162,13 +161,19 @@ static void messages_of_the_vectors_hash_as_another_implementation_says(void **s
 		else
 			skipped++;
 	}
-	blake(bytes, v, n, got);
 	assert_int_equal(skipped, 1); /* the first */
+	if (blake) {
+		blake(bytes, v, n, got);
+	} else { /* a processor without AVX2 */
+		assert_int_equal(secret_new(bytes, &key), 0);
+		assert_int_equal(hash_keyed_many(key, v, n, got), 0);
+	}
 	for (size_t i = 0; i < n; i++) {
 		unhex(vectors[i + 1].digest, want, sizeof(want));
 		assert_memory_equal(got[i], want, HASH_SIZE);
 	}
 	drop(v, n);
+	secret_free(key);
 }
 
 int main(void)

@@ -405,24 +405,6 @@ static void opened_nodes_are_kept(void **state)
 	assert_int_equal(get_loose(w, 0), -EREMOTEIO);
 }
 
-static void a_file_comes_back_whole_and_never_past_the_maximum(void **state)
-{
-	struct world *w = *state;
-	uint8_t *want = malloc(FILE_SIZE);
-	struct buf b;
-
-	assert_non_null(want);
-	file_text(0, want, FILE_SIZE);
-	buf_init(&b, FILE_SIZE);
-	assert_int_equal(retrieve_file(w->r, &w->file.link, &b, NULL), 0);
-	assert_true(slice_eq(buf_slice(&b), slice(want, FILE_SIZE)));
-	buf_fini(&b);
-	buf_init(&b, FILE_SIZE - 1);
-	assert_int_equal(retrieve_file(w->r, &w->file.link, &b, NULL), -EMSGSIZE);
-	buf_fini(&b);
-	free(want);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
@@ -442,7 +424,6 @@ int main(void)
 		T(the_outbox_is_read_before_any_store),
 		T(a_link_of_another_kind_is_refused),
 		T(opened_nodes_are_kept),
-		T(a_file_comes_back_whole_and_never_past_the_maximum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,18 +418,6 @@ int foc_prices(struct foc *f, struct view_price_list *ret, struct err *reterr)
 	return 0;
 }
 
-int foc_epoch(struct foc *f, uint64_t *ret, struct err *reterr)
-{
-	_cleanup_rpc_call_ struct rpc_call call = { .method = "eth_blockNumber",
-						    .want = RPC_NUMBER };
-	int r = run_call(f, &call);
-
-	if (r < 0)
-		return failed(r, &call.error, &call.err, reterr);
-	r = json_hex_u64(call.result, ret);
-	return r < 0 ? foc_nonsense(f, r, "the newest block", reterr) : 0;
-}
-
 uint64_t foc_block(const struct foc *f)
 {
 	return f->block;

@@ -79,7 +79,6 @@ must_check int foc_contracts(struct foc *f, struct contracts_known *ret,
 			     struct err *reterr);
 must_check int foc_prices(struct foc *f, struct view_price_list *ret,
 			  struct err *reterr);
-must_check int foc_epoch(struct foc *f, uint64_t *ret, struct err *reterr);
 
 /* Of which block the last answer was that all endpoints were asked for; 0: none.
  * Of this handle, which one thread uses then. */
@@ -114,7 +113,7 @@ struct foc_purse {
 	struct u256 usdfc; /* of the wallet, not deposited */
 	struct pay_info account;
 	struct pay_approvals approvals; /* of FWSS */
-	uint64_t epoch;                 /* that it is as of, about */
+	uint64_t epoch; /* the block that account and approvals are as of */
 };
 
 must_check int foc_purse(struct foc *f, struct foc_purse *ret, struct err *reterr);
@@ -160,7 +159,7 @@ must_check int foc_leaves(struct foc *f, uint64_t set, uint64_t *ret,
 
 struct foc_proving {
 	bool live;           /* false: deleted; the rest is zeros */
-	uint64_t head;       /* the newest block */
+	uint64_t head;       /* the block that the rest is as of */
 	uint64_t activation; /* 0: proving has not begun */
 	uint64_t deadline; /* of the current period; 0: proving does not run */
 	uint64_t last_proven; /* epoch of the last proof, at first the creation's */

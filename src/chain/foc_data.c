@@ -409,10 +409,9 @@ int foc_proving(struct foc *f, uint64_t set, struct foc_proving *ret,
 	r = read_proving(said, &p);
 	if (r < 0)
 		return foc_nonsense(f, r, "proofs", reterr);
+	p.head = foc_block(f); /* that all of this is of; a newer one accuses */
 	if (p.live)
 		r = last_period(f, set, &p, reterr);
-	if (r == 0)
-		r = foc_epoch(f, &p.head, reterr);
 	if (r < 0)
 		return r;
 	*ret = p.live ? p : (struct foc_proving){ .head = p.head };

@@ -86,12 +86,11 @@ int foc_purse(struct foc *f, struct foc_purse *ret, struct err *reterr)
 	r = foc_multi(f, a, ASK_NX, r, true, &answer, said, reterr);
 	for (size_t i = 0; i < ASK_NX; i++)
 		foc_ask_fini(&a[i]);
+	p.epoch = foc_block(f);
 	if (r == 0)
 		r = purse_answers(f, said, &p, reterr);
 	if (r == 0)
 		r = fil_of(f, &p.fil, reterr);
-	if (r == 0)
-		r = foc_epoch(f, &p.epoch, reterr);
 	if (r < 0)
 		return r;
 	*ret = p;

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "provider/head.h"
@@ -264,6 +265,7 @@ struct asking {
 	struct provider *p;
 	struct provider_req *req;
 	int status;
+	atomic_bool over;
 };
 
 static void *ask(void *arg)
@@ -271,7 +273,32 @@ static void *ask(void *arg)
 	struct asking *a = arg;
 
 	a->status = provider_call(a->p, a->req);
+	atomic_store(&a->over, true);
 	return NULL;
+}
+
+/* A question to the chain is several; a machine may sleep between two of them, or
+ * an endpoint that is asked last be ahead.  Here periods go by. */
+static void who_proves_is_not_late_if_time_passes_between_two_reads(void **state)
+{
+	struct world *w = *state;
+	struct provider_req req = { .verb = PROVIDER_PROOF };
+	struct asking asking = { w->p[0], &req, 0, false };
+	pthread_t thread;
+
+	(void)world_store(w, 0, PIECE);
+	(void)until(w, 0, PROVIDER_PROOF_GOOD);
+	world_admin(w, "rpc/0", "{\"latencyMs\":200}");
+	world_admin(w, "rpc/1", "{\"latencyMs\":200}");
+	assert_int_equal(pthread_create(&thread, NULL, ask, &asking), 0);
+	while (!atomic_load(&asking.over)) {
+		world_admin(w, "advance", "{\"epochs\":50}");
+		assert_int_equal(poll(NULL, 0, 10), 0);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(asking.status, 0);
+	assert_int_equal(req.ret_proof.state, PROVIDER_PROOF_GOOD);
+	assert_true(req.ret_proof.last_s && !req.ret_proof.missing_s);
 }
 
 /* Some add of slot 0 is with its provider. */
@@ -309,7 +336,7 @@ static void an_add_that_lands_at_the_old_one_is_booked_once(void **state)
 	struct provider_req req = { .verb = PROVIDER_COMMIT,
 				    .cids = &cid,
 				    .n_cids = 1 };
-	struct asking asking = { w->p[0], &req, 0 };
+	struct asking asking = { w->p[0], &req, 0, false };
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, ask, &asking), 0);
@@ -342,6 +369,7 @@ int main(void)
 		cmocka_unit_test(a_proof_is_missing_when_a_period_ends_without_one),
 		cmocka_unit_test(what_does_not_prove_has_nothing_to_prove),
 		T(proofs_are_seen_as_they_come_and_stay_away),
+		T(who_proves_is_not_late_if_time_passes_between_two_reads),
 		T(an_ended_service_is_seen_while_the_provider_is_down),
 		T(a_third_takes_over_and_nothing_is_ended),
 		T(without_another_or_money_it_stays),

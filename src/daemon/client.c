@@ -1,7 +1,6 @@
 #include "daemon/client.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,10 +8,10 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/path.h"
 #include "base/thread.h"
+#include "daemon/answer.h"
 #include "daemon/lines.h"
 
 struct client_conn {
@@ -190,12 +189,7 @@ int client_recv(struct client_conn *c, int timeout_ms, json_t **ret)
 		if (r < 0)
 			return r;
 	}
-	*ret = json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES,
-			  NULL);
-	if (json_is_object(*ret))
-		return 0;
-	json_decref(*ret);
-	return -EPROTO;
+	return answer_read(line, ret);
 }
 
 int client_call(struct client_conn *c, json_t *request, int timeout_ms,
@@ -206,30 +200,18 @@ int client_call(struct client_conn *c, json_t *request, int timeout_ms,
 
 	while (r == 0) {
 		_cleanup_json_ json_t *line = NULL;
-		const json_t *p;
 
 		r = client_recv(c, timeout_ms, &line);
 		if (r < 0)
 			break;
-		p = json_object_get(line, "progress");
-		if (p) {
-			if (progress)
-				progress(ctx, p);
-			continue;
-		}
-		if (json_is_true(json_object_get(line, "ok"))) {
+		r = answer_end(line, reterr);
+		if (r == 0)
 			*ret = steal(&line);
-			return 0;
-		}
-		p = json_object_get(line, "errno");
-		r = json_integer_value(p) > 0 && json_integer_value(p) < 4096 ?
-			    -(int)json_integer_value(p) :
-			    -EPROTO;
-		return err_set(reterr, r, "%.250s",
-			       json_is_string(json_object_get(line, "error")) ?
-				       json_string_value(
-					       json_object_get(line, "error")) :
-				       err_str(r));
+		if (r <= 0)
+			return r;
+		if (progress)
+			progress(ctx, json_object_get(line, "progress"));
+		r = 0;
 	}
 	if (r == -ETIMEDOUT)
 		return err_set(reterr, r, "the daemon does not answer");
@@ -242,18 +224,4 @@ int client_status(struct client_conn *c, json_t **ret)
 {
 	return client_call(c, json_pack("{s:s}", "verb", "status"),
 			   CLIENT_WAIT_MS, NULL, NULL, ret, NULL);
-}
-
-char *client_mountpoint(const json_t *status)
-{
-	const json_t *hex = json_object_get(status, "mountpoint_bytes");
-	const char *text = json_string_value(json_object_get(status, "mountpoint"));
-	_cleanup_buf_ struct buf path = { 0 };
-
-	if (!hex)
-		return text ? strdup(text) : NULL;
-	buf_init(&path, PATH_MAX + 1);
-	if (json_hex_bytes(hex, &path) < 0 || buf_u8(&path, 0) < 0)
-		return NULL;
-	return (char *)steal(&path.p);
 }

@@ -26,7 +26,7 @@ must_check int client_send(struct client_conn *c, json_t *request);
 
 /*
  * The next line, an object that is the caller's.  timeout_ms < 0: for ever.
- * -ETIMEDOUT, -ECONNRESET (the daemon ended), -EPROTO.
+ * -ETIMEDOUT, -ECONNRESET (the daemon ended), and what answer_read() says.
  */
 must_check int client_recv(struct client_conn *c, int timeout_ms, json_t **ret);
 
@@ -46,9 +46,6 @@ must_check int client_wait_end(struct client_conn *c, int timeout_ms);
 
 /* What the daemon says of itself. */
 must_check int client_status(struct client_conn *c, json_t **ret);
-
-/* Where its daemon says that it is mounted; heap, NULL: it does not say. */
-char *client_mountpoint(const json_t *status);
 
 static inline void client_closep(struct client_conn **c)
 {

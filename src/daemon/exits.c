@@ -59,12 +59,13 @@ void exits_out(const char *fmt, ...)
 	va_end(ap);
 }
 
-void exits_out_store(const char *url)
+void exits_store(FILE *to, const char *url)
 {
 	const char *slot = strrchr(url, '#');
 
 	if (strncmp(url, "filecoin://", strlen("filecoin://")) != 0)
-		exits_out("%s", url);
+		(void)fputs(url, to); /* main() looks at ferror(stdout) */
 	else
-		exits_out("%.*s%s", (int)strcspn(url, "?#"), url, slot ? slot : "");
+		(void)fprintf(to, "%.*s%s", (int)strcspn(url, "?#"), url,
+			      slot ? slot : "");
 }

@@ -10,6 +10,8 @@
 #ifndef DAEMON_EXITS_H
 #define DAEMON_EXITS_H
 
+#include <stdio.h>
+
 #include "base/util.h"
 
 enum exits {
@@ -45,8 +47,8 @@ int exits_err(int err, const struct err *reason, const char *doing);
 /* stdout, when a full disk or a closed pipe is found at the end of the run. */
 void exits_out(const char *fmt, ...) printf_like(1, 2);
 
-/* A store's URL likewise; of a slot of a network without its endpoints, which the
- * config shows. */
-void exits_out_store(const char *url);
+/* A store's URL; of a slot of a network without its endpoints, which the config
+ * shows. */
+void exits_store(FILE *to, const char *url);
 
 #endif

@@ -76,7 +76,7 @@ static void say_stores(const json_t *found, const char *key, bool networks)
 			continue;
 		units_say_size(num(sum, "bytes"), size);
 		exits_out("  ");
-		exits_out_store(text(s, "url"));
+		exits_store(stdout, text(s, "url"));
 		exits_out(": %llu %s, %s\n", (unsigned long long)num(sum, "pieces"),
 			  units_noun(num(sum, "pieces"), "piece", "pieces"), size);
 	}

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/daemon.h"
 #include "daemon/drive.h"
@@ -280,7 +281,7 @@ static bool was_mounted_read_only(const char *drive, const char *mountpoint)
 
 	if (client_connect(drive, &c, NULL) < 0 || client_status(c, &status) < 0)
 		return false;
-	at = client_mountpoint(status);
+	at = answer_mountpoint(status);
 	return at && strcmp(at, mountpoint) == 0 &&
 	       json_is_true(json_object_get(status, "read_only"));
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
@@ -40,7 +41,7 @@ static long pid_of_daemon(struct client_conn *c, const char *mountpoint)
 
 	if (client_status(c, &status) < 0)
 		return 0;
-	at = client_mountpoint(status);
+	at = answer_mountpoint(status);
 	if (!at || strcmp(at, mountpoint) != 0)
 		return 0;
 	return (long)json_integer_value(json_object_get(status, "pid"));
@@ -71,7 +72,7 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 		return exits_say(EXITS_MOUNTPOINT,
 				 "drive '%s' is not mounted (a dead mount is named by its mountpoint)",
 				 name);
-	ret->mountpoint = client_mountpoint(status);
+	ret->mountpoint = answer_mountpoint(status);
 	ret->drive = strdup(name);
 	return ret->mountpoint && ret->drive ? 0 :
 					       exits_err(-ENOMEM, NULL, "umount");
@@ -96,21 +97,16 @@ static int wait_for_end(struct client_conn *c)
 {
 	for (;;) {
 		_cleanup_json_ json_t *line = NULL;
-		const char *why;
-		int code, r = client_recv(c, -1, &line);
+		struct err why = { "" };
+		int r = client_recv(c, -1, &line);
 
 		if (r < 0)
 			return exits_say(
 				EXITS_DIRTY,
 				"the daemon ended without saying that all is on disk; see its log, and fildrive fsck");
-		if (json_object_get(line, "progress"))
-			continue;
-		if (json_is_true(json_object_get(line, "ok")))
-			return EXITS_OK;
-		why = json_string_value(json_object_get(line, "error"));
-		code = (int)json_integer_value(json_object_get(line, "errno"));
-		return exits_say((int)exits_of(code), "%s",
-				 why ? why : "the daemon failed");
+		r = answer_end(line, &why);
+		if (r <= 0)
+			return r ? exits_err(r, &why, "umount") : EXITS_OK;
 	}
 }
 

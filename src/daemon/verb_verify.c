@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/exits.h"
 #include "daemon/progress.h"
@@ -23,10 +24,14 @@ static const struct cli_option options[] = {
 static int report(const struct cli *cli, const json_t *result)
 {
 	const json_t *faults = json_object_get(result, "faults");
-	json_int_t n = json_integer_value(json_object_get(result, "n_faults"));
 	const json_t *one;
+	uint64_t n = 0;
 	size_t i;
+	int r = answer_count(result, "n_faults", &n);
 
+	if (r < 0)
+		return exits_say((int)exits_of(r),
+				 "verify: the daemon does not say what it found");
 	if (cli_flag(cli, "json")) {
 		char *text = json_dumps(result, JSON_INDENT(2));
 
@@ -36,13 +41,13 @@ static int report(const struct cli *cli, const json_t *result)
 		free(text);
 		return n ? EXITS_CHECK : EXITS_OK;
 	}
-	json_array_foreach(faults, i, one)
+	json_array_foreach(faults, i, one) if (json_is_string(one))
 		exits_out("%s\n", json_string_value(one));
 	if (n == 0)
 		exits_out("Everything that was read back is sound.\n");
 	else
-		exits_out("%lld %s; what is missing or damaged is placed again from other copies, see fildrive status.\n",
-			  (long long)n, units_noun((uint64_t)n, "fault", "faults"));
+		exits_out("%llu %s; what is missing or damaged is placed again from other copies, see fildrive status.\n",
+			  (unsigned long long)n, units_noun(n, "fault", "faults"));
 	return n ? EXITS_CHECK : EXITS_OK;
 }
 

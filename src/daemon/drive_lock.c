@@ -8,24 +8,15 @@
 
 #include "base/err.h"
 #include "daemon/drive.h"
+#include "daemon/lock_text.h"
 #include "daemon/mounts.h"
+#include "daemon/proc_text.h"
 
 #define DYING_MS   30000 /* one that has ended, but for its last threads */
 #define LEAVING_MS 60000 /* one whose mount is gone: it writes what it has */
+#define WRITING_MS 1000  /* one that has not written yet who it is */
 #define STEP_MS    10
 #define SAY_MS     1000 /* a wait that a person notices is explained */
-#define TEXT_MAX   (PATH_MAX + 96) /* bytes of the lock file, with NUL */
-
-/* Behind the pid, once that process has mounted the drive; then the device, a space,
- * the mountpoint. */
-#define MOUNTED " mounted "
-
-/* Who has the lock, as the lock file says. */
-struct holder {
-	long pid;                       /* -1: unknown */
-	char device[MOUNTS_DEVICE_MAX]; /* empty: not mounted, or not known as what */
-	char mountpoint[PATH_MAX];
-};
 
 static int open_lock(const struct drive *d, int flags)
 {
@@ -40,37 +31,28 @@ static int open_lock(const struct drive *d, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static struct holder read_holder(int fd)
+static void read_holder(int fd, struct lock_text *ret)
 {
-	char text[TEXT_MAX] = "", *end = text;
+	char text[LOCK_TEXT_MAX] = "";
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	struct holder h = { .pid = n > 0 ? strtol(text, &end, 10) : 0 };
 
-	if (h.pid <= 0)
-		h.pid = -1;
-	if (h.pid > 0 && strncmp(end, MOUNTED, strlen(MOUNTED)) == 0) {
-		char *dev = end + strlen(MOUNTED), *at = strchr(dev, ' ');
-
-		text[n - 1] = '\0'; /* the newline; a path may have others */
-		if (!at)
-			return h;
-		*at++ = '\0';
-		text_copy(h.device, sizeof(h.device), dev);
-		text_copy(h.mountpoint, sizeof(h.mountpoint), at);
-	}
-	return h;
+	*ret = lock_text_read(text, n > 0 ? (size_t)n : 0);
 }
 
 /* at: NULL, not mounted yet. */
 static int write_holder(int fd, const struct mounts_entry *at)
 {
-	char text[TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%ld%s%s%s%s\n", (long)getpid(),
-			 at ? MOUNTED : "", at ? at->device : "", at ? " " : "",
-			 at ? at->mountpoint : "");
+	struct lock_text h = { .pid = (long)getpid() };
+	char text[LOCK_TEXT_MAX];
+	int n;
 
-	if ((size_t)n >= sizeof(text))
-		return -ENAMETOOLONG;
+	if (at) {
+		if (strlen(at->mountpoint) >= sizeof(h.mountpoint))
+			return -ENAMETOOLONG;
+		text_copy(h.device, sizeof(h.device), at->device);
+		text_copy(h.mountpoint, sizeof(h.mountpoint), at->mountpoint);
+	}
+	n = lock_text_make(&h, text);
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	return pwrite(fd, text, (size_t)n, 0) == n ? 0 : -EIO;
@@ -85,8 +67,8 @@ static bool is_dying(long pid)
 {
 	char path[48], stat[512];
 	_cleanup_close_ int fd = -1;
-	const char *state;
 	ssize_t n;
+	char state;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid); /* fits */
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -96,42 +78,45 @@ static bool is_dying(long pid)
 	if (n <= 0)
 		return n == 0 || errno == ESRCH;
 	stat[n] = '\0';
-	state = strrchr(stat, ')'); /* behind the name, whatever that is */
-	return state && state[1] && (state[2] == 'Z' || state[2] == 'X');
+	state = proc_state(stat);
+	return state == 'Z' || state == 'X';
 }
 
 /*
- * Milliseconds that this holder is worth waiting for, 0: it is at work.  One that
- * had mounted the drive, and whose mount has gone (umount(8) does not wait for the
+ * Milliseconds that this holder is worth waiting for, 0: it is at work.  Who it is may
+ * be about to be written, or cannot be read, and is never known then.  One that had
+ * mounted the drive, and whose mount has gone (umount(8) does not wait for the
  * daemon), is about to end.
  */
-static int worth_waiting(struct holder h)
+static int worth_waiting(const struct lock_text *h)
 {
 	int r;
 
-	if (is_dying(h.pid))
+	if (h->pid < 0)
+		return WRITING_MS;
+	if (is_dying(h->pid))
 		return DYING_MS;
-	r = h.device[0] ? mounts_shows(h.pid, h.device, h.mountpoint) : 1;
+	r = h->device[0] ? mounts_shows(h->pid, h->device, h->mountpoint) : 1;
 	/* it has no mounts to show any more: it has begun to die since */
 	if (r == -ENOENT || r == -ESRCH || r == -EINVAL)
 		return DYING_MS;
 	return r == 0 ? LEAVING_MS : 0;
 }
 
-/* 0 or -errno of fcntl(2); waits for a holder that is ending. */
-static int take_lock(const struct drive *d, int fd)
+/* 0 or -errno of fcntl(2), -EAGAIN with the holder; waits for one that is ending. */
+static int take_lock(const struct drive *d, int fd, long *ret_holder)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct lock_text h;
 
 	for (int ms = 0;; ms += STEP_MS) {
-		struct holder h;
-
 		if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES)
 			return -errno;
-		h = read_holder(fd);
-		if (ms >= worth_waiting(h))
+		read_holder(fd, &h);
+		*ret_holder = h.pid;
+		if (ms >= worth_waiting(&h))
 			return -EAGAIN;
 		if (ms == SAY_MS)
 			(void)fprintf(stderr,
@@ -144,17 +129,16 @@ static int take_lock(const struct drive *d, int fd)
 int drive_lock(struct drive *d, struct err *reterr)
 {
 	_cleanup_close_ int fd = open_lock(d, O_RDWR | O_CREAT);
-	long holder;
+	long holder = -1;
 	int r;
 
 	if (fd < 0)
 		return err_set(reterr, fd, "%.160s/lock: %s", d->dir, err_str(fd));
-	r = take_lock(d, fd);
+	r = take_lock(d, fd, &holder);
 	if (r < 0) {
 		if (r != -EAGAIN)
 			return err_set(reterr, r, "%.160s/lock: %s", d->dir,
 				       err_str(r));
-		holder = read_holder(fd).pid;
 		if (holder < 0)
 			return err_set(reterr, -ENOTUNIQ,
 				       "drive '%.64s' is in use by another process",
@@ -184,10 +168,14 @@ long drive_lock_holder(const struct drive *d)
 {
 	_cleanup_close_ int fd = open_lock(d, O_RDONLY);
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct lock_text h;
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &whole) < 0)
 		return -1;
-	return whole.l_type == F_UNLCK ? 0 : read_holder(fd).pid;
+	if (whole.l_type == F_UNLCK)
+		return 0;
+	read_holder(fd, &h);
+	return h.pid;
 }

@@ -10,62 +10,12 @@
 
 #include "base/err.h"
 
-#define SOURCE_PREFIX "fildrive:"
-#define SAID_MAX      512 /* bytes of fusermount3's complaint */
+#define SAID_MAX 512 /* bytes of fusermount3's complaint */
 
 void mounts_entry_fini(struct mounts_entry *e)
 {
 	free(steal(&e->mountpoint));
 	free(steal(&e->drive));
-}
-
-void mounts_unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; to++) {
-		bool octal = s[0] == '\\' && s[1] >= '0' && s[1] <= '3' &&
-			     s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-			     s[3] <= '7';
-
-		if (!octal) {
-			*to = *s++;
-			continue;
-		}
-		*to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-		s += 4;
-	}
-	*to = '\0';
-}
-
-/* proc(5): ID parent dev root MOUNTPOINT opts [tags] - TYPE SOURCE opts */
-static bool parse(char *line, char **mountpoint, char **drive, char **device)
-{
-	char *save = NULL, *type, *source = NULL;
-	char *sep = strstr(line, " - ");
-
-	if (!sep)
-		return false;
-	*sep = '\0';
-	type = strtok_r(sep + 3, " ", &save);
-	if (type)
-		source = strtok_r(NULL, " \n", &save);
-	if (!source || strncmp(type, "fuse", 4) != 0 ||
-	    strncmp(source, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) != 0)
-		return false;
-	*drive = source + strlen(SOURCE_PREFIX);
-	*device = NULL;
-	*mountpoint = strtok_r(line, " ", &save);
-	for (int i = 0; i < 4 && *mountpoint; i++) {
-		*mountpoint = strtok_r(NULL, " ", &save);
-		if (i == 1)
-			*device = *mountpoint;
-	}
-	if (!*mountpoint || strlen(*device) >= MOUNTS_DEVICE_MAX)
-		return false;
-	mounts_unescape(*mountpoint);
-	mounts_unescape(*drive);
-	return true;
 }
 
 int mounts_find(const char *mountpoint, struct mounts_entry *ret)
@@ -79,14 +29,14 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 	if (!f)
 		return -errno;
 	while (r == 0 && getline(&line, &room, f) > 0) {
-		char *at, *name, *device;
+		struct proc_mount m;
 
-		if (!parse(line, &at, &name, &device) || strcmp(at, mountpoint) != 0)
+		if (!proc_mount(line, &m) || strcmp(m.at, mountpoint) != 0)
 			continue;
 		mounts_entry_fini(&found); /* later lines are mounted on top */
-		found.mountpoint = strdup(at);
-		found.drive = strdup(name);
-		text_copy(found.device, sizeof(found.device), device);
+		found.mountpoint = strdup(m.at);
+		found.drive = strdup(m.drive);
+		text_copy(found.device, sizeof(found.device), m.device);
 		if (!found.mountpoint || !found.drive)
 			r = -ENOMEM;
 	}
@@ -103,7 +53,8 @@ int mounts_find(const char *mountpoint, struct mounts_entry *ret)
 int mounts_shows(long pid, const char *device, const char *mountpoint)
 {
 	_cleanup_free_ char *line = NULL;
-	char path[40], *at, *name, *dev;
+	struct proc_mount m;
+	char path[40];
 	size_t room = 0;
 	int found = 0;
 	FILE *f;
@@ -113,8 +64,8 @@ int mounts_shows(long pid, const char *device, const char *mountpoint)
 	if (!f)
 		return -errno;
 	while (!found && getline(&line, &room, f) > 0)
-		found = parse(line, &at, &name, &dev) &&
-			strcmp(dev, device) == 0 && strcmp(at, mountpoint) == 0;
+		found = proc_mount(line, &m) && strcmp(m.device, device) == 0 &&
+			strcmp(m.at, mountpoint) == 0;
 	if (ferror(f))
 		found = -EIO;
 	(void)fclose(f); /* only read */

@@ -9,15 +9,14 @@
 #include <stdbool.h>
 
 #include "base/util.h"
+#include "daemon/proc_text.h"
 
 struct err;
-
-#define MOUNTS_DEVICE_MAX 24 /* bytes, with NUL */
 
 struct mounts_entry {
 	char *mountpoint;
 	char *drive;
-	char device[MOUNTS_DEVICE_MAX]; /* "major:minor": as long as a mount of it
+	char device[PROC_DEVICE_MAX]; /* "major:minor": as long as a mount of it
 					   stands, no other has it */
 };
 
@@ -35,9 +34,6 @@ must_check int mounts_find(const char *mountpoint, struct mounts_entry *ret);
  * alone says little: the kernel gives that of a mount that has gone to the next one.
  */
 must_check int mounts_shows(long pid, const char *device, const char *mountpoint);
-
-/* \040 and the like, as /proc has them in paths, in place. */
-void mounts_unescape(char *s);
 
 /* An absolute path without looking at what is mounted there. */
 must_check int mounts_absolute(const char *path, char **ret);

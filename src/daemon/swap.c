@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "daemon/mounts.h"
+#include "daemon/proc_text.h"
 
 #define DEPTH_MAX 8 /* of devices on devices */
 
@@ -145,14 +145,9 @@ int swap_plain(const char *root, char *dst, size_t size)
 	if (!f)
 		return errno == ENOENT ? 0 : -errno;
 	while (getline(&line, &room, f) > 0) {
-		char *save = NULL, *at = strtok_r(line, " \t", &save);
-		char *type = at ? strtok_r(NULL, " \t\n", &save) : NULL;
+		char *at, *type;
 
-		/* a head line comes first */
-		if (!type || at[0] != '/')
-			continue;
-		mounts_unescape(at);
-		if (is_area_safe(root, at, type))
+		if (!proc_swap(line, &at, &type) || is_area_safe(root, at, type))
 			continue;
 		text_copy(dst + used, size - used, n_plain++ ? ", " : "");
 		used += strlen(dst + used);

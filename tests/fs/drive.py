@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -43,6 +44,18 @@ def no_fuse():
         os.close(os.open(FUSE, os.O_RDWR | os.O_CLOEXEC))
     except OSError as e:
         return f'this machine has no {FUSE} to use: {e.strerror}'
+    # In a container there may be one, and nobody may mount.
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory(dir=os.environ.get(
+            'TMPDIR', '/var/tmp')) as where, ours, theirs:
+        done = subprocess.run(
+            ['fusermount3', where], check=False, text=True,
+            stderr=subprocess.PIPE, pass_fds=[theirs.fileno()],
+            env={**os.environ, '_FUSE_COMMFD': str(theirs.fileno())})
+        if not done.returncode:
+            subprocess.run(['fusermount3', '-uz', where], check=True)
+        elif 'not permitted' in done.stderr:
+            return f'this machine lets nobody mount: {done.stderr.strip()}'
     return None
 
 

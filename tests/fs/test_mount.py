@@ -1,8 +1,11 @@
 """A drive's life: init, mount, umount, mount again, and being killed."""
 import contextlib
+import fcntl
 import os
+import random
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -165,57 +168,82 @@ def test_a_mount_that_was_killed_can_be_mounted_again(drives):
     assert os.listdir(d.mnt) == []
 
 
-def record_writes(d, who, acknowledged, stop):
-    """Writes numbered files; notes each only after its fsync returned."""
-    folder = os.path.join(d.mnt, f'w{who}')
-    i = len(acknowledged)
-    try:
-        os.makedirs(folder, exist_ok=True)
-        while not stop.is_set():
-            body = f'{who}:{i}:'.encode() * (1 + i * 37 % 3000)
-            tmp = os.path.join(folder, 'tmp')
-            with open(tmp, 'wb') as f:
-                f.write(body)
-                f.flush()
-                os.fsync(f.fileno())
-            os.rename(tmp, os.path.join(folder, str(i)))
-            fd = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            acknowledged.append((os.path.join(f'w{who}', str(i)), body))
-            i += 1
-    except OSError:
-        pass  # the daemon was killed
+class Writer:
+    """Writes numbered files; has promised one once its fsync returned."""
+    KEPT = 25
+
+    def __init__(self, d, who):
+        self.folder = os.path.join(d.mnt, f'w{who}')
+        self.who, self.next, self.promised = who, 0, set()
+        os.mkdir(self.folder)
+
+    def body(self, i):
+        return f'{self.who}:{i}:'.encode() * (1 + i * 37 % 3000)
+
+    def at(self, i):
+        return os.path.join(self.folder, str(i))
+
+    def sync(self):
+        fd = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def run(self):
+        try:
+            while True:
+                with open(self.at('tmp'), 'wb') as f:
+                    f.write(self.body(self.next))
+                    f.flush()
+                    os.fsync(f.fileno())
+                os.rename(self.at('tmp'), self.at(self.next))
+                self.sync()
+                self.promised.add(self.next)
+                self.next += 1
+        except OSError:
+            pass  # the daemon was killed
+
+    def judge(self):
+        """What was promised is there, what was removed is not, and a name has
+        the bytes that were synced before it was given."""
+        found = set(os.listdir(self.folder))
+        if 'tmp' in found:
+            found.remove('tmp')
+            assert self.body(self.next).startswith(read(self.at('tmp')))
+        found = set(map(int, found))
+        assert self.promised <= found <= self.promised | {self.next}, self.who
+        for i in found:
+            assert read(self.at(i)) == self.body(i), self.at(i)
+
+    def remove(self, rand):
+        """Most of what is old, so that others get its place on the disk."""
+        for i in rand.sample(sorted(self.promised),
+                             max(len(self.promised) - self.KEPT, 0)):
+            os.unlink(self.at(i))
+            self.promised.remove(i)
+        self.sync()
 
 
 def test_what_fsync_acknowledged_survives_kill_9_again_and_again(drives):
     d = drives().init().mount()
-    acknowledged = [[] for _ in range(4)]
+    writers, rand = [Writer(d, who) for who in range(4)], random.Random(1)
+    d.run('sync', '--drive', d.name, '--local')
     for round_ in range(200 if LONG else 4):
-        stop = threading.Event()
-        threads = [threading.Thread(target=record_writes, args=(
-            d, who, acknowledged[who], stop)) for who in range(4)]
+        threads = [threading.Thread(target=w.run) for w in writers]
         for t in threads:
             t.start()
-        enough = sum(map(len, acknowledged)) + 25 + round_ % 5 * 10
-        until(lambda n=enough: sum(map(len, acknowledged)) >= n,
+        enough = sum(w.next for w in writers) + 25 + round_ % 5 * 10
+        until(lambda n=enough: sum(w.next for w in writers) >= n,
               what='writes go on')
+        assert all(t.is_alive() for t in threads)
         d.kill9()
-        stop.set()
         for t in threads:
             t.join()
         d.mount()
-        for rows in acknowledged:
-            for name, body in rows:
-                assert read(os.path.join(d.mnt, name)) == body, name
-        for where, _, files in os.walk(d.mnt):
-            for name in files:
-                who = os.path.basename(where)[1:]
-                body = read(os.path.join(where, name))
-                if name != 'tmp':
-                    assert body.startswith(f'{who}:{name}:'.encode())
+        for w in writers:
+            w.judge()
+            w.remove(rand)
 
 
 def test_a_rename_never_shows_without_the_bytes_that_it_renamed(drives):
@@ -300,6 +328,20 @@ def test_a_mount_right_after_a_kill_waits_for_the_dying_daemon(drives):
     d.detach()
     d.mount()
     assert read(os.path.join(d.mnt, 'f')) == b'kept'
+
+
+def test_who_has_the_lock_and_is_not_known_is_no_dying_daemon(drives):
+    d = drives().init().mount().umount()
+    with open(os.path.join(d.home, d.name, 'lock'), 'r+b') as lock:
+        fcntl.fcntl(lock, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+        for text in (b'', b'who knows\n'):
+            lock.truncate(0)
+            os.pwrite(lock.fileno(), text, 0)
+            with pytest.raises(CommandFailed) as e:
+                d.mount()
+            said = e.value.stderr.strip()
+            assert said.count('\n') == 0 and 'by another process' in said
+    d.mount()
 
 
 # What is left of a daemon that ends where others have all the processors: its first

@@ -68,6 +68,9 @@ must_check int txlog_open(const struct drive *d, const struct keys *k,
 			  struct txlog **ret, struct err *reterr);
 void txlog_close(struct txlog *l); /* NULL is fine */
 
+/* Free its attempts. */
+void txlog_tx_fini(struct txlog_tx *tx);
+
 /* In the order of their numbers; NULL after the last. */
 struct txlog_tx *txlog_next(struct txlog *l, const struct txlog_tx *after);
 

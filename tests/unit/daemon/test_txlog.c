@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/err.h"
 #include "base/io.h"
 #include "crypto/keys.h"
 #include "crypto/secret.h"
@@ -169,6 +170,24 @@ static void the_disk_does_not_tell_what_was_sent(void **state)
 	assert_null(memmem(b.p, b.n, "fund", 4));
 }
 
+/* What a stranger says of a transaction may be anything, and is cut anywhere. */
+static void words_that_are_no_utf_8_do_not_stop_the_log(void **state)
+{
+	struct fixture *f = *state;
+	struct txlog *l = open_log(f);
+	struct txlog_tx *tx = NULL;
+
+	assert_int_equal(txlog_new(l, "fund", "to P\xc3", u256(5), &tx), 0);
+	(void)err_set(&tx->outcome.err, -EPROTO, "it said \xff");
+	assert_int_equal(txlog_write(l, tx), 0);
+	txlog_close(l);
+	l = open_log(f);
+	tx = txlog_next(l, NULL);
+	assert_string_equal(tx->text, "to P\\xc3");
+	assert_string_equal(tx->outcome.err.text, "it said \\xff");
+	txlog_close(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +199,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_disk_does_not_tell_what_was_sent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(words_that_are_no_utf_8_do_not_stop_the_log,
+						set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,12 +7,10 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "crypto/keys.h"
-#include "crypto/wrap.h"
 #include "ledger/ledger.h"
 
-#define KEPT_SIZE (4 + WRAP_SIZE)
-#define AD_LABEL  "convergence"
-#define AD_SIZE   (sizeof(AD_LABEL) - 1 + 4)
+#define AD_LABEL "convergence"
+#define AD_SIZE  (sizeof(AD_LABEL) - 1 + 4)
 
 static struct slice wrap_ad(uint32_t epoch, uint8_t ad[static AD_SIZE])
 {
@@ -21,20 +19,13 @@ static struct slice wrap_ad(uint32_t epoch, uint8_t ad[static AD_SIZE])
 	return slice(ad, AD_SIZE);
 }
 
-int ledger_convergence(struct ledger *l, const struct keys *k,
-		       struct secret **ret, uint32_t *ret_epoch)
+int convergence_open(struct slice kept, const struct keys *k,
+		     struct secret **ret, uint32_t *ret_epoch)
 {
 	uint8_t ad[AD_SIZE], wrapped[WRAP_SIZE];
-	_cleanup_buf_ struct buf b = { .max = KEPT_SIZE };
-	struct cursor c;
-	uint32_t epoch;
-	int r;
+	struct cursor c = cursor(kept);
+	uint32_t epoch = cursor_le32(&c);
 
-	r = ledger_get(l, LEDGER_CONVERGENCE, &b);
-	if (r < 0)
-		return r == -ENOENT ? -EUCLEAN : r;
-	c = cursor(buf_slice(&b));
-	epoch = cursor_le32(&c);
 	cursor_copy(&c, wrapped, sizeof(wrapped));
 	if (cursor_done(&c) < 0)
 		return -EUCLEAN;
@@ -44,14 +35,33 @@ int ledger_convergence(struct ledger *l, const struct keys *k,
 			 wrapped, ret);
 }
 
+void convergence_seal(const struct keys *k, const struct secret *convergence,
+		      uint32_t epoch, uint8_t ret[static CONVERGENCE_SIZE])
+{
+	uint8_t ad[AD_SIZE];
+
+	put_le32(ret, epoch);
+	wrap_seal(keys_secret(k, KEYS_COMMIT), wrap_ad(epoch, ad), convergence,
+		  ret + 4);
+}
+
+int ledger_convergence(struct ledger *l, const struct keys *k,
+		       struct secret **ret, uint32_t *ret_epoch)
+{
+	_cleanup_buf_ struct buf b = { .max = CONVERGENCE_SIZE };
+	int r = ledger_get(l, LEDGER_CONVERGENCE, &b);
+
+	if (r < 0)
+		return r == -ENOENT ? -EUCLEAN : r;
+	return convergence_open(buf_slice(&b), k, ret, ret_epoch);
+}
+
 static int convergence_set(struct ledger *l, const struct keys *k,
 			   const struct secret *convergence, uint32_t epoch)
 {
-	uint8_t ad[AD_SIZE], kept[KEPT_SIZE];
+	uint8_t kept[CONVERGENCE_SIZE];
 
-	put_le32(kept, epoch);
-	wrap_seal(keys_secret(k, KEYS_COMMIT), wrap_ad(epoch, ad), convergence,
-		  kept + 4);
+	convergence_seal(k, convergence, epoch, kept);
 	return ledger_set(l, LEDGER_CONVERGENCE, slice(kept, sizeof(kept)));
 }
 

@@ -14,7 +14,9 @@
 
 #include <stdint.h>
 
+#include "base/slice.h"
 #include "base/util.h"
+#include "crypto/wrap.h"
 
 struct err;
 struct io;
@@ -30,7 +32,19 @@ must_check int ledger_format(struct io *io, const struct keys *k,
 			     const struct secret *convergence, uint32_t epoch,
 			     struct err *reterr);
 
-/* The caller frees *ret.  ret_epoch may be NULL.  -EUCLEAN: it is not there. */
+#define CONVERGENCE_SIZE (4 + WRAP_SIZE) /* bytes that are kept */
+
+/*
+ * What is kept, and back: the caller frees *ret; ret_epoch may be NULL.
+ * -EUCLEAN  not of this size
+ * -EBADMSG  not wrapped by this drive, or changed
+ */
+must_check int convergence_open(struct slice kept, const struct keys *k,
+				struct secret **ret, uint32_t *ret_epoch);
+void convergence_seal(const struct keys *k, const struct secret *convergence,
+		      uint32_t epoch, uint8_t ret[static CONVERGENCE_SIZE]);
+
+/* From the ledger, as convergence_open().  -EUCLEAN: it is not there. */
 must_check int ledger_convergence(struct ledger *l, const struct keys *k,
 				  struct secret **ret, uint32_t *ret_epoch);
 

@@ -32,11 +32,9 @@ ninja -C "$build" >"$build/ninja.log" || {
 }
 
 # Targets that open databases: libFuzzer's own tables of what each of ten thousand
-# edges was hit how often took half of the time; and LeakSanitizer looked through
-# all memory after each input of a target that keeps some.
+# edges was hit how often took half of the time.
 flags_of() {
 	case $1 in
-	convergence) echo -entropic=0 -detect_leaks=0 -max_len=128 ;;
 	db) echo -entropic=0 -use_counters=0 -max_len=128 ;;
 	segment) echo -entropic=0 -use_counters=0 -max_len=4096 ;;
 	slot) echo -max_len=1537 ;;

@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "chain/foc.h"
+#include "chain/rpc.h"
+#include "daemon/exits.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "net/waiter.h"
@@ -85,6 +87,35 @@ struct foc *chainlink_foc(const struct chainlink *l)
 struct http *chainlink_http(const struct chainlink *l)
 {
 	return l->http;
+}
+
+/* Has each endpoint failed, so that a warning said why, and none answered? */
+static bool all_are_dead(const struct chainlink *l)
+{
+	struct rpc *rpc = foc_rpc(l->foc);
+	struct rpc_status s;
+
+	for (unsigned i = 0; i < rpc_n_endpoints(rpc); i++) {
+		rpc_endpoint_status(rpc, i, &s);
+		if (s.n_good || !s.n_failed)
+			return false;
+	}
+	return true;
+}
+
+int chainlink_err(const struct chainlink *l, int r, const struct err *reason,
+		  const char *doing)
+{
+	unsigned n;
+
+	if (!l || !all_are_dead(l))
+		return exits_err(r, reason, doing);
+	n = rpc_n_endpoints(foc_rpc(l->foc));
+	if (n == 1)
+		return exits_say((int)exits_of(r),
+				 "%s: its endpoint does not answer", doing);
+	return exits_say((int)exits_of(r),
+			 "%s: none of its %u endpoints answers", doing, n);
 }
 
 void chainlink_halt(struct chainlink *l)

@@ -38,6 +38,13 @@ struct http *chainlink_http(const struct chainlink *l);
 void chainlink_halt(struct chainlink *l);
 
 /*
+ * exits_err() for a command's call that failed.  What is wrong with endpoints of
+ * which none has ever answered has been said by then, of each: not again.
+ */
+int chainlink_err(const struct chainlink *l, int r, const struct err *reason,
+		  const char *doing);
+
+/*
  * Nobody waits in it.  With a loop of the caller's: in two steps, the first while
  * that runs (or has never been started), the second when it has ended.
  */

@@ -193,10 +193,10 @@ static void on_dirtied(void *ctx)
 		d->p->engine->dirtied(d->engine);
 }
 
-static void on_ready(void *ctx)
+/* Who waits for the mount is told when the kernel has asked the session and it can be
+ * asked for its status and stopped: by whichever of the two comes last. */
+static void tell_ready(struct daemon *d)
 {
-	struct daemon *d = ctx;
-
 	struct err swap = { "" };
 
 	if (!d->p->ready || d->p->ready(d->p->ctx) == 0) {
@@ -208,6 +208,19 @@ static void on_ready(void *ctx)
 	}
 	atomic_store(&d->nobody_waits, true);
 	(void)kill(getpid(), SIGTERM); /* the way out that all take */
+}
+
+static void on_ready(void *ctx)
+{
+	struct daemon *d = ctx;
+	bool last;
+
+	lock_take(&d->lock);
+	d->ready = true;
+	last = d->mounted;
+	lock_drop(&d->lock);
+	if (last)
+		tell_ready(d);
 }
 
 /* ---- start ---- */
@@ -254,7 +267,7 @@ static int start_session(struct daemon *d, struct err *reterr)
 		.ready = on_ready,
 		.ctx = d,
 	};
-	bool stop;
+	bool stop, last;
 	int r = session_new(&sp, &d->session, reterr);
 
 	if (r < 0)
@@ -264,8 +277,11 @@ static int start_session(struct daemon *d, struct err *reterr)
 		return r;
 	lock_take(&d->lock);
 	d->mounted = true;
+	last = d->ready;
 	stop = d->stop_requested;
 	lock_drop(&d->lock);
+	if (last)
+		tell_ready(d);
 	if (stop)
 		session_stop(d->session); /* a signal came first */
 	return 0;

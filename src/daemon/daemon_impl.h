@@ -50,6 +50,7 @@ struct daemon {
 	struct cond changed;
 	unsigned n_busy;     /* lock: tasks on the loop or its pool */
 	bool stop_requested; /* lock */
+	bool ready;          /* lock: the kernel has asked the session */
 	bool mounted;        /* lock: session may be stopped */
 	atomic_bool nobody_waits;
 };

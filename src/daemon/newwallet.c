@@ -46,9 +46,8 @@ int newwallet_keys(struct config *c, const struct secret *entropy, struct err *r
 	return r < 0 ? err_set(reterr, r, "the wallet: %s", err_str(r)) : 0;
 }
 
-int newwallet_begin(const struct cli *cli, struct config *c,
-		    const struct secret *entropy, struct newwallet *ret,
-		    struct err *reterr)
+int newwallet_options(const struct cli *cli, const struct config *c,
+		      struct newwallet *ret, struct err *reterr)
 {
 	const char *size = cli_get(cli, "size"), *months = cli_get(cli, "months");
 	struct newwallet w = { .paid = paystore_copies(c) > 0,
@@ -66,7 +65,7 @@ int newwallet_begin(const struct cli *cli, struct config *c,
 			       MONTHS_MAX);
 	w.months = (unsigned)n;
 	*ret = w;
-	return newwallet_keys(c, entropy, reterr);
+	return 0;
 }
 
 /* ---- after ---- */

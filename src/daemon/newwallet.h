@@ -26,15 +26,12 @@ struct newwallet {
 	unsigned months;
 };
 
-/*
- * Options, and what the config has to know: payer and session key.  Nothing to do
- * without a paid store.  -EINVAL, in words.
- */
-must_check int newwallet_begin(const struct cli *cli, struct config *c,
-			       const struct secret *entropy,
-			       struct newwallet *ret, struct err *reterr);
+/* What the options say.  -EINVAL, in words: wrong usage. */
+must_check int newwallet_options(const struct cli *cli, const struct config *c,
+				 struct newwallet *ret, struct err *reterr);
 
-/* Payer and session key of the words, where none are named. */
+/* What the config has to know, where it names none: payer and session key of the
+ * words.  Nothing to do without a paid store. */
 must_check int newwallet_keys(struct config *c, const struct secret *entropy,
 			      struct err *reterr);
 

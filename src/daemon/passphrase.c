@@ -87,7 +87,7 @@ static int read_line(int fd, struct passphrase *p, struct err *reterr)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_set(reterr, -errno, "reading the passphrase: %s",
+			return err_set(reterr, -ENOKEY, "reading the passphrase: %s",
 				       err_str(errno));
 		if (got == 0)
 			break;
@@ -96,9 +96,9 @@ static int read_line(int fd, struct passphrase *p, struct err *reterr)
 	}
 	p->n = end ? (size_t)(end - p->room) : have;
 	if (p->n == 0)
-		return err_set(reterr, -EINVAL, "the passphrase is empty");
+		return err_set(reterr, -ENOKEY, "the passphrase is empty");
 	if (p->n > SLOT_PASSPHRASE_MAX)
-		return err_set(reterr, -EINVAL, "the passphrase has over %d bytes",
+		return err_set(reterr, -ENOKEY, "the passphrase has over %d bytes",
 			       SLOT_PASSPHRASE_MAX);
 	return 0;
 }
@@ -124,7 +124,7 @@ static int read_file(const char *path, struct passphrase *p, struct err *reterr)
 		return read_line(STDIN_FILENO, p, reterr);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return err_set(reterr, -errno, "passphrase file %.150s: %s",
+		return err_set(reterr, -ENOKEY, "passphrase file %.150s: %s",
 			       path, err_str(errno));
 	passphrase_warn_open(fd, "passphrase file", path);
 	return read_line(fd, p, reterr);
@@ -164,7 +164,8 @@ static int read_program(const char *cmd, struct passphrase *p, struct err *reter
 	out = fds[1];
 	r = spawn_shell(cmd, out, &pid);
 	if (r < 0)
-		return err_set(reterr, r, "cannot start the --extpass command: %s",
+		return err_set(reterr, -ENOKEY,
+			       "cannot start the --extpass command: %s",
 			       err_str(r));
 	(void)close(out); /* so that the program's end is the end of file */
 	out = -1;
@@ -232,7 +233,7 @@ static int read_terminal(const struct passphrase_from *from,
 	if (r < 0)
 		return r;
 	if (!slice_eq(passphrase_slice(p), passphrase_slice(again)))
-		return err_set(reterr, -EINVAL, "the two passphrases differ");
+		return err_set(reterr, -ENOKEY, "the two passphrases differ");
 	return 0;
 }
 

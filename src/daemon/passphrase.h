@@ -41,10 +41,10 @@ must_check int passphrase_from_cli(const struct cli *cli, const char *passfile,
 bool passphrase_asks(const struct passphrase_from *from); /* a person? */
 
 /*
- * -EINVAL        empty, too long, or the two did not match
- * -ENOENT, …     of the file
- * -ENOKEY        the command failed, or there is no terminal
- * with the reason in `reterr`.
+ * -ENOKEY, with the reason in `reterr`: there is none to be had.  It is empty, too
+ * long, or not the same twice; the file cannot be read; the command failed; there is
+ * no terminal.
+ * -ENOMEM, …  of this machine
  */
 must_check int passphrase_read(const struct passphrase_from *from,
 			       struct passphrase **ret, struct err *reterr);

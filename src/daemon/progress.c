@@ -40,9 +40,14 @@ void progress_line(void *ctx, const json_t *line)
 	(void)fprintf(stderr, "\r\033[K%-12.40s [%s] %s of %s", stage, bar, a, b);
 }
 
-void progress_fini(struct progress *p)
+void progress_wipe(struct progress *p)
 {
 	if (p->dirty)
 		(void)fprintf(stderr, "\r\033[K");
 	p->dirty = false;
+}
+
+void progress_fini(struct progress *p)
+{
+	progress_wipe(p);
 }

@@ -20,6 +20,7 @@ void progress_init(struct progress *p, bool quiet);
 
 /* For client_call(): {"stage": …, "done": bytes, "total": bytes}. */
 void progress_line(void *ctx, const json_t *line);
-void progress_fini(struct progress *p); /* wipes the line */
+void progress_wipe(struct progress *p); /* the line, for other text */
+void progress_fini(struct progress *p); /* likewise */
 
 #endif

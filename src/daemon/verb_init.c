@@ -123,13 +123,16 @@ static int run(const struct cli *cli)
 	r = config_of(cli, c, &why);
 	if (r < 0)
 		return exits_say(EXITS_CONFIG, "%s", why.text);
+	r = newwallet_options(cli, c, &wallet, &why);
+	if (r < 0)
+		return exits_say(EXITS_USAGE, "%s", why.text);
 	r = passphrase_read(&from, &p, &why);
 	if (r < 0)
 		return exits_say(EXITS_PASSWORD, "%s",
 				 why.text[0] ? why.text : err_str(r));
 	r = secret_new_random(&entropy);
 	if (r == 0)
-		r = newwallet_begin(cli, c, entropy, &wallet, &why);
+		r = newwallet_keys(c, entropy, &why);
 	if (r < 0)
 		return exits_err(r, &why, "making the words");
 	r = make(cli, c, p, entropy);

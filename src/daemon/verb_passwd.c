@@ -137,7 +137,11 @@ static int run(const struct cli *cli)
 		return exits_say(
 			EXITS_USAGE,
 			"passwd: --add, --remove and --words-file exclude each other");
-	r = verbs_open(cli, &d);
+	r = verbs_check_pass(cli, "passfile", "extpass");
+	if (r == 0)
+		r = verbs_check_pass(cli, "new-passfile", "new-extpass");
+	if (r == 0)
+		r = verbs_open(cli, &d);
 	if (r)
 		return r;
 	lock = lock_keys(d);

@@ -200,7 +200,8 @@ static int answer(const struct cli *cli, struct asked *a)
 	if (r == 0)
 		r = foc_prices(chainlink_foc(link), &prices, &why);
 	if (r < 0)
-		return exits_err(r, &why, "asking the chain what it costs");
+		return chainlink_err(link, r, &why,
+				     "asking the chain what it costs");
 	r = money_budget(&prices, a->bytes, a->copies, &budget);
 	if (u256_is_zero(a->config.budget))
 		a->config.budget = budget;

@@ -31,7 +31,10 @@ static int run(const struct cli *cli)
 {
 	const char *what = cli->n_args ? cli->args[0] : "";
 	const char *arg = cli->n_args > 1 ? cli->args[1] : NULL;
+	int r = verbs_check_pass(cli, "passfile", "extpass");
 
+	if (r)
+		return r;
 	if (cli->n_args == 0)
 		return wallet_show(cli);
 	if (strcmp(what, "fund") == 0 && arg)

@@ -110,6 +110,16 @@ int verbs_open_alone(const struct cli *cli, struct drive **ret)
 	return 0;
 }
 
+int verbs_check_pass(const struct cli *cli, const char *passfile, const char *extpass)
+{
+	struct passphrase_from from = { .prompt = NULL };
+	struct err why = { "" };
+
+	if (passphrase_from_cli(cli, passfile, extpass, &from, &why) < 0)
+		return exits_say(EXITS_USAGE, "%s", why.text);
+	return 0;
+}
+
 int verbs_prepare(void)
 {
 	struct err why = { "" };

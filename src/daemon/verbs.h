@@ -51,6 +51,10 @@ must_check int verbs_open(const struct cli *cli, struct drive **ret);
  */
 must_check int verbs_open_alone(const struct cli *cli, struct drive **ret);
 
+/* See that not both of two such options are given: 0, or an exit code, said. */
+must_check int verbs_check_pass(const struct cli *cli, const char *passfile,
+				const char *extpass);
+
 /*
  * Before any secret is read: keep other processes and core files away
  * (crypto/harden.h), and see that the libraries compute what they should

@@ -205,7 +205,8 @@ int wallet_read(struct wallet *w)
 		r = foc_prices(w->foc, &w->prices, &w->err);
 	if (r == 0)
 		r = foc_purse(w->foc, &w->purse, &w->err);
-	return r < 0 ? exits_err(r, &w->err, "asking the chain") : EXITS_OK;
+	return r < 0 ? chainlink_err(w->link, r, &w->err, "asking the chain") :
+		       EXITS_OK;
 }
 
 /* ---- the key ---- */

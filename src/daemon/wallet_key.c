@@ -60,6 +60,8 @@ static int read_key(const char *file, struct secret **ret, struct err *why)
 	int r;
 
 	r = passphrase_read(&from, &text, why);
+	if (r == -ENOKEY) /* it is no passphrase that is missing */
+		r = -ENODATA;
 	return r < 0 ? r : purse_import(passphrase_slice(text), ret, why);
 }
 

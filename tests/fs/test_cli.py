@@ -14,7 +14,8 @@ import pytest
 from drive import PASSPHRASE, PATIENCE, CommandFailed, alive, binary, until
 from syscalls import read, refused, write
 
-USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED, DAMAGE = 2, 10, 11, 12, 13, 17
+USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
+OFFLINE, DAMAGE = 14, 17
 FSCK_USAGE = 16
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -246,6 +247,59 @@ def test_the_drive_directory_is_the_owners_alone(drives):
             assert stat.S_IMODE(mode) == 0o600, name
 
 
+def test_a_new_passphrase_that_is_none_is_refused(drives):
+    """By init and by passwd; the old one opens the drive as before."""
+    d = drives()
+    empty = d.passfile + '.empty'
+    write(empty, b'\n')
+    os.chmod(empty, 0o600)
+    fails(PASSWORD, lambda: d.run(
+        'init', '--drive', d.name, *d.store_args(), '--passfile', empty,
+        '--words-out', d.words), 'empty')
+    assert os.listdir(d.home) == []
+    d.init()
+
+    def passwd(*args):
+        d.run('passwd', '--drive', d.name, '--passfile', d.passfile, *args)
+    fails(PASSWORD, lambda: passwd('--new-passfile', empty), 'empty')
+    fails(PASSWORD, lambda: passwd('--new-passfile', '/none'), 'No such file')
+    fails(PASSWORD, lambda: passwd('--new-extpass', 'true'), 'empty')
+    fails(USAGE, lambda: passwd('--new-extpass', 'true', '--new-passfile',
+                                empty))
+    fails(USAGE, lambda: passwd('--extpass', 'true'))
+    fails(PASSWORD, lambda: d.run('passwd', '--drive', d.name, '--passfile',
+                                  empty, '--add', '--new-extpass', 'echo x'))
+    d.mount()
+
+
+def test_what_init_wants_to_have_paid_is_checked(drives):
+    d = drives()
+    paid = 'filecoin://calibration?rpc=http://127.0.0.1:9'
+
+    def init(store, *args):
+        d.run('init', '--drive', d.name, '--store', store, '--passfile',
+              d.passfile, '--words-out', d.words, *args)
+    fails(USAGE, lambda: init(paid, '--months', '0'), '--months')
+    fails(USAGE, lambda: init(paid, '--months', '121'), '--months')
+    fails(USAGE, lambda: init(paid, '--size', 'much'), '--size')
+    fails(USAGE, lambda: init('dir://' + d.stores[0], '--months', '3'),
+          'cost money')
+    assert os.listdir(d.home) == [] and not os.path.exists(d.words)
+
+
+def test_a_dead_endpoint_is_named_once(drives):
+    d = drives()
+    for urls, says in ((['http://127.0.0.1:9'], 'its endpoint does not'),
+                       (['http://127.0.0.1:9', 'http://127.0.0.1:10'],
+                        'none of its 2 endpoints')):
+        store = 'filecoin://calibration?' + '&'.join(f'rpc={u}' for u in urls)
+        done = d.run('quote', '--store', store, check=False)
+        assert done.returncode == OFFLINE, done
+        for url in urls:
+            assert len(re.findall(url + r'\b', done.stderr)) == 1, done.stderr
+        assert says in done.stderr.splitlines()[-1], done.stderr
+
+
 def test_names_that_could_leave_the_home_are_refused(drives):
     d = drives()
     for name in ('../x', '.hidden', '', 'a/b', 'x' * 65):
@@ -401,6 +455,16 @@ def test_status_says_what_it_knows_and_no_more(drives):
     assert d.status()['mounted'] is False
 
 
+def test_status_knows_the_mount_as_soon_as_mount_returns(drives):
+    d = drives().init()
+    others = os.environ.get('LD_PRELOAD', '')
+    d.run('mount', '--drive', d.name, '--passfile', d.passfile, d.mnt,
+          LD_PRELOAD=os.environ['FILDRIVE_HOLDLOCK'] + ' ' + others,
+          HOLDTHREADS_MS='100')
+    assert d.status()['mounted']
+    d.umount()
+
+
 def test_a_deaf_client_does_not_stop_the_others(drives):
     import socket
     d = drives().init().mount()
@@ -413,6 +477,29 @@ def test_a_deaf_client_does_not_stop_the_others(drives):
     for s in deaf:
         s.close()
     d.umount()
+
+
+def test_verify_does_not_take_silence_for_soundness(drives):
+    """Of a daemon of another version, or of none: nothing that it left out is 0."""
+    import socket
+    import threading
+    d = drives().init()
+
+    def answer(line):
+        conn = listener.accept()[0]
+        with conn, conn.makefile('rb') as asked:
+            assert b'verify' in asked.readline()
+            conn.sendall(line)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(d.home, d.name + '.sock'))
+        listener.listen()
+        for line in (b'{"ok": true}\n', b'{"ok": true, "n_faults": "0"}\n'):
+            for option in ('--quiet', '--json'):
+                daemon = threading.Thread(target=answer, args=(line,))
+                daemon.start()
+                fails(DAMAGE, lambda o=option: d.run('verify', '--drive', d.name, o),
+                      'does not say')
+                daemon.join()
 
 
 def test_umount_names_what_to_do_when_busy(drives):
@@ -739,3 +826,29 @@ def test_what_sync_waited_for_is_at_the_store(drives):
         assert status['stores'][0]['pieces'] == len(pieces)
         assert status['last_commit']['sequence'] == 1
         d.close()
+
+
+def test_sync_says_what_it_waits_for(drives):
+    """Once, and once more when that is back; with --quiet never."""
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), os.urandom(5000))
+    os.rename(d.stores[0], d.stores[0] + '.away')
+    said = [os.path.join(d.dir, n) for n in ('loud', 'quiet')]
+    waiting = []
+    for path, more in zip(said, ([], ['--quiet'])):
+        with open(path, 'wb') as f:
+            waiting.append(subprocess.Popen(
+                [binary(), 'sync', '--wait', '--drive', d.name, *more],
+                env=d.env(), stderr=f, stdin=subprocess.DEVNULL))
+    until(lambda: b' away (' in read(said[0]))
+    line = next(s for s in d.run('status', '--drive', d.name).stdout.split('\n')
+                if s.startswith('Store: '))
+    assert line.split(None, 1)[1].split(': ')[1].startswith('away')
+    os.rename(d.stores[0] + '.away', d.stores[0])
+    assert [p.wait(PATIENCE) for p in waiting] == [0, 0]
+    lines = read(said[0]).decode().splitlines()
+    assert 1 <= len(lines) <= 2, lines
+    assert lines[0].startswith('fildrive: sync waits; store dir://'
+                               + d.stores[0] + ': away (')
+    assert all(s.endswith(': ok') for s in lines[1:]), lines
+    assert read(said[1]) == b''

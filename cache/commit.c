@@ -22,7 +22,8 @@
 
 #include "base/log.h"
 
-#define CHECKPOINT_AT (8u << 20) /* bytes of WAL */
+#define CHECKPOINT_AT    (8u << 20) /* bytes of WAL */
+#define TRIM_PATIENCE_MS 500
 
 /* Nothing more is written until the drive is opened again. */
 static void c_fail(struct cache *c, int r, const char *what)
@@ -209,9 +210,40 @@ int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 	if (c->checkpoint_due && !c->committer_runs)
 		checkpoint_now(c);
 	cond_wake_all(&c->cond);
-	if (c->changed || c->demand || c->checkpoint_due || seg_wants_trim(c))
+	c->trimmed = false;
+	if (c->changed || c->demand || c->checkpoint_due ||
+	    (!c->will_trim && seg_wants_trim(c)))
 		cond_wake_one(&c->work);
 	return r;
+}
+
+/*
+ * When freed room may go back to the disk; UINT64_MAX: there is none to go.  That is
+ * much work for the disk that who reads and who syncs waits for: 200 small files took
+ * twice as long meanwhile.  So it waits until nobody asks for anything, or has a little
+ * done now and then where they go on, and waits for nobody when the drive gets full.
+ */
+static uint64_t trim_ms(struct cache *c) REQUIRES(&c->lock)
+{
+	if (c->trimmed || !seg_wants_trim(c)) {
+		c->put_off_ms = 0;
+		return UINT64_MAX;
+	}
+	if (c->short_of_room)
+		return 0;
+	if (!c->put_off_ms)
+		c->put_off_ms = monotonic_ms();
+	return MIN(thread_foreground_end(), c->put_off_ms + TRIM_PATIENCE_MS);
+}
+
+/* Was there something to trim, and was it time for it? */
+static bool trim(struct cache *c) NO_LOCK_CHECK
+{
+	if (trim_ms(c) > monotonic_ms())
+		return false;
+	c->put_off_ms = 0;
+	c->trimmed = !seg_trim(c, false);
+	return !c->trimmed;
 }
 
 static struct timespec at_ms(uint64_t ms)
@@ -228,18 +260,24 @@ static struct timespec at_ms(uint64_t ms)
 static void wait_for_work(struct cache *c, uint64_t *look_ms) REQUIRES(&c->lock)
 {
 	bool idle = c->failed || c->committing;
+	uint64_t now = monotonic_ms(), when = UINT64_MAX;
+	uint64_t trim_at = idle ? UINT64_MAX : trim_ms(c);
 	struct timespec t;
 
 	if (c->changed && !idle)
 		*look_ms = c->first_change_ms + c->p.commit_interval_ms;
-	if (idle || (!c->changed && *look_ms <= monotonic_ms())) {
+	if (!idle && (c->changed || *look_ms > now))
+		when = *look_ms;
+	c->will_look = when != UINT64_MAX;
+	c->will_trim = trim_at != UINT64_MAX;
+	when = MIN(when, trim_at);
+	if (when == UINT64_MAX) {
 		cond_wait(&c->work, &c->lock);
 		return;
 	}
-	t = at_ms(*look_ms);
-	c->will_look = true;
+	t = at_ms(when);
 	best_effort(cond_wait_until(&c->work, &c->lock, &t));
-	c->will_look = false;
+	c->will_look = c->will_trim = false;
 }
 
 static void *committer(void *arg)
@@ -262,10 +300,10 @@ static void *committer(void *arg)
 			if (commit_now(c, false) < 0 && !c->failed)
 				c->first_change_ms = monotonic_ms();
 			/* behind the waiters' backs, a little each time */
-			(void)seg_trim(c, false); /* more is for later */
+			(void)trim(c); /* more is for later */
 			continue;
 		}
-		if (!c->failed && !c->committing && seg_trim(c, false))
+		if (!c->failed && !c->committing && trim(c))
 			continue;
 		wait_for_work(c, &look_ms);
 	}

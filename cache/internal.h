@@ -541,6 +541,7 @@ struct cache {
 	uint64_t disk_bytes;   /* of the disk for data/ and outbox/; then */
 	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
 	uint64_t looked_ms;
+	bool short_of_room; /* the last one who asked had to be made room for */
 	uint64_t evict_ino, evict_block; /* where the next eviction goes on */
 	uint64_t all_used_ms; /* it last found all inodes in use; 0: not so */
 
@@ -555,6 +556,9 @@ struct cache {
 	bool awaited; /* a sync waits for the next commit */
 	bool checkpoint_due;
 	bool will_look; /* the committer, by itself, before anything is due */
+	bool will_trim; /* it will trim by itself, when it may */
+	bool trimmed; /* nothing is left to trim until a commit or a snapshot ends */
+	uint64_t put_off_ms; /* since when a trim is put off; 0: none is */
 	bool stop;
 	uint64_t first_change_ms;
 	int commit_result; /* of the last attempt */

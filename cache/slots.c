@@ -33,7 +33,7 @@
 #include "base/log.h"
 
 #define BATCH      64   /* runs punched at a time */
-#define BATCH_MAX  4096 /* slots of one of them */
+#define BATCH_MAX  2048 /* slots of all of them: 8 MiB, some ms of the disk */
 #define LONG_RUN   16   /* slots: worth a system call while closing */
 #define FIRST_STEP 1024 /* slots, before the accountant has looked */
 
@@ -87,6 +87,20 @@ static void remove_segment(struct cache *c, struct segment *s)
 	if (c->segs.cur == s)
 		c->segs.cur = NULL;
 	seg_file_remove(c, s);
+}
+
+/*
+ * May s go, when open segments are to keep so much room?  A file with room is long
+ * work for the disk, and the locks are held: it is punched first, a bit at a time.
+ */
+static bool is_over(const struct cache *c, const struct segment *s, uint64_t keep)
+	REQUIRES(c->segs.lock)
+{
+	const struct segs *g = &c->segs;
+
+	return n_free(s) == s->n_slots && s != g->cur && s->in_use == 0 &&
+	       (g->no_punch || s->n_room == 0) &&
+	       (!s->open || g->open_room - s->n_room >= keep);
 }
 
 /* ---- open ---- */
@@ -469,9 +483,7 @@ static void release_run(struct cache *c, const struct freed_run *v)
 
 	give_back(c, s, v->slot, v->n);
 	c->segs.waiting -= v->n;
-	/* room that is promised stays */
-	if (n_free(s) == s->n_slots && s != c->segs.cur && s->in_use == 0 &&
-	    (!s->open || c->segs.open_room - s->n_room >= slots_promised(c)))
+	if (is_over(c, s, slots_promised(c)))
 		remove_segment(c, s);
 }
 
@@ -507,8 +519,15 @@ struct punch {
 struct batch {
 	struct punch v[BATCH];
 	size_t n;
+	uint32_t slots;
 	uint64_t excess; /* slots with room that may go */
 };
+
+/* How many more slots it takes. */
+static uint32_t more(const struct batch *b)
+{
+	return b->n < BATCH ? BATCH_MAX - b->slots : 0;
+}
 
 /* Nobody takes it until punched() has it. */
 static void add_punch(struct cache *c, struct batch *b, struct segment *s,
@@ -526,6 +545,7 @@ static void add_punch(struct cache *c, struct batch *b, struct segment *s,
 	for (uint32_t k = 0; k < n; k++)
 		s->refs[slot + k] = SLOT_HELD;
 	s->in_use++;
+	b->slots += n;
 	b->v[b->n++] = (struct punch){ s, slot, n, had_room };
 }
 
@@ -533,12 +553,12 @@ static void add_punch(struct cache *c, struct batch *b, struct segment *s,
 static void sweep(struct cache *c, struct batch *b, struct segment *s)
 	REQUIRES(c->segs.lock)
 {
-	while (s->n_old > 0 && b->n < BATCH) {
+	while (s->n_old > 0 && more(b) > 0) {
 		uint32_t at = s->swept, n = 0;
 
 		while (at < s->n_slots && s->refs[at] != SLOT_BARE)
 			at++;
-		while (at + n < s->n_slots && n < BATCH_MAX &&
+		while (at + n < s->n_slots && n < more(b) &&
 		       s->refs[at + n] == SLOT_BARE)
 			n++;
 		s->swept = at + n;
@@ -557,12 +577,12 @@ static void trim(struct cache *c, struct batch *b, struct segment *s,
 {
 	uint32_t at = s->n_slots;
 
-	while (s->n_room > 0 && at > 0 && b->excess >= least && b->n < BATCH) {
+	while (s->n_room > 0 && at > 0 && b->excess >= least && more(b) > 0) {
 		uint32_t n = 0;
 
 		while (at > 0 && s->refs[at - 1] != SLOT_ROOM)
 			at--;
-		while (n < at && n < MIN(b->excess, BATCH_MAX) &&
+		while (n < at && n < MIN(b->excess, more(b)) &&
 		       s->refs[at - 1 - n] == SLOT_ROOM)
 			n++;
 		at -= n;
@@ -596,7 +616,7 @@ static void collect(struct cache *c, struct batch *b, uint64_t keep, bool all)
 
 	if (nothing_to_trim(g, most))
 		return;
-	for (uint32_t i = 0; i < g->n_v && g->old > 0 && b->n < BATCH; i++) {
+	for (uint32_t i = 0; i < g->n_v && g->old > 0 && more(b) > 0; i++) {
 		if (g->v[i])
 			sweep(c, b, g->v[i]);
 	}
@@ -608,7 +628,7 @@ static void collect(struct cache *c, struct batch *b, uint64_t keep, bool all)
 			trim(c, b, g->v[i], all ? LONG_RUN : 1);
 	}
 	/* what is promised has its room in open segments */
-	b->excess = g->trimming && g->open_room > least && b->n < BATCH ?
+	b->excess = g->trimming && g->open_room > least && more(b) > 0 ?
 			    MIN(g->open_room, g->room) - least :
 			    0;
 	for (uint32_t i = g->n_v; i-- > 0 && b->excess > 0;) {
@@ -635,8 +655,7 @@ static void punched(struct cache *c, const struct punch *p, int r, uint64_t keep
 		c->segs.old += p->n;
 	}
 	s->in_use--;
-	if (n_free(s) == s->n_slots && s->in_use == 0 && s != c->segs.cur &&
-	    (!s->open || c->segs.open_room - s->n_room >= keep))
+	if (is_over(c, s, keep))
 		remove_segment(c, s);
 }
 

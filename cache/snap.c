@@ -101,6 +101,7 @@ void cache_snap_close(struct cache_snap *s)
 	lock_take(&c->lock);
 	seg_unpin(c, &s->pin);
 	seg_release(c);
+	c->trimmed = false;
 	cond_wake_one(&c->work); /* the committer gives the disk back */
 	c->snap = NULL;
 	c->snap_want.n_link = 0;

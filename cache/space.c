@@ -59,6 +59,7 @@ struct room {
 	uint64_t data; /* bytes that data/ may hold */
 	uint64_t used; /* bytes that it does, free slots that it keeps aside */
 	uint64_t pinned; /* of these, dropped and not free yet */
+	uint64_t going;  /* on their way back to the disk, for some ms */
 	uint64_t left;
 };
 
@@ -125,6 +126,7 @@ static struct room look(struct cache *c)
 	g->step = (uint32_t)MAX(step / CACHE_BLOCK, 1);
 	g->limit = m.data / CACHE_BLOCK;
 	m.pinned = g->waiting * CACHE_BLOCK;
+	m.going = g->punching * CACHE_BLOCK;
 	m.used = (g->head + g->used + g->old + g->punching + slots_promised(c)) *
 			 CACHE_BLOCK +
 		 2 * step;
@@ -293,7 +295,8 @@ static void evict_ahead(struct cache *c, uint64_t n, const struct room *m)
 
 	if (left < want && m->pinned && c->changed)
 		commit_demand(c);
-	left += m->pinned; /* evicted already */
+	c->short_of_room = left < want;
+	left += m->pinned + m->going; /* evicted already */
 	if (left >= want || !clean_blocks(c))
 		return;
 	/* what cannot be evicted shows as a full cache */
@@ -326,7 +329,7 @@ static uint64_t pause_ms(struct cache *c, const struct room *m)
 static bool may_come(struct cache *c, uint64_t n)
 {
 	struct room m = look(c);
-	uint64_t goes = m.pinned + c->row_blocks * CACHE_BLOCK;
+	uint64_t goes = m.pinned + m.going + c->row_blocks * CACHE_BLOCK;
 
 	return (m.used > goes ? m.used - goes : 0) + n <= m.data;
 }
@@ -372,7 +375,7 @@ int space_reserve(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n
 {
 	struct room m = look(c);
 
-	if (n > m.left + m.pinned + clean_blocks(c) * CACHE_BLOCK)
+	if (n > m.left + m.pinned + m.going + clean_blocks(c) * CACHE_BLOCK)
 		return -ENOSPC;
 	return space_ask(c, op, ino, n);
 }

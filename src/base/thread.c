@@ -86,11 +86,17 @@ void thread_foreground(void)
 			      memory_order_relaxed);
 }
 
-void thread_background_turn(void)
+uint64_t thread_foreground_end(void)
 {
 	uint64_t last = atomic_load_explicit(&background.foreground_ms,
 					     memory_order_relaxed);
-	bool wanted = last && coarse_ms() < last + FOREGROUND_MS;
+
+	return last ? last + FOREGROUND_MS : 0;
+}
+
+void thread_background_turn(void)
+{
+	bool wanted = coarse_ms() < thread_foreground_end();
 
 	if (wanted != background.confined)
 		confine(wanted);

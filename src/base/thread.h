@@ -153,7 +153,9 @@ static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
  * thread_foreground() was called in the last 200 ms, threads of the background leave
  * one core alone (the first that the process may run on, if there are more).
  * thread_background_turn() is where that is looked at: each of them calls it before
- * what takes milliseconds, holding no lock.
+ * what takes milliseconds, holding no lock.  What is more for the disk than for a core
+ * waits for thread_foreground_end(): when these 200 ms are over, in ms of the monotonic
+ * clock; 0 before the first call.
  *
  * The kernel may refuse each of these, which is not an error.  Linux: they are a
  * thread's own, not the process's.  A thread that one of the background starts has
@@ -162,5 +164,6 @@ static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
 void thread_background(void);
 void thread_background_turn(void);
 void thread_foreground(void);
+uint64_t thread_foreground_end(void);
 
 #endif

@@ -123,6 +123,7 @@ int buffer_get(struct cache *c, struct inode *i, uint64_t block, uint64_t spare,
 		memcpy(b->p, old->p, CACHE_BLOCK);
 		take_out(c, old);
 		old->detached = true;
+		c->claimed--;            /* its slot is nobody's now */
 		b->log_id = old->log_id; /* of whose row it is the next text */
 		old->log_id = 0;
 	} else {
@@ -160,10 +161,12 @@ void buffer_drop_one(struct cache *c, struct inode *i, struct bblock *b)
 {
 	take_out(c, b);
 	i->n_bufs--;
-	if (b->busy)
+	if (b->busy) {
 		b->detached = true;
-	else
+		c->claimed--;
+	} else {
 		release(c, b);
+	}
 }
 
 void buffer_drop(struct cache *c, struct inode *i, uint64_t block, uint64_t n)
@@ -256,6 +259,7 @@ static int next_batch(struct cache *c, struct flush *f)
 	}
 	for (size_t k = 0; k < f->n; k++)
 		f->b[k]->busy = true;
+	c->claimed += f->n;
 	return 0;
 }
 
@@ -292,16 +296,19 @@ static int name_run(struct cache *c, struct bblock **b, size_t n, struct run run
 		b[k]->busy = false;
 		buffer_drop_one(c, i, b[k]);
 	}
+	c->claimed -= n;
 	return 0;
 }
 
 static void unbusy(struct cache *c, struct bblock **b, size_t n)
 {
 	for (size_t k = 0; k < n; k++) {
-		if (b[k]->detached)
+		if (b[k]->detached) {
 			release(c, b[k]);
-		else
-			b[k]->busy = false;
+			continue;
+		}
+		b[k]->busy = false;
+		c->claimed--;
 	}
 }
 

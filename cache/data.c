@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define DIRECT_MIN     16 /* whole blocks from which a write is sealed at once */
+#define PROMISE_TRIES  8  /* commits, for a write that has a promise */
 #define WRITE_HAS_ROOM (1u << 31) /* of cache_write's flags: has its slots */
 #define SMALL_MAX      (DIRECT_MIN + 2)
 
@@ -301,8 +302,20 @@ static bool covers(const struct inode *i, uint64_t block, uint64_t off, uint64_t
 	return off <= at && off + n >= end;
 }
 
+/* A block at the edge of a promise may take of what is kept for who may not fail. */
+static uint64_t spare_for(bool promised)
+{
+	return promised ? BUFFER_SPARE / 2 : BUFFER_SPARE;
+}
+
+static bool is_one_block(uint64_t off, uint64_t n)
+{
+	return off / CACHE_BLOCK == (off + n - 1) / CACHE_BLOCK;
+}
+
 static int prepare_range(struct cache *c, struct cache_op *op, struct inode *i,
-			 uint64_t off, uint64_t n, struct prepared *v, size_t *n_v)
+			 uint64_t off, uint64_t n, bool promised,
+			 struct prepared *v, size_t *n_v)
 {
 	uint64_t first = off / CACHE_BLOCK,
 		 end = (off + n + CACHE_BLOCK - 1) / CACHE_BLOCK;
@@ -310,8 +323,8 @@ static int prepare_range(struct cache *c, struct cache_op *op, struct inode *i,
 
 	for (uint64_t b = first; b < end && r == 0; b++) {
 		assert(*n_v < SMALL_MAX);
-		r = prepare(c, op, i, b, !covers(i, b, off, n), slots_spare(c),
-			    &v[*n_v]);
+		r = prepare(c, op, i, b, !covers(i, b, off, n),
+			    spare_for(promised), &v[*n_v]);
 		*n_v += r == 0;
 	}
 	return r;
@@ -376,6 +389,8 @@ static int ask(struct cache *c, struct cache_op *op, const struct inode *i,
 	uint64_t want = align_up(off + n, CACHE_BLOCK) / CACHE_BLOCK -
 			off / CACHE_BLOCK;
 	uint64_t promised;
+	const struct bblock *b;
+	bool beside;
 	int r = promise_in(c, i, off, n, &promised);
 
 	if (r < 0)
@@ -384,10 +399,16 @@ static int ask(struct cache *c, struct cache_op *op, const struct inode *i,
 	 * and come out of what is kept for who may not fail */
 	if (promised && want - promised <= 2)
 		return 0;
-	if (!promised && want == 1 && i->n_bufs &&
-	    buffer_find(c, i->ino, off / CACHE_BLOCK))
-		return 0; /* it has its slot */
-	return space_ask(c, op, i->ino, (want - promised) * CACHE_BLOCK);
+	b = i->n_bufs ? buffer_find(c, i->ino, off / CACHE_BLOCK) : NULL;
+	if (!promised && want == 1 && b && !b->busy)
+		return 0; /* it has its slot, and none is being sealed */
+	r = space_ask(c, op, i->ino, (want - promised) * CACHE_BLOCK);
+	if (r < 0 && want == 1) {
+		int e = promise_beside(c, i, off / CACHE_BLOCK, &beside);
+
+		r = e < 0 ? e : beside ? 0 : r;
+	}
+	return r;
 }
 
 static int write_start(struct cache *c, struct cache_op *op, uint64_t ino,
@@ -417,6 +438,7 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 	struct prepared v[SMALL_MAX];
 	struct inode *i = NULL;
 	uint64_t promised = 0;
+	bool beside;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
 
@@ -426,7 +448,12 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 	r = promise_in(c, i, off, data.n, &promised);
 	c->claimed += promised;
 	if (r == 0)
-		r = prepare_range(c, op, i, off, data.n, v, &n);
+		r = prepare_range(c, op, i, off, data.n, promised, v, &n);
+	if (r == -ENOSPC && !promised && is_one_block(off, data.n)) {
+		r = promise_beside(c, i, off / CACHE_BLOCK, &beside);
+		if (r == 0)
+			r = prepare_range(c, op, i, off, data.n, beside, v, &n);
+	}
 	if (r == 0)
 		r = promise_use(c, i, off, data.n);
 	c->claimed -= promised;
@@ -440,43 +467,59 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 	return op_end(c, 0);
 }
 
-static void discard_all(struct cache *c, const struct runs *runs)
+void slots_discard(struct cache *c, struct runs *runs)
 {
 	for (size_t k = 0; k < runs->n; k++)
 		seg_discard(c, &runs->v[k]);
+	runs->n = 0;
 }
 
-int seal_blocks(struct cache *c, uint64_t block, const uint8_t *p, uint64_t n,
-		uint64_t keep, struct runs *ret)
+int slots_take(struct cache *c, uint64_t block, uint64_t n, uint64_t keep,
+	       struct runs *runs)
 {
-	const uint8_t **text = malloc(MAX(n, 1) * sizeof(*text));
 	uint64_t done = 0;
-	int r = text ? 0 : -ENOMEM;
+	int r = 0;
 
-	for (uint64_t k = 0; k < n && r == 0; k++)
-		text[k] = p + k * CACHE_BLOCK;
 	while (r == 0 && done < n) {
 		struct run run = { .block = block + done };
 
 		r = seg_alloc(c, (uint32_t)MIN(n - done, UINT32_MAX), keep, &run);
 		if (r < 0)
 			break;
-		r = runs_add(ret, &run);
-		if (r < 0) {
+		r = runs_add(runs, &run);
+		if (r < 0)
 			seg_discard(c, &run);
-			break;
-		}
-		r = seg_write(c, &run, text + done);
 		done += run.n;
 	}
-	free(text);
 	if (r < 0)
-		discard_all(c, ret);
+		slots_discard(c, runs);
+	return r;
+}
+
+int slots_seal(struct cache *c, const uint8_t *p, const struct runs *runs)
+{
+	const uint8_t **text;
+	uint64_t n = 0, done = 0;
+	int r = 0;
+
+	for (size_t k = 0; k < runs->n; k++)
+		n += runs->v[k].n;
+	text = malloc(MAX(n, 1) * sizeof(*text));
+	if (!text)
+		r = -ENOMEM;
+	for (uint64_t k = 0; k < n && r == 0; k++)
+		text[k] = p + k * CACHE_BLOCK;
+	for (size_t k = 0; k < runs->n && r == 0; k++) {
+		r = seg_write(c, &runs->v[k], text + done);
+		done += runs->v[k].n;
+	}
+	free(text);
 	return r;
 }
 
 struct direct {
 	uint64_t off, first, n_blocks; /* whole blocks */
+	uint64_t promised, claimed; /* slots for it, those of the whole blocks */
 	struct slice data, head, tail;
 };
 
@@ -496,13 +539,16 @@ static struct direct cut(uint64_t off, struct slice data)
 static int prepare_edges(struct cache *c, struct cache_op *op, struct inode *i,
 			 const struct direct *d, struct prepared *v, size_t *n)
 {
+	uint64_t edges = d->promised - d->claimed;
 	int r = 0;
 
+	c->claimed += edges;
 	if (d->head.n)
-		r = prepare_range(c, op, i, d->off, d->head.n, v, n);
+		r = prepare_range(c, op, i, d->off, d->head.n, d->promised, v, n);
 	if (r == 0 && d->tail.n)
 		r = prepare_range(c, op, i, d->off + d->data.n - d->tail.n,
-				  d->tail.n, v, n);
+				  d->tail.n, d->promised, v, n);
+	c->claimed -= edges;
 	return r;
 }
 
@@ -532,6 +578,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 		unprepare(c, i, v, n);
 		return op_end(c, r);
 	}
+	c->claimed -= d->claimed;
 	buffer_drop(c, i, d->first, d->n_blocks);
 	for (size_t k = 0; k < n; k++)
 		fill(&v[k], d->off, d->data);
@@ -540,53 +587,91 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 	return op_end(c, 0);
 }
 
-static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
-			uint64_t off, struct slice data, unsigned flags)
+/* The first half: what would be missing is asked for before the work, not after. */
+static int write_claim(struct cache *c, struct cache_op *op, uint64_t ino,
+		       struct slice data, uint64_t off, unsigned flags,
+		       struct direct *d, struct runs *runs)
 {
-	_cleanup_runs_ struct runs runs = { 0 };
 	struct prepared v[SMALL_MAX];
-	struct direct d;
 	struct inode *i = NULL;
-	uint64_t keep, promised = 0;
+	uint64_t promised = 0, others;
 	size_t n = 0;
 	int r = write_start(c, op, ino, data.n, flags, &i, &off);
 
 	if (r < 0)
 		return r;
 	assert(i);
-	/* what would be missing is asked for before the work, not after */
-	d = cut(off, data);
-	r = prepare_edges(c, op, i, &d, v, &n);
+	*d = cut(off, data);
+	r = promise_in(c, i, off, data.n, &promised);
+	d->promised = promised;
+	d->claimed = MIN(promised, d->n_blocks);
+	if (r == 0)
+		r = prepare_edges(c, op, i, d, v, &n);
 	unprepare(c, i, v, n);
+	/* somebody else may be writing the same blocks, and have claimed them */
+	others = slots_promised(c);
+	others -= MIN(others, d->claimed);
 	if (r == 0)
-		r = promise_in(c, i, off, data.n, &promised);
+		r = slots_take(c, d->first, d->n_blocks,
+			       others + spare_for(promised), runs);
 	if (r == 0)
-		c->claimed += promised;
-	keep = slots_kept(c);
-	r = op_end(c, r);
+		c->claimed += d->claimed;
+	return op_end(c, r);
+}
+
+static int write_direct(struct cache *c, struct cache_op *op, uint64_t ino,
+			uint64_t off, struct slice data, unsigned flags)
+{
+	_cleanup_runs_ struct runs runs = { 0 };
+	struct direct d;
+	int r = write_claim(c, op, ino, data, off, flags, &d, &runs);
+
 	if (r < 0)
 		return r;
-	r = seal_blocks(c, d.first, data.p + d.head.n, d.n_blocks, keep, &runs);
-	if (r == 0) {
+	r = slots_seal(c, data.p + d.head.n, &runs);
+	if (r == 0)
 		r = write_named(c, op, ino, &d, &runs, flags | WRITE_HAS_ROOM);
-		if (r < 0)
-			discard_all(c, &runs);
-	}
-	if (promised) {
+	if (r < 0) {
 		lock_take(&c->lock);
-		c->claimed -= promised;
+		slots_discard(c, &runs);
+		c->claimed -= d.claimed;
 		lock_drop(&c->lock);
 	}
 	return r;
 }
 
-int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
-		uint64_t off, struct slice data, unsigned flags)
+/*
+ * Second halves of blocks take slots that are kept aside, and give back others with
+ * the next commit.  1: it was made, for a write to a promise that found none left.
+ */
+static int commit_for_promise(struct cache *c, uint64_t ino, uint64_t off,
+			      uint64_t n) NO_LOCK_CHECK
+{
+	struct inode *i;
+	uint64_t promised = 0;
+	bool beside = false;
+	int r;
+
+	lock_take(&c->lock);
+	r = get_file(c, ino, &i);
+	if (r == 0)
+		r = promise_in(c, i, off, n, &promised);
+	if (r == 0 && !promised && is_one_block(off, n))
+		r = promise_beside(c, i, off / CACHE_BLOCK, &beside);
+	if (r == 0 && (promised || beside)) {
+		/* else the committer has just made one */
+		r = c->changed ? commit_now(c, false) : 0;
+		r = r < 0 ? r : 1;
+	}
+	lock_drop(&c->lock);
+	return r;
+}
+
+static int write_once(struct cache *c, struct cache_op *op, uint64_t ino,
+		      uint64_t off, struct slice data, unsigned flags)
 {
 	int r;
 
-	if (data.n == 0)
-		return 0;
 	if (data.n >= (DIRECT_MIN + 1ull) * CACHE_BLOCK ||
 	    (data.n == DIRECT_MIN * (size_t)CACHE_BLOCK &&
 	     off % CACHE_BLOCK == 0 && !(flags & CACHE_WRITE_APPEND))) {
@@ -596,6 +681,23 @@ int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
 		return r;
 	}
 	return write_small(c, op, ino, off, data, flags);
+}
+
+int cache_write(struct cache *c, struct cache_op *op, uint64_t ino,
+		uint64_t off, struct slice data, unsigned flags)
+{
+	int r;
+
+	if (data.n == 0)
+		return 0;
+	r = write_once(c, op, ino, off, data, flags);
+	/* others may take what the commit frees */
+	for (int k = 0; r == -ENOSPC && k < PROMISE_TRIES; k++) {
+		if (commit_for_promise(c, ino, off, data.n) <= 0)
+			break;
+		r = write_once(c, op, ino, off, data, flags);
+	}
+	return r;
 }
 
 /* ---- truncate ---- */

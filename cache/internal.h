@@ -401,6 +401,12 @@ bool run_is_promise(const struct run *r);
 /* Blocks of the range that have a promise. */
 must_check int promise_in(struct cache *c, const struct inode *i, uint64_t off,
 			  uint64_t n, uint64_t *ret);
+/*
+ * Has the block data, and is it beside a promise or where a file with promises ends?
+ * Writes that meet inside of it may be no more than the promise's own.
+ */
+must_check int promise_beside(struct cache *c, const struct inode *i,
+			      uint64_t block, bool *ret);
 /* They are written now: holes, until data comes. */
 must_check int promise_use(struct cache *c, struct inode *i, uint64_t off,
 			   uint64_t n);
@@ -533,7 +539,8 @@ struct cache {
 	uint64_t dirty_since_ms;
 	uint64_t changed_ms; /* the newest change of what is dirty; 0: none yet */
 	uint64_t reserved;   /* promised by fallocate: rows of HOLE_ROOM */
-	uint64_t claimed;    /* of these, being written just now */
+	uint64_t claimed; /* slots kept for promises and the buffer: taken, not
+			      * named yet */
 	uint64_t outbox_bytes;
 	uint64_t full_ms, full_looked_ms; /* space_waited_in_vain(); 0: room */
 	atomic_bool room_comes;           /* since the last look */
@@ -587,19 +594,15 @@ struct cache {
 /* Slots that buffered blocks and fallocate's promises will take. */
 static inline uint64_t slots_promised(const struct cache *c)
 {
-	return c->buf.n + (c->reserved - MIN(c->reserved, c->claimed));
-}
+	uint64_t all = c->buf.n + c->reserved;
 
-/* Some for who may not fail; a block at the edge of a promise is among those. */
-static inline uint64_t slots_spare(const struct cache *c)
-{
-	return c->claimed ? BUFFER_SPARE / 2 : BUFFER_SPARE;
+	return all - MIN(all, c->claimed);
 }
 
 /* What an allocation leaves. */
 static inline uint64_t slots_kept(const struct cache *c)
 {
-	return slots_promised(c) + slots_spare(c);
+	return slots_promised(c) + BUFFER_SPARE;
 }
 
 static inline struct db_stmt *st(struct cache *c, int which)
@@ -654,9 +657,16 @@ must_check int miss(struct cache_op *op, enum cache_miss_kind kind,
 		    uint64_t ino, uint64_t off, uint64_t n);
 must_check int data_truncate(struct cache *c, struct cache_op *op,
 			     struct inode *i, uint64_t size);
-/* Seal n whole blocks into new slots (dgen 0).  Without the lock. */
-must_check int seal_blocks(struct cache *c, uint64_t block, const uint8_t *p,
-			   uint64_t n, uint64_t keep, struct runs *ret);
+/*
+ * Slots for blocks [block, block + n) (dgen 0), keeping `keep` for others; with the
+ * lock, for what others are promised changes.  On error there are none.
+ */
+must_check int slots_take(struct cache *c, uint64_t block, uint64_t n,
+			  uint64_t keep, struct runs *runs);
+/* Seal them; without the lock. */
+must_check int slots_seal(struct cache *c, const uint8_t *p,
+			  const struct runs *runs);
+void slots_discard(struct cache *c, struct runs *runs); /* none of it is named */
 must_check int data_edit_block(struct cache *c, struct cache_op *op,
 			       struct inode *i, uint64_t block,
 			       struct bblock **ret);

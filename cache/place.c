@@ -3,7 +3,8 @@
  *
  * What is here stays: a block that has a row keeps it.  Bytes are sealed without
  * the lock, and named only where the range is still absent and the link still the
- * one that was fetched.  What comes of directories and inodes: entries.c.
+ * one that was fetched, and no shorter.  What comes of directories and inodes:
+ * entries.c.
  */
 #include "cache/fetch.h"
 
@@ -130,14 +131,16 @@ static bool all_came(const struct job *j)
 	return true;
 }
 
-static int name_gap(struct cache *c, const struct job *j,
-		    const struct runs *runs, uint64_t at, uint64_t n)
+/* `size`: what the link's had been when these bytes were taken for it. */
+static int name_gap(struct cache *c, const struct job *j, const struct runs *runs,
+		    uint64_t at, uint64_t n, uint64_t size)
 {
 	_cleanup_runs_ struct runs there = { 0 };
 	struct inode *i;
 	int r;
 
-	if (!still_wanted(c, j, &i) || (at + n - 1) * CACHE_BLOCK >= i->link_size)
+	if (!still_wanted(c, j, &i) ||
+	    i->link_size < MIN(size, (at + n) * CACHE_BLOCK))
 		return -ESTALE;
 	r = extent_find(c, i->ino, at, n, &there);
 	if (r == 0 && there.n)
@@ -149,30 +152,52 @@ static int name_gap(struct cache *c, const struct job *j,
 	return r;
 }
 
-/* Seal and name one gap; the lock is held before and after. */
+/*
+ * Behind the end of a link a block is zero (data.c).  More has come where the file was
+ * cut meanwhile; a snapshot may want that, so it stays in the job.
+ */
+static int seal_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
+		    uint64_t size, const struct runs *runs)
+{
+	uint8_t rest[CACHE_BLOCK], *p = j->bytes + (at * CACHE_BLOCK - j->req.off);
+	uint64_t end = (at + n) * CACHE_BLOCK;
+	size_t cut = end > size ? end - size : 0;
+	int r;
+
+	memcpy(rest, p + n * CACHE_BLOCK - cut, cut);
+	memset(p + n * CACHE_BLOCK - cut, 0, cut);
+	r = slots_seal(c, p, runs);
+	memcpy(p + n * CACHE_BLOCK - cut, rest, cut);
+	return r;
+}
+
+/*
+ * Seal and name one gap, of which the link has `size` bytes at most; the lock is held
+ * before and after.
+ */
 static int place_gap(struct cache *c, struct job *j, uint64_t at, uint64_t n,
-		     bool data) NO_LOCK_CHECK
+		     uint64_t size, bool data) NO_LOCK_CHECK
 {
 	_cleanup_runs_ struct runs runs = { 0 };
 	struct run hole = { .block = at, .n = n };
-	uint64_t keep_slots = slots_kept(c);
 	int r;
 
 	if (!data) {
 		r = runs_add(&runs, &hole);
-		return r < 0 ? r : name_gap(c, j, &runs, at, n);
+		return r < 0 ? r : name_gap(c, j, &runs, at, n, size);
 	}
 	if (!space_has_room(c, SPACE_FETCH, n * CACHE_BLOCK))
 		return -ENOSPC;
-	lock_drop(&c->lock);
-	r = seal_blocks(c, at, j->bytes + (at * CACHE_BLOCK - j->req.off), n,
-			keep_slots, &runs);
-	lock_take(&c->lock);
+	r = slots_take(c, at, n, slots_kept(c), &runs);
 	if (r < 0)
 		return r;
-	r = name_gap(c, j, &runs, at, n);
-	for (size_t k = 0; k < runs.n && r < 0; k++)
-		seg_discard(c, &runs.v[k]);
+	lock_drop(&c->lock);
+	r = seal_gap(c, j, at, n, size, &runs);
+	lock_take(&c->lock);
+	if (r == 0)
+		r = name_gap(c, j, &runs, at, n, size);
+	if (r < 0)
+		slots_discard(c, &runs);
 	return r;
 }
 
@@ -227,7 +252,7 @@ static int place_bytes(struct cache *c, struct job *j)
 		r = next_gap(c, i, j, &at, &n, &data);
 		if (r < 0 || n == 0)
 			break;
-		r = place_gap(c, j, at, n, data);
+		r = place_gap(c, j, at, n, i->link_size, data);
 		at += n;
 		if (r < 0)
 			whole = false;

@@ -9,11 +9,14 @@
  *
  *   row        write            c->reserved   who may take the slot
  *   promised   not begun        counts        nobody
- *   promised   being sealed     counts        who has claimed it (c->claimed)
+ *   promised   being sealed     counts        nobody: it is taken (c->claimed)
  *   hole, data                  no more
  *
  * A block that has data already is promised nothing: writing it again takes a new
- * slot before the old one is free, and may find no room.
+ * slot before the old one is free, and may find no room.  But where writes meet
+ * inside of a block its first half may have been sealed when the second half comes,
+ * which the kernel sends by itself; so a block beside a promise, and the last one of
+ * the file, may take of the slots that are kept for who may not fail.
  */
 #include "cache/internal.h"
 
@@ -36,6 +39,29 @@ int promise_in(struct cache *c, const struct inode *i, uint64_t off, uint64_t n,
 	r = extent_find(c, i->ino, first, end - first, &runs);
 	for (size_t k = 0; k < runs.n && r == 0; k++)
 		*ret += run_is_promise(&runs.v[k]) ? runs.v[k].n : 0;
+	return r;
+}
+
+int promise_beside(struct cache *c, const struct inode *i, uint64_t block, bool *ret)
+{
+	_cleanup_runs_ struct runs runs = { 0 };
+	uint64_t first = block - MIN(block, 1);
+	bool has = block * CACHE_BLOCK < i->link_size, beside;
+	int r;
+
+	*ret = false;
+	if (!(i->flags & INODE_ROOM) || i->size == 0)
+		return 0;
+	beside = block == (i->size - 1) / CACHE_BLOCK;
+	r = extent_find(c, i->ino, first, block + 2 - first, &runs);
+	for (size_t k = 0; k < runs.n && r == 0; k++) {
+		const struct run *run = &runs.v[k];
+
+		if (run->block <= block && block - run->block < run->n)
+			has = run->seg;
+		beside = beside || run_is_promise(run);
+	}
+	*ret = has && beside;
 	return r;
 }
 

@@ -2,22 +2,29 @@
 #include "common.h"
 
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define MIB  (1u << 20)
 #define KEEP FALLOC_FL_KEEP_SIZE
 
-static uint8_t a[MIB], b[MIB];
+static uint8_t a[MIB];
+static _Thread_local uint8_t b[MIB];
+
+static void small(struct drive *d)
+{
+	drive_new(d);
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+}
 
 static int setup(void **state)
 {
 	struct drive *d = calloc(1, sizeof(*d));
 
 	assert_non_null(d);
-	drive_new(d);
-	d->p.max_bytes = 16 * MIB;
-	drive_open(d);
+	small(d);
 	pattern(a, MIB, 0, 1);
 	*state = d;
 	return 0;
@@ -90,11 +97,11 @@ static void expect_zeros(struct drive *d, uint64_t ino, uint64_t off, size_t n)
 		assert_int_equal(b[k], 0);
 }
 
-/* [0, 4 MiB) of ino, in writes of all sizes. */
-static void write_all(struct drive *d, uint64_t ino)
+/* [0, end) of ino, in writes of all sizes. */
+static void write_to(struct drive *d, uint64_t ino, uint64_t end)
 {
 	static const size_t sizes[] = { 100, 4096, 5000, 61440, 300001, 1u << 20 };
-	uint64_t at = 0, end = 4 * MIB;
+	uint64_t at = 0;
 
 	for (unsigned k = 0; at < end; k++) {
 		size_t n = MIN(sizes[k % ARRAY_LEN(sizes)], end - at);
@@ -104,6 +111,11 @@ static void write_all(struct drive *d, uint64_t ino)
 			assert_int_equal(get(d, ino, at, b, n), n);
 		at += n;
 	}
+}
+
+static void write_all(struct drive *d, uint64_t ino)
+{
+	write_to(d, ino, 4 * MIB);
 }
 
 static void a_promised_range_can_be_written_when_nothing_else_can(void **state)
@@ -120,6 +132,43 @@ static void a_promised_range_can_be_written_when_nothing_else_can(void **state)
 	assert_memory_equal(a, b, 100);
 }
 
+/* As the kernel hands on a write that begins inside of a page. */
+static void put_in_two(struct drive *d, uint64_t ino, uint64_t off, size_t n)
+{
+	size_t head = align_up(off, CACHE_BLOCK) - off;
+
+	if (head > 0 && head < n)
+		put(d, ino, off, a, head);
+	else
+		head = 0;
+	put(d, ino, off + head, a, n - head);
+}
+
+/* Its first half is sealed and committed by then. */
+static void the_second_half_of_a_block_has_its_room_too(void **state)
+{
+	static const size_t sizes[] = { 300001, 70001, 9001, 2000 };
+	const uint64_t end = 4 * MIB - 500;
+	struct drive *d = *state;
+	uint64_t ino = file(d, "f"), at = 0;
+
+	alloc(d, ino, 0, 0, end);
+	fill_up(d);
+	for (unsigned k = 0; at < end; k++) {
+		size_t n = MIN(sizes[k % ARRAY_LEN(sizes)], end - at);
+
+		put_in_two(d, ino, at, n);
+		at += n;
+		if (end - at < CACHE_BLOCK && end - at > 1000) { /* and of the last one */
+			assert_int_equal(cache_sync(d->c), 0);
+			put(d, ino, at, a, 1000);
+			at += 1000;
+		}
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+	assert_int_equal(promised(d), 0);
+}
+
 static void a_promise_has_its_room_on_the_disk_too(void **state)
 {
 	struct drive *d = *state;
@@ -131,6 +180,105 @@ static void a_promise_has_its_room_on_the_disk_too(void **state)
 	recorder_limit(d->rec, recorder_used(d->rec) + MIB);
 	write_all(d, ino);
 	assert_int_equal(cache_sync(d->c), 0);
+}
+
+static void *write_all_of(void *arg)
+{
+	struct drive *d = arg;
+
+	write_to(d, look(d, 1, "f"), 2 * MIB);
+	return NULL;
+}
+
+/* The committer gives back what is too much, and seals for itself. */
+static void promises_are_kept_while_others_use_theirs(void **state)
+{
+	pthread_t t;
+
+	(void)state;
+	for (int k = 0; k < 10; k++) {
+		struct drive d = { 0 };
+		uint64_t f, g;
+
+		small(&d);
+		f = file(&d, "f");
+		g = file(&d, "g");
+		alloc(&d, f, 0, 0, 2 * MIB);
+		alloc(&d, g, 0, 0, 2 * MIB);
+		assert_int_equal(cache_sync(d.c), 0);
+		recorder_limit(d.rec, recorder_used(d.rec) + MIB);
+		assert_int_equal(pthread_create(&t, NULL, write_all_of, &d), 0);
+		write_to(&d, g, 2 * MIB);
+		assert_int_equal(pthread_join(t, NULL), 0);
+		assert_int_equal(cache_sync(d.c), 0);
+		drive_free(&d);
+	}
+}
+
+struct one_write {
+	struct drive *d;
+	uint64_t ino;
+	pthread_barrier_t *begin;
+};
+
+static void *write_one(void *arg)
+{
+	struct one_write *x = arg;
+
+	(void)pthread_barrier_wait(x->begin);
+	put(x->d, x->ino, 0, a, MIB);
+	return NULL;
+}
+
+static void two_may_write_the_same_promised_range_at_once(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = file(d, "f"), most = bytes_taken(d) + 8 * MIB;
+	pthread_barrier_t begin;
+	struct one_write x = { d, ino, &begin };
+	pthread_t t;
+
+	assert_int_equal(pthread_barrier_init(&begin, NULL, 2), 0);
+	recorder_limit(d->rec, recorder_used(d->rec) + 64 * MIB);
+	for (int k = 0; k < 100; k++) {
+		alloc(d, ino, 0, 0, MIB);
+		assert_int_equal(pthread_create(&t, NULL, write_one, &x), 0);
+		(void)write_one(&x);
+		assert_int_equal(pthread_join(t, NULL), 0);
+		assert_int_equal(promised(d), 0);
+		assert_true(bytes_taken(d) <= most);
+		cut_to(d, ino, 0);
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+	(void)pthread_barrier_destroy(&begin); /* cannot fail */
+}
+
+/* More second halves than there are slots kept for who may not fail. */
+static void many_files_on_a_full_disk_get_their_second_halves(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino[100], g = file(d, "g");
+	char name[8];
+
+	for (unsigned k = 0; k < ARRAY_LEN(ino); k++) {
+		(void)snprintf(name, sizeof(name), "f%u", k);
+		ino[k] = file(d, name);
+		alloc(d, ino[k], 0, 0, 3 * CACHE_BLOCK);
+	}
+	alloc(d, g, 0, 0, MIB);
+	recorder_limit(d->rec, recorder_used(d->rec) + MIB);
+	fill_up(d);
+	for (unsigned at = 0; at < 3 * CACHE_BLOCK; at += CACHE_BLOCK / 2) {
+		for (unsigned k = 0; k < ARRAY_LEN(ino); k++)
+			put(d, ino[k], at, a + at, CACHE_BLOCK / 2);
+		put(d, g, 32ull * at, a, 32 * CACHE_BLOCK / 2); /* so they are sealed */
+		assert_int_equal(cache_sync(d->c), 0);
+	}
+	for (unsigned k = 0; k < ARRAY_LEN(ino); k++) {
+		assert_int_equal(get(d, ino[k], 0, b, 3 * CACHE_BLOCK),
+				 3 * CACHE_BLOCK);
+		assert_memory_equal(b, a, 3 * CACHE_BLOCK);
+	}
 }
 
 static void a_promise_outlives_remounts_and_kills(void **state)
@@ -289,7 +437,11 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, drive_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_promised_range_can_be_written_when_nothing_else_can),
+		T(the_second_half_of_a_block_has_its_room_too),
 		T(a_promise_has_its_room_on_the_disk_too),
+		T(promises_are_kept_while_others_use_theirs),
+		T(two_may_write_the_same_promised_range_at_once),
+		T(many_files_on_a_full_disk_get_their_second_halves),
 		T(a_promise_outlives_remounts_and_kills),
 		T(a_promise_shows_in_st_blocks_and_statfs),
 		T(holes_truncates_and_unlink_end_a_promise),

@@ -81,6 +81,9 @@ struct cache_params {
 	struct source *source;      /* NULL: nothing is ever absent */
 	void (*dirtied)(void *ctx); /* first change after all was clean; any
 					 thread; may be NULL */
+	void (*full)(void *ctx);    /* writers wait or are slowed down, said
+					 now and then while they are; a thread
+					 of the cache, no lock; may be NULL */
 	void *ctx;
 };
 
@@ -522,6 +525,9 @@ struct cache_stats {
 	uint64_t used_bytes;  /* slots in use */
 	uint64_t clean_bytes; /* of these, evictable */
 	uint64_t reserved_bytes; /* promised by fallocate, not written yet */
+	uint64_t room_bytes;     /* that data/ may hold at most now */
+	uint64_t wanted_ms;      /* monotonic clock: a writer looked for room in
+				vain; 0: none yet */
 	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */
 	uint64_t max_bytes;
 	uint64_t inodes; /* that are here */

@@ -27,7 +27,9 @@
 
 #define REMEMBER_MS      5000 /* how long a failed fetch is answered at once */
 #define ROOM_LOOK_MS     20   /* how often writers' room is looked at */
-#define STOPPED_MS       1000 /* so late is who was stopped */
+#define ROOM_SAY_MS      200  /* how often it is said above that they wait */
+#define LOOK_MS          500  /* how often who waits is looked at */
+#define STOPPED_MS       250  /* so late is who was stopped */
 #define FULL_MS          1000 /* how long nothing is read ahead after no room */
 #define READAHEAD_MAX    16   /* chunks: what a line with latency holds */
 #define READAHEAD_GROWTH 4
@@ -53,20 +55,20 @@ static void end_waiter(struct fetch_state *f, struct cache_fetch *w, int status)
 	cond_wake_all(&f->cond);
 }
 
-static bool same_job(const struct job *j, enum source_kind kind, uint64_t ino,
-		     uint64_t off, struct slice link)
+/* A job that brings at least what is wanted. */
+static bool does(const struct job *j, const struct want *w)
 {
-	return !j->cancelled && j->req.kind == kind && j->req.ino == ino &&
-	       j->req.off == off && slice_eq(j->req.link, link);
+	return !j->cancelled && j->req.kind == w->kind && j->req.ino == w->ino &&
+	       j->req.off == w->off && j->req.n >= w->n &&
+	       slice_eq(j->req.link, slice(w->link, w->n_link));
 }
 
-static struct job *find_job(struct fetch_state *f, enum source_kind kind,
-			    uint64_t ino, uint64_t off, struct slice link)
+static struct job *find_job(struct fetch_state *f, const struct want *w)
 {
 	list_foreach(p, &f->jobs) {
 		struct job *j = container_of(p, struct job, node);
 
-		if (same_job(j, kind, ino, off, link))
+		if (does(j, w))
 			return j;
 	}
 	return NULL;
@@ -224,11 +226,12 @@ static int describe(struct cache *c, const struct cache_miss *m, struct want *w)
 		uint64_t size =
 			r == 0 ? S_ISREG(i->mode) ? i->link_size : i->size : 0;
 
-		/* a snapshot may want what the live file has no more */
+		/* A snapshot may want what the live file has no more: another link,
+		 * or more of the same. */
 		if (snap &&
 		    !(r == 0 &&
 		      slice_eq(link, slice(c->snap_want.link, c->snap_want.n_link)) &&
-		      m->off < size)) {
+		      size >= c->snap_want.link_size)) {
 			link = slice(c->snap_want.link, c->snap_want.n_link);
 			size = c->snap_want.link_size;
 			r = 0;
@@ -287,7 +290,7 @@ static int join_or_make(struct fetch_state *f, const struct want *w,
 			bool readahead, struct job **ret)
 {
 	struct slice link = slice(w->link, w->n_link);
-	struct job *j = find_job(f, w->kind, w->ino, w->off, link);
+	struct job *j = find_job(f, w);
 
 	if (j) {
 		*ret = j;
@@ -304,6 +307,12 @@ static int join_or_make(struct fetch_state *f, const struct want *w,
 	cond_wake_all(&f->cond);
 	*ret = j;
 	return 0;
+}
+
+/* Nobody waits, and nothing is on its way. */
+static bool is_idle(const struct fetch_state *f)
+{
+	return list_empty(&f->jobs) && list_empty(&f->room);
 }
 
 int cache_fetch(struct cache *c, struct cache_fetch *w)
@@ -326,6 +335,8 @@ int cache_fetch(struct cache *c, struct cache_fetch *w)
 			return r;
 	}
 	lock_take(&f->lock);
+	if (is_idle(f))
+		f->look_ms = now + LOOK_MS;
 	if (f->stop) {
 		r = -ECANCELED;
 	} else if (w->miss.kind == CACHE_MISS_ROOM) {
@@ -522,24 +533,41 @@ static void expire(struct fetch_state *f, struct list *waiters, uint64_t now,
 	}
 }
 
+/* Whoever can make room shall know that it is wanted. */
+static void say_full(struct cache *c, struct fetch_state *f, uint64_t now)
+	REQUIRES(f->lock)
+{
+	if (!c->p.full || (f->said_ms && now - f->said_ms < ROOM_SAY_MS))
+		return;
+	f->said_ms = now;
+	lock_drop(&f->lock);
+	c->p.full(c->p.ctx);
+	lock_take(&f->lock);
+}
+
 /* Writers that pause, or wait for room.  Takes the operation lock. */
 static void look_for_room(struct cache *c, struct fetch_state *f, uint64_t now)
 	REQUIRES(f->lock)
 {
 	bool room = false, late = false;
 
+	say_full(c, f, now);
+
 	list_foreach_safe(p, &f->room) {
 		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
+		bool pauses = w->room_until_ms; /* only as long as there is some */
 
-		if (w->room_until_ms && now < w->room_until_ms)
+		if (pauses && now < w->room_until_ms)
 			continue;
 		lock_drop(&f->lock);
 		lock_take(&c->lock);
 		room = c->failed || space_has_room(c, SPACE_WRITE, w->miss.n);
-		late = !room && c->full_looked_ms &&
+		late = !room && (!pauses || c->full_looked_ms) &&
 		       space_waited_in_vain(c, w->miss.n);
 		if (room)
 			c->credit_bytes += w->miss.n;
+		else
+			c->wanted_ms = now;
 		lock_drop(&c->lock);
 		lock_take(&f->lock);
 		/* the list may be another one now: look again later */
@@ -579,19 +607,21 @@ static void put_off(struct list *waiters, uint64_t ms)
 }
 
 /*
- * The thread was to look at deadlines at f->look_ms and did not run then: somebody
- * had stopped the process.  Nobody has waited for a store meanwhile.
+ * The thread was to be here by f->look_ms and was not: somebody had stopped the
+ * process, or others have the machine.  Nobody has waited for a store meanwhile.  A
+ * deadline alone does not tell: who is stopped long before it has all of the time
+ * left that he had, and not none.
  */
 static void forgive(struct fetch_state *f, uint64_t now) REQUIRES(f->lock)
 {
-	uint64_t late = now > f->look_ms ? now - f->look_ms : 0;
+	uint64_t late = f->look_ms && now > f->look_ms ? now - f->look_ms : 0;
 
-	if (!f->look_ms || late < STOPPED_MS)
-		return;
-	list_foreach(p, &f->jobs)
-		put_off(&container_of(p, struct job, node)->waiters, late);
-	put_off(&f->room, late);
-	f->look_ms = now;
+	if (late >= STOPPED_MS) {
+		list_foreach(p, &f->jobs)
+			put_off(&container_of(p, struct job, node)->waiters, late);
+		put_off(&f->room, late);
+	}
+	f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;
 }
 
 static void *fetcher(void *arg)
@@ -621,11 +651,12 @@ static void *fetcher(void *arg)
 			look_for_room(c, f, now);
 			next = MIN(next, now + ROOM_LOOK_MS);
 		}
+		f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;
+		next = MIN(next, f->look_ms ? f->look_ms : next);
 		if (!list_empty(&f->done) || f->n_ahead)
 			continue;
 		t = (struct timespec){ .tv_sec = (time_t)(next / 1000),
 				       .tv_nsec = (long)(next % 1000) * 1000000 };
-		f->look_ms = next;
 		best_effort(cond_wait_until(&f->cond, &f->lock, &t));
 	}
 	lock_drop(&f->lock);

@@ -61,8 +61,9 @@ struct transient {
 
 struct fetch_state {
 	struct cache *c;
-	uint64_t look_ms; /* when the thread looks at deadlines; lock: lock */
+	uint64_t look_ms; /* by when the thread looks; 0: nobody waits; lock: lock */
 	uint64_t full_ms; /* when bytes found no room last; c->lock */
+	uint64_t said_ms; /* when writers last waited, and it was said; 0: never */
 	struct lock lock; /* below c->lock */
 	struct cond cond;
 	struct list jobs, room, done;

@@ -544,6 +544,8 @@ struct cache {
 	uint64_t outbox_bytes;
 	uint64_t full_ms, full_looked_ms; /* space_waited_in_vain(); 0: room */
 	atomic_bool room_comes;           /* since the last look */
+	uint64_t full_n;       /* bytes, the most that found no room then */
+	uint64_t wanted_ms;    /* a writer looked in vain; 0: none yet */
 	uint64_t credit_bytes; /* writers may write so much at once */
 	uint64_t disk_bytes;   /* of the disk for data/ and outbox/; then */
 	uint64_t meta_bytes;   /* of drive.db and its WAL, then */
@@ -645,7 +647,8 @@ enum space_class {
 bool space_has_room(struct cache *c, enum space_class who, uint64_t n_bytes);
 /*
  * Called at each look that finds no room for n bytes: have those who write waited
- * for full_timeout_ms without a cache_room_comes(), or with no hope of as much?
+ * for full_timeout_ms (a second where all is promised) without a cache_room_comes(),
+ * or with no hope of as much?
  * While somebody waits fetch.c looks many times a second, so what lies between two
  * looks far apart was not waited: the process was stopped.
  */

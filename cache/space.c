@@ -17,7 +17,8 @@
  *
  * Over 90 % dirty, writers are paused, the longer the fuller (CACHE_MISS_ROOM,
  * parked by fetch.c); with no room at all they wait for as long as sealing and
- * sending come on, or for full_timeout_ms without that, and then get ENOSPC.  Clean
+ * sending come on, or for full_timeout_ms without that, and then get ENOSPC; who comes
+ * after that gets it at once, until there is as much as was lacking.  Clean
  * blocks that the DAG has (I2) are evicted first, by a clock over the extents that
  * spares inodes in use.
  */
@@ -33,8 +34,9 @@
 #define ALL_USED_MS  1000  /* so long it is believed that all of them are */
 #define FULL_LOOK_MS \
  1000 /* between two looks at a full cache; more is no wait */
-#define STEP_MIN (256ull << 10)
-#define STEP_MAX (64ull << 20)
+#define PROMISED_MS 1000 /* full_timeout_ms, where all is promised to files */
+#define STEP_MIN    (256ull << 10)
+#define STEP_MAX    (64ull << 20)
 
 static uint64_t meta_floor(const struct cache_params *p)
 {
@@ -334,16 +336,35 @@ static bool may_come(struct cache *c, uint64_t n)
 	return (m.used > goes ? m.used - goes : 0) + n <= m.data;
 }
 
+/*
+ * Is so little here that could leave that nobody will make a commit for it
+ * (onboard/due.h)?  The rest is promised to files, and no wait changes that.
+ */
+static bool is_all_promised(struct cache *c)
+{
+	struct room m = look(c);
+	uint64_t goes = m.pinned + c->outbox_bytes +
+			(c->row_blocks + c->buf.n) * CACHE_BLOCK;
+
+	return goes < m.data / 64;
+}
+
 bool space_waited_in_vain(struct cache *c, uint64_t n)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = monotonic_ms(), timeout = c->p.full_timeout_ms;
+	struct room m = look(c);
+
+	if (m.left + m.going >= n)
+		return false; /* the committer has it in hand */
+	if (is_all_promised(c))
+		timeout = MIN(timeout, PROMISED_MS);
 
 	if (atomic_exchange(&c->room_comes, false) && may_come(c, n))
 		c->full_ms = 0;
 	else if (c->full_looked_ms)
 		c->full_ms += MIN(now - c->full_looked_ms, FULL_LOOK_MS);
 	c->full_looked_ms = now;
-	return c->full_ms >= c->p.full_timeout_ms;
+	return c->full_ms >= timeout;
 }
 
 int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
@@ -353,14 +374,18 @@ int space_ask(struct cache *c, struct cache_op *op, uint64_t ino, uint64_t n)
 
 	evict_ahead(c, n, &m);
 	if (m.left < n) {
+		c->full_n = MAX(c->full_n, n);
 		if (space_waited_in_vain(c, n))
 			return -ENOSPC;
+		c->wanted_ms = monotonic_ms();
 		/* what open transactions have freed is free after a commit */
 		if (c->changed)
 			commit_demand(c);
 		return miss(op, CACHE_MISS_ROOM, ino, 0, n);
 	}
-	c->full_ms = c->full_looked_ms = 0;
+	/* room for less is not what was waited for */
+	if (m.left >= MIN(c->full_n, margin(&m)))
+		c->full_ms = c->full_looked_ms = c->full_n = 0;
 	pause = c->p.source ? pause_ms(c, &m) : 0;
 	if (pause == 0)
 		return 0;
@@ -447,6 +472,8 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	ret->dirty_since_ms = c->dirty_since_ms;
 	ret->changed_ms = c->changed_ms;
 	ret->used_bytes = slots_used(c) * CACHE_BLOCK;
+	ret->room_bytes = look(c).data;
+	ret->wanted_ms = c->wanted_ms;
 	ret->disk_bytes = held_bytes(c);
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;
 	ret->max_bytes = c->p.max_bytes;

@@ -193,6 +193,14 @@ static void on_dirtied(void *ctx)
 		d->p->engine->dirtied(d->engine);
 }
 
+static void on_full(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->engine)
+		d->p->engine->full(d->engine);
+}
+
 /* Who waits for the mount is told when the kernel has asked the session and it can be
  * asked for its status and stopped: by whichever of the two comes last. */
 static void tell_ready(struct daemon *d)
@@ -249,6 +257,7 @@ static int start_cache(struct daemon *d, struct err *reterr)
 	/* Read only is the kernel's business: what is fetched is kept here. */
 	cp.read_only = false;
 	cp.dirtied = on_dirtied;
+	cp.full = on_full;
 	cp.ctx = d;
 	if (d->engine)
 		cp.source = d->p->engine->source(d->engine);

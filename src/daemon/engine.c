@@ -265,6 +265,14 @@ static void engine_dirtied(struct engine *e)
 	lock_drop(&e->lock);
 }
 
+static void engine_full(struct engine *e)
+{
+	lock_take(&e->lock);
+	if (e->onboard)
+		onboard_full(e->onboard);
+	lock_drop(&e->lock);
+}
+
 static void engine_retry(struct engine *e)
 {
 	lock_take(&e->lock);
@@ -430,6 +438,7 @@ static const struct engine_ops with_stores = {
 	.source = engine_source,
 	.start = engine_start,
 	.dirtied = engine_dirtied,
+	.full = engine_full,
 	.status = engine_status,
 	.pace = engine_set_pace,
 	.retry = engine_retry,

@@ -12,7 +12,7 @@
  *   open                        main thread, before the cache opens
  *   source                      for cache_open()
  *   start(cache)                main thread, cache open, loop running
- *   dirtied                     any thread
+ *   dirtied, full               any thread
  *   kick, sync, …               loop thread
  *   status, verify, gc          any thread but the loop (they wait for the
  *                               disk); over before stop
@@ -158,6 +158,8 @@ struct engine_ops {
 	int (*start)(struct engine *e, struct cache *cache, bool read_only,
 		     struct err *reterr);
 	void (*dirtied)(struct engine *e);
+	/* Any thread: writers wait for room (cache_params.full). */
+	void (*full)(struct engine *e);
 	void (*status)(struct engine *e, struct engine_status *ret);
 
 	/* Any thread: how often to commit by itself (daemon/cadence.h). */

@@ -145,23 +145,11 @@ static void abandon(struct fill *p)
 	blocks_clear(p);
 }
 
-/* What the calls under way have moved, to and from all stores. */
-static uint64_t moved(const struct onboard *o) REQUIRES(&o->lock)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < o->p.n_stores; i++)
-		if (o->shippers[i].req)
-			n += atomic_load(&o->shippers[i].req->moved);
-	return n;
-}
-
 /* The outbox is a floor of the cache's accountant: wait until it has room. */
 static int outbox_wait(struct fill *p)
 {
 	struct onboard *o = p->o;
 	struct ledger_sums sums = { 0 };
-	uint64_t was = 0, now;
 	int r;
 
 	for (;;) {
@@ -176,10 +164,7 @@ static int outbox_wait(struct fill *p)
 		if (!o->stopping)
 			(void)cond_wait_until_ms(&o->cond, &o->lock,
 						 monotonic_ms() + MOVED_MS);
-		now = moved(o);
-		if (now != was)
-			cache_room_comes(o->p.cache);
-		was = now;
+		onboard_moves(o);
 		r = o->stopping ? -ECANCELED : 0;
 		lock_drop(&o->lock);
 		if (r < 0)
@@ -311,14 +296,24 @@ static int block_note(struct fill *p, const struct piece_block *b,
 	return 0;
 }
 
+/* Is this block one for the next piece? */
+static bool is_full(const struct fill *p, const struct piece_block *b)
+{
+	const struct onboard *o = p->o;
+
+	if (p->n_blocks >= o->p.piece_blocks)
+		return true;
+	return b->kind == XINDEX_LEAF &&
+	       (p->nodes || piece_writer_bound(p->w, b->block.n) >
+				    MIN(o->p.piece_target, size_max(o)));
+}
+
 int fill_add(struct fill *p, const struct piece_block *b, struct place *ret)
 {
 	enum piece_kind kind = b->kind == XINDEX_LEAF ? PIECE_DATA : PIECE_META;
 	int r;
 
-	if (p->w && b->kind == XINDEX_LEAF &&
-	    (p->nodes || piece_writer_bound(p->w, b->block.n) >
-				 MIN(p->o->p.piece_target, size_max(p->o)))) {
+	if (p->w && is_full(p, b)) {
 		r = fill_end(p, NULL);
 		if (r < 0)
 			return r;

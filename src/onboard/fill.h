@@ -2,7 +2,8 @@
  * fill.h - the piece that is being filled, and which blocks need not go into it
  *
  *   fill_find()  is the block in the open piece, or in one that may be linked?
- *   fill_add()   else append it; a piece that is full ends, the next begins
+ *   fill_add()   else append it; a piece that is full ends, the next begins.  It
+ *                is full when it has its bytes or its blocks (onboard.h)
  *   fill_end()   trailer, sync, ledger: from here on the piece counts
  *
  * A piece waits for room in the outbox before it begins.  The writer's spans go to
@@ -10,7 +11,8 @@
  *
  * Threading: one thread (the packer); the lock is for what workers do.
  * Errors: -errno; -ECANCELED when the drive stops while there is no room.
- * Memory: 90 to 180 bytes a block of the open piece, beside what the writer has.
+ * Memory: 170 to 185 bytes a block of the open piece, with what the writer has, and
+ * so at most 100 MiB.
  */
 #ifndef ONBOARD_FILL_H
 #define ONBOARD_FILL_H

@@ -36,6 +36,7 @@ struct shipper {
 	uint64_t heads_given;     /* lock: o->lock; claimed here up to this */
 	uint64_t foreign; /* lock: o->lock; a sequence that another device has
 			     claimed here; 0: none */
+	char deferred[ONBOARD_TEXT_MAX]; /* its thread: said of a piece that waits */
 	char went_back[ONBOARD_TEXT_MAX]; /* lock: o->lock; what is said about
 					     it; empty: it has not */
 	bool silent;     /* its own: failed since it does not answer */
@@ -72,7 +73,7 @@ struct pack_job {
 
 /* The last commit that was made since the start: due.h. */
 struct pack_last {
-	uint64_t taken_ms, ended_ms, cost_ms;
+	uint64_t taken_ms, ended_ms, cost_ms, vain_ms;
 };
 
 struct onboard {
@@ -96,7 +97,10 @@ struct onboard {
 	bool superseded;      /* lock: lock */
 	bool split_why;       /* lock: lock; stats.why is about the claims */
 	uint64_t dirtied_ms;  /* lock: lock; first change after all was clean */
-	struct pack_last last;      /* packer thread */
+	uint64_t moved;       /* packer thread; onboard_moves() */
+	struct pack_last last; /* packer thread */
+	bool for_room;         /* packer thread; why a commit is due: due.h */
+	uint64_t room_bytes;   /* packer thread; likewise */
 	struct onboard_stats stats; /* lock: lock */
 	atomic_bool stop;           /* the same as stopping, for loops */
 	atomic_bool sweep;          /* pieces are gone: forget their blocks */
@@ -260,6 +264,10 @@ must_check int heads_still(struct shipper *s, uint64_t h, struct err *e);
 /* Give it the heads up to `want` that it has missed; UINT64_MAX: all that are
  * published. */
 must_check int heads_give(struct shipper *s, uint64_t want, struct err *e);
+
+/* Packer thread: have the calls under way moved bytes, to or from stores, since it
+ * was asked last?  Then the cache's writers hear of it. */
+void onboard_moves(struct onboard *o) REQUIRES(&o->lock);
 
 /* Wake everybody to look again. */
 void onboard_kick(struct onboard *o);

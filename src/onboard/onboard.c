@@ -21,6 +21,7 @@
 #define DIRTY_BYTES  (256ull << 20)
 #define OUTBOX_MAX   (2ull << 30)
 #define PIECE_TARGET (256ull << 20)
+#define PIECE_BLOCKS (1u << 19) /* 160 MiB of the smallest */
 #define READBACK_DAY (256ull << 20)
 #define WATCH_MS     1800000
 #define WATCH_AWAY_S 86400
@@ -38,17 +39,22 @@ void onboard_kick(struct onboard *o)
 
 /* ---- the packer ---- */
 
-/* Is it time for a commit by itself?  Lock: not held. */
-static bool is_due(struct onboard *o, uint64_t now)
+/*
+ * Is it time for a commit by itself?  `behind`: one before it is not published yet.
+ * That holds back the next one, since they would only pile up while a store is away;
+ * but for one that makes room, of which the outbox holds some.  Lock: not held.
+ */
+static bool is_due(struct onboard *o, uint64_t now, bool behind)
 {
 	struct cache_stats cs;
 	struct due_rules rules = { .dirty_bytes = o->p.dirty_bytes };
 	struct due_facts facts;
 
+	o->for_room = false;
 	if (o->p.manual)
 		return false;
 	cache_stats(o->p.cache, &cs);
-	if (!cs.failed && reseal_is_due(o))
+	if (!cs.failed && !behind && reseal_is_due(o))
 		return true;
 	if (!cs.dirty_inodes || cs.failed)
 		return false;
@@ -56,6 +62,9 @@ static bool is_due(struct onboard *o, uint64_t now)
 		.now_ms = now,
 		.dirty_since_ms = cs.dirty_since_ms,
 		.dirty_bytes = cs.dirty_bytes,
+		.room_bytes = cs.room_bytes,
+		.wanted_ms = cs.wanted_ms,
+		.vain_ms = o->last.vain_ms,
 		.taken_ms = o->last.taken_ms,
 		.ended_ms = o->last.ended_ms,
 		.cost_ms = o->last.cost_ms,
@@ -64,9 +73,12 @@ static bool is_due(struct onboard *o, uint64_t now)
 	facts.changed_ms = MAX(cs.changed_ms, o->dirtied_ms);
 	rules.idle_ms = o->p.idle_ms;
 	rules.max_age_ms = o->p.max_age_ms;
-	o->stats.phase = ONBOARD_WAITING;
+	if (!behind)
+		o->stats.phase = ONBOARD_WAITING;
 	lock_drop(&o->lock);
-	return due_now(&facts, &rules);
+	o->for_room = due_for_room(&facts);
+	o->room_bytes = facts.room_bytes;
+	return o->for_room || (!behind && due_now(&facts, &rules));
 }
 
 static uint64_t cpu_ms(void)
@@ -77,10 +89,21 @@ static uint64_t cpu_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* What all commits have sealed, or found sealed. */
+static uint64_t sealed(struct onboard *o)
+{
+	uint64_t n;
+
+	lock_take(&o->lock);
+	n = o->stats.sealed_bytes + o->stats.deduped_bytes;
+	lock_drop(&o->lock);
+	return n;
+}
+
 /* One commit, and what it took. */
 static int commit(struct onboard *o, bool asked, struct err *e)
 {
-	uint64_t taken = monotonic_ms(), before = cpu_ms();
+	uint64_t taken = monotonic_ms(), before = cpu_ms(), had = sealed(o);
 	int r = run_commit(o, asked, e);
 
 	/* The catalogue filled the head piece: now all of it is known. */
@@ -88,27 +111,40 @@ static int commit(struct onboard *o, bool asked, struct err *e)
 		e->text[0] = '\0';
 		taken = monotonic_ms();
 		r = run_commit(o, asked, e);
+		if (r == -EAGAIN)
+			log_err(r, "the catalogue does not go into one piece");
 	}
 	if (r < 0)
 		return r;
 	o->last = (struct pack_last){ .taken_ms = taken,
 				      .ended_ms = monotonic_ms(),
 				      .cost_ms = cpu_ms() - before };
+	if (o->for_room && due_in_vain(o->room_bytes, sealed(o) - had))
+		o->last.vain_ms = o->last.ended_ms;
 	if (!onboard_left(o, NULL))
 		cache_committed(o->p.cache, taken);
 	return 0;
 }
 
-/*
- * A commit that is not published yet holds back the next one of its own accord:
- * they would only pile up while a store is away.
- */
+void onboard_moves(struct onboard *o)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		if (o->shippers[i].req)
+			n += atomic_load(&o->shippers[i].req->moved);
+	if (n != o->moved)
+		cache_room_comes(o->p.cache);
+	o->moved = n;
+}
+
 static bool is_behind(struct onboard *o)
 {
 	bool behind;
 
 	lock_take(&o->lock);
 	behind = o->claimed < o->stats.built;
+	onboard_moves(o);
 	lock_drop(&o->lock);
 	return behind;
 }
@@ -226,7 +262,7 @@ static void *pack_thread(void *arg)
 {
 	struct onboard *o = arg;
 	uint64_t ticket, failed_ms = 0, pause_ms = AWAY_MS;
-	bool asked, go;
+	bool asked, behind, go;
 
 	thread_background();
 	for (;;) {
@@ -255,9 +291,10 @@ static void *pack_thread(void *arg)
 			continue;
 		}
 		now = monotonic_ms();
-		if (!asked &&
-		    (is_behind(o) || (failed_ms && now - failed_ms < RETRY_MS) ||
-		     !is_due(o, now)))
+		o->for_room = false;
+		behind = is_behind(o);
+		if (!asked && ((failed_ms && now - failed_ms < RETRY_MS) ||
+			       !is_due(o, now, behind)))
 			continue;
 		int r = commit(o, asked, &e);
 
@@ -279,6 +316,11 @@ void onboard_dirtied(struct onboard *o)
 	lock_take(&o->lock);
 	o->dirtied_ms = monotonic_ms();
 	lock_drop(&o->lock);
+}
+
+void onboard_full(struct onboard *o)
+{
+	onboard_kick(o);
 }
 
 void onboard_doubted(struct onboard *o, uint64_t store, uint64_t piece)
@@ -538,6 +580,8 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.dirty_bytes = p->dirty_bytes ? p->dirty_bytes : DIRTY_BYTES;
 	o->p.outbox_max = p->outbox_max ? p->outbox_max : OUTBOX_MAX;
 	o->p.piece_target = p->piece_target ? p->piece_target : PIECE_TARGET;
+	o->p.piece_blocks = p->piece_blocks ? MIN(p->piece_blocks, PIECE_BLOCKS) :
+					      PIECE_BLOCKS;
 	o->p.readback_day = p->readback_day ? p->readback_day : READBACK_DAY;
 	o->p.watch_ms = p->watch_ms ? p->watch_ms : WATCH_MS;
 	o->p.watch_away_s = p->watch_away_s ? p->watch_away_s : WATCH_AWAY_S;

@@ -79,6 +79,7 @@ struct onboard_params {
 	bool manual;           /* only when asked */
 	uint64_t outbox_max;   /* bytes; packing pauses above; 0: 2 GiB */
 	uint64_t piece_target; /* bytes of a data piece; 0: 256 MiB */
+	uint32_t piece_blocks; /* of any piece; 0: 524288, which is the most */
 	size_t results_max;    /* links of a commit in memory; 0: 32768 */
 	/* Storage providers that do not prove, or do not answer (watch.h). */
 	unsigned watch_ms;     /* between two looks; 0: 30 min */
@@ -103,6 +104,9 @@ void onboard_free(struct onboard *o);
 
 /* Tell the packer that something changed, so that it looks at its clock. */
 void onboard_dirtied(struct onboard *o);
+
+/* Writers wait for room in the cache: the packer looks whether it can make some. */
+void onboard_full(struct onboard *o);
 
 /*
  * A reader was served a piece by this store wrong, or not at all, and the ledger has

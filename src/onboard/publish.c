@@ -262,6 +262,14 @@ int publish_heads(struct shipper *s, struct err *e)
 			return heads_give(s, UINT64_MAX, e);
 		if (r < 0)
 			return r;
+		/* Whether it waits for its claim was not known yet, or has changed,
+		 * since a store has its piece. */
+		if (!complete)
+			r = outbox_settle(o, h.piece);
+		if (!complete && r == 0)
+			r = ledger_head_next(o->p.ledger, &h, &complete);
+		if (r < 0)
+			return r;
 		if (!complete)
 			return -EINPROGRESS;
 		/* Its register has no gaps. */

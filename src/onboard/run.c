@@ -313,17 +313,18 @@ static int record_write(struct run *r, const struct parent *parent,
 
 	buf_init(&sealed, COMMIT_RECORD_MAX);
 	memcpy(previous.commit, parent->hash, sizeof(previous.commit));
+	rc = pack_head_piece(r->pack, &ordinal);
+	if (rc < 0)
+		return rc;
+	if (ordinal != rec->head) /* the catalogue filled the piece: again */
+		return -EAGAIN;
 	rc = ledger_convergence(o->p.ledger, o->p.keys, &convergence,
 				&rec->info.epoch);
 	if (rc == 0)
 		rc = commit_seal(&rec->info, convergence, o->p.keys, &sealed,
 				 rec->digest);
-	if (rc == 0)
-		rc = pack_head_piece(r->pack, &ordinal);
 	if (rc < 0)
 		return rc;
-	if (ordinal != rec->head) /* the catalogue filled the piece: again */
-		return -EAGAIN;
 	return pack_commit(r->pack, buf_slice(&sealed), rec->digest,
 			   rec->info.sequence, &previous);
 }
@@ -516,7 +517,7 @@ int run_commit(struct onboard *o, bool asked, struct err *reterr)
 		o->packed_seq = rec.info.sequence;
 		o->stats.built = rec.info.sequence;
 		lock_drop(&o->lock);
-	} else if (rc != -ECANCELED) {
+	} else if (rc != -ECANCELED && rc != -EAGAIN) {
 		log_err(rc, "commit %" PRIu64, parent.seq + 1);
 	}
 	free(rec.catalogue.fresh);

@@ -598,6 +598,20 @@ static void note_success(struct shipper *s)
 				      NULL)); /* for status only */
 }
 
+/* What had to wait does not any more: status says it no longer. */
+static void note_calm(struct shipper *s)
+{
+	struct onboard *o = s->o;
+
+	if (!s->deferred[0])
+		return;
+	lock_take(&o->lock);
+	if (!o->superseded && strcmp(o->stats.why, s->deferred) == 0)
+		o->stats.why[0] = '\0';
+	lock_drop(&o->lock);
+	s->deferred[0] = '\0';
+}
+
 /* Heads of this store.  What is wrong with one of them holds up no piece. */
 static int heads_turn(struct shipper *s, struct err *e)
 {
@@ -643,6 +657,8 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	}
 	if (r == 0)
 		r = park_commit(s, n.found, n.waits, e);
+	if (r == 0 && !n.found && !n.deferred && !s->rescan)
+		note_calm(s);
 	if (r == 0 && !n.found)
 		r = remove_turn(s, e);
 	*ret_busy = r == 1 || (r == 0 && n.found);
@@ -671,6 +687,7 @@ void *ship_thread(void *arg)
 		note_broken(s, r);
 		if (r == -ENODATA) {
 			(void)note_deferred(s, &e); /* a store that waits */
+			text_copy(s->deferred, sizeof(s->deferred), e.text);
 			continue;
 		}
 		if (r < 0) {

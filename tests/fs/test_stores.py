@@ -499,6 +499,17 @@ def test_the_drive_directory_never_takes_more_than_the_cache_size(drives):
           'the disk has its room back')
 
 
+def test_who_fills_the_cache_waits_for_no_quiet(drives):
+    d = drives(cache_size='256M').init()
+    d.set(full_timeout='90s', onboard_idle='1d', onboard_age='1d').mount()
+    data = random.Random(4).randbytes(8 * MIB)
+    with open(at(d, 'f'), 'wb') as f:
+        for i in range(25):  # of which 17 fit
+            f.write(data)
+            f.seek(8 * MIB * (i + 1) + i)  # no two chunks are the same
+    assert d.status()['content']['bytes'] >= 192 * MIB
+
+
 def test_more_than_the_cache_holds_can_be_written_and_read(drives):
     size = 256 * MIB
     d = drives(cache_size='256M').init().set(full_timeout='2m').mount()

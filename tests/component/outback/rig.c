@@ -478,6 +478,7 @@ void device_start(struct device *d)
 				    .watch_ms = d->watch_ms,
 				    .watch_away_s = d->watch_away_s,
 				    .piece_target = d->piece_target,
+				    .piece_blocks = d->piece_blocks,
 				    .outbox_max = d->outbox_max,
 				    .results_max = d->results_max };
 	struct onboard *o = NULL;

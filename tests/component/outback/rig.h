@@ -77,6 +77,7 @@ struct device {
 	size_t n_stores;
 	unsigned copies;
 	uint64_t piece_target;
+	uint32_t piece_blocks;
 	uint64_t outbox_max;
 	size_t results_max;
 	unsigned watch_ms; /* as onboard.h; so is the next */
@@ -205,6 +206,7 @@ struct piece_file {
 size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
 		    size_t max); /* ascending by time of change */
 void rig_copy(struct rig *r, const char *from, const char *to); /* cp -a */
+bool rig_same(struct rig *r, const char *a, const char *b); /* names and bytes */
 uint64_t store_bytes(struct rig *r, const char *store);
 
 #endif

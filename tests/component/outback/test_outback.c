@@ -2,10 +2,14 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "dag/piece_reader.h"
 
 #define MIB  (1u << 20)
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
@@ -84,6 +88,69 @@ static void everything_comes_back_from_the_words(void **state)
 	device_close(&b);
 	free(want);
 	free(got);
+}
+
+/* ---- the limit of a piece on blocks ---- */
+
+/* Of one piece of store 0, by its trailer. */
+static uint64_t blocks_of(struct rig *r, const struct piece_file *f)
+{
+	uint8_t tail[TRAILER_SECTION_SIZE];
+	char sub[256], path[512];
+	struct trailer t;
+	int fd;
+
+	(void)snprintf(sub, sizeof(sub), "s0/%.127s", f->name);
+	rig_path(r, sub, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, tail, sizeof(tail),
+			       (off_t)(f->size - sizeof(tail))),
+			 sizeof(tail));
+	(void)close(fd);
+	ok(piece_tail_parse(slice(tail, sizeof(tail)), f->size, r->keys, &t));
+	return t.n_leaves + t.n_nodes;
+}
+
+/*
+ * The file, the nodes above it, the catalogue: each of them is at some time what
+ * does not fit any more.
+ */
+static void a_piece_ends_when_it_has_its_blocks(void **state)
+{
+	struct rig *r = *state;
+	struct piece_file v[80];
+	uint64_t most = 0, n;
+	size_t n_pieces;
+	struct device a;
+	char name[32], *want;
+	unsigned commits = 0;
+
+	device_init(&a, r, "a", 1, 1);
+	a.piece_blocks = 24;
+	device_start(&a);
+	for (unsigned i = 8; i < 28; i++) {
+		(void)snprintf(name, sizeof(name), "d%u", i);
+		f_mkdir(&a, name);
+		for (unsigned k = 0; k < i; k++) {
+			(void)snprintf(name, sizeof(name), "d%u/%u", i, k);
+			f_fill(&a, name, 0, 300, 100 * i + k);
+		}
+		ok(device_sync(&a));
+		commits++;
+	}
+	want = tree_text(&a);
+	device_close(&a);
+
+	n_pieces = store_pieces(r, "s0", v, ARRAY_LEN(v));
+	assert_in_range(n_pieces, commits + 8, ARRAY_LEN(v) - 1);
+	for (size_t i = 0; i < n_pieces; i++) {
+		n = blocks_of(r, &v[i]);
+		most = MAX(most, n);
+	}
+	assert_int_equal(most, 24);
+	recovers_as(r, "b", 1, want);
+	free(want);
 }
 
 /* ---- a second device, later commits ---- */
@@ -501,6 +568,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(everything_comes_back_from_the_words),
 		T(leaves_of_all_sizes_come_back_in_their_order),
+		T(a_piece_ends_when_it_has_its_blocks),
 		T(a_root_keeps_its_xattrs),
 		T(a_small_change_costs_little),
 		T(a_large_directory_goes_out_by_what_changes_in_it),

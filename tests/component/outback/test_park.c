@@ -69,6 +69,27 @@ static void one_store_alone_claims_what_it_parked(void **state)
 	comes_back(&a, r, 1);
 }
 
+/* The piece is ready a moment before the ledger knows that it is a head. */
+static void what_is_parked_before_it_is_known_as_a_head_is_claimed(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+	char name[32];
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "d");
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < 1500; i++) { /* many rows to write with it */
+			(void)snprintf(name, sizeof(name), "d/%d.%d", round, i);
+			f_write(&a, name, 0, name, 1);
+		}
+		ok(device_sync(&a));
+	}
+	until_outbox_empty(&a);
+	comes_back(&a, r, 1);
+}
+
 static void pieces_of_a_large_commit_share_fees(void **state)
 {
 	struct rig *r = *state;
@@ -297,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_small_commit_costs_one_fee_a_store),
 		T(one_store_alone_claims_what_it_parked),
+		T(what_is_parked_before_it_is_known_as_a_head_is_claimed),
 		T(pieces_of_a_large_commit_share_fees),
 		T(a_piece_leaves_this_machine_once_for_two_copies),
 		T(what_cannot_be_fetched_is_put),

@@ -364,11 +364,15 @@ static int on_run(void *ctx, enum cache_run_kind kind, uint64_t off, uint64_t n)
 static void read_whole(struct drive *d, struct cache_snap *s, uint64_t ino,
 		       uint8_t *p, size_t n)
 {
+	unsigned tries = 0;
 	struct cache_op op;
 	int r;
 
-	while ((r = cache_snap_read(s, ino, 0, p, n, &op.miss)) == -EINPROGRESS)
+	while ((r = cache_snap_read(s, ino, 0, p, n, &op.miss)) == -EINPROGRESS) {
 		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		/* what was fetched is there when it is asked for again */
+		assert_true(++tries < 100);
+	}
 	assert_int_equal(r, 0);
 }
 

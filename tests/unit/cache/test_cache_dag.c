@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/thread.h"
 
@@ -275,6 +276,50 @@ static void changes_after_the_snapshot_stay_dirty_when_it_is_adopted(void **stat
 	read_back(d, ino, 700001, a);
 }
 
+static void cut(void *ctx)
+{
+	struct change *x = ctx;
+
+	cut_to(x->d, x->ino, 500000); /* within a block that is not here */
+}
+
+static void a_snapshot_has_what_the_live_file_has_been_cut_of(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+	struct change x = { d, ino };
+	struct cache_op op = { 0 };
+	int r;
+
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	while ((r = cache_write(d->c, &op, ino, 0, slice(a + 1, 1), 0)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+	assert_int_equal(r, 0);
+	a[0] = a[1];
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	onboard(d, w->f, cut, &x); /* reads all of the file as it was */
+	read_back(d, ino, 500000, a);
+}
+
+static void what_a_snapshot_fetched_does_not_come_back_into_a_cut_file(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+	struct change x = { d, ino };
+
+	put(d, ino, SIZE, "x", 1);
+	cut_to(d, ino, SIZE);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	onboard(d, w->f, cut, &x); /* fetches all of the file as it was */
+	cut_to(d, ino, SIZE);
+	memset(a + 500000, 0, SIZE - 500000);
+	read_back(d, ino, SIZE, a);
+}
+
 static void a_full_cache_slows_writers_then_refuses_and_frees_on_rm(void **state)
 {
 	struct world *w = *state;
@@ -310,6 +355,149 @@ static void a_full_cache_slows_writers_then_refuses_and_frees_on_rm(void **state
 	read_back(d, ino, 65536, a);
 }
 
+/* What is on its way back to the disk is no room yet, and who fills is slowed down. */
+static void put_in_time(struct drive *d, uint64_t ino, uint64_t off, size_t n)
+{
+	struct cache_op op = { 0 };
+	int r;
+
+	while ((r = cache_write(d->c, &op, ino, off, slice(a, n), 0)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
+	assert_int_equal(r, 0);
+}
+
+/* By `n` bytes at a time, waiting as it has to, until it is refused; how many times. */
+static uint64_t fill(struct drive *d, uint64_t ino, size_t n)
+{
+	struct cache_op op = { 0 };
+	uint64_t done = 0;
+	int r = 0;
+
+	while (r == 0) {
+		r = cache_write(d->c, &op, ino, done * n, slice(a, n), 0);
+		if (r == -EINPROGRESS)
+			r = fetch_wait(d, &op, 0);
+		else
+			done += r == 0;
+	}
+	assert_int_equal(r, -ENOSPC);
+	return done;
+}
+
+/* 5 MiB; who finds no room is refused after so long. */
+static void open_small(struct drive *d, unsigned timeout_ms)
+{
+	drive_close(d);
+	d->p.max_bytes = 5u << 20;
+	d->p.full_timeout_ms = timeout_ms;
+	drive_open(d);
+}
+
+/* As a program does that goes on after ENOSPC, or eight of them. */
+static void who_was_refused_is_not_kept_waiting_again_for_a_little_room(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	uint64_t big, little, n;
+
+	open_small(d, 300);
+	big = mk(d, 1, "big", S_IFREG | 0644);
+	little = mk(d, 1, "little", S_IFREG | 0644);
+	pattern(a, SIZE, 0, 1);
+	n = fill(d, big, 65536);
+	assert_int_equal(cache_write(d->c, &op, big, n * 65536, slice(a, 65536), 0),
+			 -ENOSPC);
+	/* some blocks are left */
+	put_in_time(d, little, 0, 4096);
+	assert_int_equal(cache_write(d->c, &op, big, n * 65536, slice(a, 65536), 0),
+			 -ENOSPC);
+	rm(d, 1, "big");
+	forget(d, big);
+	assert_int_equal(cache_sync(d->c), 0);
+	for (unsigned k = 0; k < 8; k++)
+		put_in_time(d, little, k * 65536, 65536);
+}
+
+static void slow_disk(void *ctx, size_t at)
+{
+	const struct timespec t = { .tv_nsec = 20000000 };
+
+	(void)ctx;
+	(void)at;
+	(void)nanosleep(&t, NULL);
+}
+
+static void who_was_refused_waits_for_what_the_disk_is_taking_back(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, little;
+
+	open_small(d, 20);
+	little = mk(d, 1, "little", S_IFREG | 0644);
+	ino = mk(d, 1, "big", S_IFREG | 0644);
+	pattern(a, SIZE, 0, 1);
+	(void)fill(d, ino, 65536);
+	rm(d, 1, "big");
+	forget(d, ino);
+	recorder_watch(d->rec, 1, slow_disk, NULL);
+	assert_int_equal(cache_sync(d->c), 0);
+	for (unsigned k = 0; k < 8; k++)
+		put_in_time(d, little, k * 65536, 65536);
+	recorder_watch(d->rec, 1, NULL, NULL);
+}
+
+static void who_waits_for_room_that_others_take_is_refused_in_time(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	uint64_t ino, large;
+	int r;
+
+	open_small(d, 20);
+	large = mk(d, 1, "large", S_IFREG | 0644);
+	ino = mk(d, 1, "old", S_IFREG | 0644);
+	pattern(a, SIZE, 0, 1);
+	for (unsigned k = 0; k < 44; k++)
+		put(d, ino, k * 65536, a, 65536);
+	assert_int_equal(cache_sync(d->c), 0);
+	rm(d, 1, "old");
+	forget(d, ino);
+	recorder_watch(d->rec, 1, slow_disk, NULL);
+	assert_int_equal(cache_sync(d->c), 0);
+	r = cache_write(d->c, &op, large, 0, slice(a, SIZE), 0);
+	cache_account_outbox(d->c, 3u << 20);
+	while (r == -EINPROGRESS) {
+		r = fetch_wait(d, &op, 0);
+		if (r == 0)
+			r = cache_write(d->c, &op, large, 0, slice(a, SIZE), 0);
+	}
+	/* or there was room before the outbox had it */
+	assert_true(r == -ENOSPC || r == 0);
+	recorder_watch(d->rec, 1, NULL, NULL);
+}
+
+static void room_that_is_promised_to_files_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_op op = { 0 };
+	struct cache_statfs st;
+	uint64_t ino, n;
+
+	open_small(d, 86400000);
+	assert_int_equal(cache_statfs(d->c, &st), 0);
+	ino = mk(d, 1, "promised", S_IFREG | 0644);
+	assert_int_equal(
+		cache_fallocate(d->c, &op, ino, 0, 0, st.free * 4096 - 40960), 0);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	pattern(a, SIZE, 0, 1);
+	n = fill(d, ino, 8192);
+	assert_true(n < 6);
+}
+
 static void clean_data_makes_room_for_writers(void **state)
 {
 	struct world *w = *state;
@@ -318,10 +506,7 @@ static void clean_data_makes_room_for_writers(void **state)
 	uint64_t inos[20];
 	char name[16];
 
-	drive_close(d);
-	d->p.max_bytes = 5u << 20;
-	d->p.full_timeout_ms = 5000;
-	drive_open(d);
+	open_small(d, 5000);
 	pattern(a, SIZE, 0, 1);
 	for (int k = 0; k < 20; k++) {
 		int r;
@@ -352,7 +537,13 @@ int main(void)
 		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
+		T(a_snapshot_has_what_the_live_file_has_been_cut_of),
+		T(what_a_snapshot_fetched_does_not_come_back_into_a_cut_file),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
+		T(who_was_refused_is_not_kept_waiting_again_for_a_little_room),
+		T(who_was_refused_waits_for_what_the_disk_is_taking_back),
+		T(who_waits_for_room_that_others_take_is_refused_in_time),
+		T(room_that_is_promised_to_files_is_not_waited_for),
 		T(clean_data_makes_room_for_writers),
 	};
 #undef T

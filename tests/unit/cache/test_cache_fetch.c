@@ -1,6 +1,7 @@
 /* test_cache_fetch.c - properties of what is loaded from the DAG when asked for */
 #include "world.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 
@@ -296,6 +297,47 @@ static void a_fetch_has_a_deadline_and_can_be_called_off(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+struct reading {
+	struct drive *d;
+	uint64_t ino;
+};
+
+static void *read_one(void *arg)
+{
+	struct reading *x = arg;
+	struct cache_op op = { 0 };
+	size_t n;
+	int r;
+
+	while ((r = cache_read(x->d->c, &op, x->ino, 0, b, 10, &n)) == -EINPROGRESS)
+		assert_int_equal(fetch_wait(x->d, &op, 0), 0);
+	assert_int_equal(r, 0);
+	return NULL;
+}
+
+static void what_is_cut_off_while_it_is_fetched_is_zeros_when_the_file_grows(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct reading x = { d, mk(d, 1, "f", S_IFREG | 0644) };
+	pthread_t t;
+
+	pattern(a, 20000, 0, 1);
+	put(d, x.ino, 0, a, 20000);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	fakedag_hold(w->f, true);
+	assert_int_equal(pthread_create(&t, NULL, read_one, &x), 0);
+	while (fakedag_starts(w->f) == 0)
+		(void)sched_yield();
+	cut_to(d, x.ino, 5000);
+	fakedag_hold(w->f, false);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	cut_to(d, x.ino, 20000);
+	memset(a + 5000, 0, 15000);
+	read_back(d, x.ino, 20000, a);
+}
+
 /* 4 KiB of a file of which nothing is here: so many chunks are asked for. */
 static void expect_asked(struct world *w, uint64_t ino, uint64_t off,
 			 uint64_t other, unsigned n)
@@ -460,6 +502,7 @@ int main(void)
 		T(a_wrong_count_is_found_and_mended_when_all_is_here),
 		T(a_drive_that_was_not_counted_says_so_until_all_is_here),
 		T(a_fetch_has_a_deadline_and_can_be_called_off),
+		T(what_is_cut_off_while_it_is_fetched_is_zeros_when_the_file_grows),
 		T(a_directory_that_keeps_coming_is_waited_for),
 		T(who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not),
 		T(read_ahead_that_fails_is_no_answer_to_a_read),

@@ -3,14 +3,19 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
-#define MIB  (1u << 20)
-#define PART 65536u /* bytes of one write */
+#define MIB         (1u << 20)
+#define PART        65536u /* bytes of one write */
+#define PATIENCE_MS 60000  /* who needs as long hangs */
 
 static uint8_t a[MIB], b[MIB];
 
@@ -104,6 +109,20 @@ static void until_du(struct drive *d, uint64_t most)
 	for (int k = 0; k < 5000 && du(d) > most; k++)
 		nap();
 	assert_true(du(d) <= most);
+}
+
+/* Until nothing has gone back for some time. */
+static void rest(struct drive *d)
+{
+	unsigned long n = 0;
+
+	for (int k = 0; k < 20; k++) {
+		unsigned long now = recorder_calls(d->rec, RECORDER_ALLOCATE);
+
+		k = now == n ? k : 0;
+		n = now;
+		nap();
+	}
 }
 
 static void a_cache_under_the_floors_is_refused_with_a_sentence(void **state)
@@ -316,6 +335,48 @@ static void read_ahead_without_room_is_kept_for_who_waits_for_it(void **state)
 	assert_true(stats(d).clean_bytes < MIB); /* there was no room */
 }
 
+/* SIGSTOP, a frozen group, a machine that others have: the clock goes on. */
+static void who_is_stopped_has_the_time_that_was_left(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct joiner j = { .w = { .done = joined, .timeout_ms = 5000 } };
+	struct cache_op op = { 0 };
+	unsigned before;
+	uint64_t ino;
+	pid_t other;
+	size_t got;
+
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(put_slowly(d, ino, 0, PART, NULL), 0);
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	before = fakedag_starts(w->f);
+	fakedag_hold(w->f, true);
+	assert_int_equal(cache_read(d->c, &op, ino, 0, b, PART, &got), -EINPROGRESS);
+	j.w.miss = op.miss;
+	assert_int_equal(cache_fetch(d->c, &j.w), 0);
+	while (fakedag_starts(w->f) == before)
+		nap();
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0) {
+		(void)kill(getppid(), SIGSTOP);
+		(void)poll(NULL, 0, 5500);
+		(void)kill(getppid(), SIGCONT);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	(void)poll(NULL, 0, 300); /* whose time is over is told now */
+	assert_false(atomic_load(&j.over));
+	fakedag_hold(w->f, false);
+	while (!atomic_load(&j.over))
+		nap();
+	assert_int_equal(cache_read(d->c, &op, ino, 0, b, PART, &got), 0);
+	assert_int_equal(got, PART);
+}
+
 struct waiter {
 	struct cache_fetch w;
 	atomic_bool over;
@@ -455,7 +516,7 @@ static void the_disk_never_holds_more_than_the_cache_size(void **state)
 	char name[16];
 
 	d->p.max_bytes = 16 * MIB;
-	d->p.full_timeout_ms = 10000;
+	d->p.full_timeout_ms = PATIENCE_MS;
 	drive_open(d);
 	for (int k = 0; k < 600; k++) {
 		unsigned i;
@@ -488,22 +549,16 @@ static void the_disk_never_holds_more_than_the_cache_size(void **state)
 	assert_int_equal(stats(d).disk_bytes, du(d));
 }
 
-static void freed_room_goes_back_to_the_disk_without_being_asked(void **state)
+/* 16 MiB of which every second block goes: no run is longer than one. */
+static uint64_t riddle(struct drive *d)
 {
-	struct world *w = *state;
-	struct drive *d = &w->d;
-	uint64_t ino, step;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
 
-	d->p.max_bytes = 32 * MIB;
-	drive_open(d);
-	ino = mk(d, 1, "f", S_IFREG | 0644);
 	for (unsigned k = 0; k < 16; k++)
 		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
 				 0);
 	assert_int_equal(cache_sync(d->c), 0);
 	assert_true(du(d) >= 16 * MIB);
-	step = 31 * MIB / 64;
-	/* every second block: no run is longer than one */
 	for (uint64_t k = 0; k < 16 * MIB / 4096; k += 2) {
 		struct cache_op op = { 0 };
 
@@ -513,11 +568,141 @@ static void freed_room_goes_back_to_the_disk_without_being_asked(void **state)
 						 k * 4096, 4096),
 				 0);
 	}
+	return ino;
+}
+
+static void freed_room_goes_back_to_the_disk_without_being_asked(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, step = 31 * MIB / 64;
+
+	d->p.max_bytes = 32 * MIB;
+	drive_open(d);
+	ino = riddle(d);
 	assert_int_equal(cache_sync(d->c), 0);
 	until_du(d, 8 * MIB + 2 * step + 3 * MIB / 4);
 	rm(d, 1, "f");
 	forget(d, ino);
 	assert_int_equal(cache_sync(d->c), 0);
+	until_du(d, 3 * step);
+}
+
+/* A name is made and synced, as by a request; returns when that began. */
+static uint64_t sync_a_name(struct drive *d, int k)
+{
+	uint64_t began = monotonic_ms();
+	char name[16];
+
+	thread_foreground();
+	(void)snprintf(name, sizeof(name), "n%d", k);
+	mk(d, 1, name, S_IFREG | 0644);
+	assert_int_equal(cache_sync(d->c), 0);
+	return began;
+}
+
+/*
+ * 64 runs at once, after a pause of 200 ms or after 500 ms.  Where this thread, or all
+ * of them, could not run for so long, nothing can be said of what went back then, but
+ * that one batch may end after it.
+ */
+static void requests_have_the_disk_before_freed_room_goes_back(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t began, last = 0, was, sum = 0, may = 1;
+
+	d->p.max_bytes = 32 * MIB;
+	drive_open(d);
+	(void)sync_a_name(d, 0);
+	began = monotonic_ms();
+	(void)riddle(d);
+	was = recorder_calls(d->rec, RECORDER_ALLOCATE);
+	for (int k = 2; k < 1000; k++) {
+		uint64_t start = sync_a_name(d, k);
+		uint64_t calls = recorder_calls(d->rec, RECORDER_ALLOCATE);
+
+		if (k == 2) /* before it nothing was free */
+			last = start;
+		if (monotonic_ms() - last >= 200 - 10)
+			may++; /* under load */
+		else
+			sum += calls - was;
+		was = calls;
+		last = start;
+	}
+	may += (monotonic_ms() - began) / 500;
+	assert_in_range(sum, 0, 64 * may + 16); /* some make room */
+}
+
+static void freed_room_goes_back_although_requests_do_not_pause(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t step = 31 * MIB / 64;
+
+	d->p.max_bytes = 32 * MIB;
+	drive_open(d);
+	(void)riddle(d);
+	for (int k = 0; du(d) > 15 * MIB; k++)
+		(void)sync_a_name(d, k);
+	until_du(d, 8 * MIB + 2 * step + 3 * MIB / 4);
+}
+
+/* Nobody waits for the disk to take back a whole segment. */
+static void freed_room_goes_back_8_mib_at_a_time(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, full, before, calls, step = 255 * MIB / 64;
+
+	d->p.max_bytes = 256 * MIB;
+	drive_open(d);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	for (unsigned k = 0; k < 80; k++)
+		assert_int_equal(put_slowly(d, ino, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+	assert_int_equal(cache_sync(d->c), 0);
+	full = du(d);
+	before = recorder_calls(d->rec, RECORDER_ALLOCATE);
+	rm(d, 1, "f");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	until_du(d, 3 * step);
+	calls = recorder_calls(d->rec, RECORDER_ALLOCATE) - before;
+	assert_true(calls * 8 * MIB >= full - 3 * step - 2 * MIB); /* heads */
+}
+
+/* Of what was freed since then nothing is to go back before. */
+static void what_a_snapshot_pinned_goes_back_to_the_disk_when_it_ends(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t f, g, full, step = 63 * MIB / 64;
+	struct cache_op op = { 0 };
+	struct cache_snap *s;
+
+	d->p.max_bytes = 64 * MIB;
+	drive_open(d);
+	f = mk(d, 1, "f", S_IFREG | 0644);
+	for (unsigned k = 0; k < 16; k++)
+		assert_int_equal(put_slowly(d, f, (uint64_t)k * MIB, MIB, NULL), 0);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	rm(d, 1, "f");
+	forget(d, f);
+	assert_int_equal(cache_sync(d->c), 0);
+	full = du(d);
+	assert_true(full >= 16 * MIB);
+	/* promised room is pinned by nobody: it goes back, and the committer rests */
+	g = mk(d, 1, "g", S_IFREG | 0644);
+	assert_int_equal(cache_fallocate(d->c, &op, g, 0, 0, 8 * MIB), 0);
+	assert_true(du(d) >= 24 * MIB);
+	rm(d, 1, "g");
+	forget(d, g);
+	assert_int_equal(cache_sync(d->c), 0);
+	until_du(d, full + 3 * step);
+	rest(d);
+	cache_snap_close(s);
 	until_du(d, 3 * step);
 }
 
@@ -561,6 +746,7 @@ static void a_disk_that_cannot_punch_is_used_all_the_same(void **state)
 	uint64_t ino;
 
 	d->p.max_bytes = 8 * MIB;
+	d->p.full_timeout_ms = PATIENCE_MS;
 	drive_open(d);
 	recorder_fail(d->rec, RECORDER_ALLOCATE, 0, EOPNOTSUPP, true);
 	for (int k = 0; k < 6; k++) {
@@ -589,12 +775,17 @@ int main(void)
 		T(what_a_snapshot_pins_is_taken_from_writers_until_it_ends),
 		T(a_fetch_evicts_nothing_dirty_and_leaves_writers_some_room),
 		T(read_ahead_without_room_is_kept_for_who_waits_for_it),
+		T(who_is_stopped_has_the_time_that_was_left),
 		T(who_waits_is_not_refused_while_room_comes),
 		T(what_fallocate_was_promised_is_not_waited_for),
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),
 		T(the_disk_never_holds_more_than_the_cache_size),
 		T(freed_room_goes_back_to_the_disk_without_being_asked),
+		T(requests_have_the_disk_before_freed_room_goes_back),
+		T(freed_room_goes_back_although_requests_do_not_pause),
+		T(freed_room_goes_back_8_mib_at_a_time),
+		T(what_a_snapshot_pinned_goes_back_to_the_disk_when_it_ends),
 		T(room_that_a_kill_leaves_behind_is_found_and_given_back),
 		T(a_disk_that_cannot_punch_is_used_all_the_same),
 	};

@@ -78,6 +78,60 @@ static void much_does_not_wait(void **state)
 	assert_true(due_now(&f, &rules));
 }
 
+/* Else writers would wait for a quiet that only they can bring. */
+static void half_of_what_the_cache_may_hold_does_not_wait(void **state)
+{
+	struct due_facts f = busy();
+
+	(void)state;
+	f.room_bytes = 144u << 20;
+	f.dirty_bytes = f.room_bytes / 2 - 1;
+	assert_false(due_for_room(&f));
+	assert_false(due_now(&f, &rules));
+	f.dirty_bytes++;
+	f.ended_ms = NOW;
+	f.cost_ms = 100 * S;
+	assert_true(due_for_room(&f));
+	assert_true(due_now(&f, &rules));
+}
+
+static void who_waits_for_room_waits_for_no_quiet(void **state)
+{
+	struct due_facts f = busy();
+
+	(void)state;
+	f.room_bytes = 160u << 20;
+	f.dirty_bytes = f.room_bytes /
+			DUE_WANTED_PART; /* the rest is promised, or on its way out */
+	f.wanted_ms = NOW - 20;
+	assert_true(due_now(&f, &rules));
+	f.wanted_ms = NOW - DUE_WANTED_MS; /* he has got it, or has gone */
+	assert_false(due_now(&f, &rules));
+	f.wanted_ms = NOW + 5; /* while it was being asked */
+	assert_true(due_now(&f, &rules));
+	f.dirty_bytes--; /* next to nothing would come of it */
+	assert_false(due_now(&f, &rules));
+}
+
+static void a_commit_that_made_no_room_is_not_made_again_at_once(void **state)
+{
+	struct due_facts f = busy();
+
+	(void)state;
+	f.room_bytes = 160u << 20;
+	f.dirty_bytes = 120u << 20; /* of an open file without a name */
+	f.wanted_ms = NOW;
+	assert_true(due_in_vain(f.room_bytes, 90000));
+	assert_false(due_in_vain(f.room_bytes, f.room_bytes / DUE_WANTED_PART));
+	f.vain_ms = NOW - DUE_VAIN_MS + 1;
+	assert_false(due_now(&f, &rules));
+	f.changed_ms = NOW - rules.idle_ms; /* what else there is does not wait */
+	assert_true(due_now(&f, &rules));
+	f.changed_ms = NOW;
+	f.vain_ms--;
+	assert_true(due_now(&f, &rules));
+}
+
 static void commits_take_a_tenth_of_the_time_at_most(void **state)
 {
 	struct due_facts f = busy();
@@ -110,6 +164,9 @@ int main(void)
 		cmocka_unit_test(no_change_waits_longer_than_its_age),
 		cmocka_unit_test(what_a_commit_has_is_not_old_any_more),
 		cmocka_unit_test(much_does_not_wait),
+		cmocka_unit_test(half_of_what_the_cache_may_hold_does_not_wait),
+		cmocka_unit_test(who_waits_for_room_waits_for_no_quiet),
+		cmocka_unit_test(a_commit_that_made_no_room_is_not_made_again_at_once),
 		cmocka_unit_test(commits_take_a_tenth_of_the_time_at_most),
 		cmocka_unit_test(the_first_one_of_a_mount_waits_for_no_other),
 	};

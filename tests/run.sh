@@ -11,8 +11,11 @@
 #                     A report fails the run, whoever wrote it: a daemon whose
 #                     test passed as well.  All are kept in reports/ there
 #   --long            the long form of the tests that have one
+#   --jitter SEED     delay fildrive's threads at random (tests/helper/jitter.c), to
+#                     find races; not with --sanitize, and without the lints
 #   --no-deps         install nothing
-#   -j N              test programs at a time (default: one a core)
+#   -j N              test programs at a time (default: two more than cores, for
+#                     most of their time they wait; fewer where memory is short)
 #   -h, --help        this text
 #
 # Packages that are missing are installed (packaging/deps.sh), for which one has
@@ -37,23 +40,32 @@ die() {
 	exit 1
 }
 
-sanitize='' long='' deps=1 jobs='' suites='' calibration=''
+sanitize='' long='' jitter='' deps=1 jobs='' suites='' named='' calibration=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--sanitize) [ $# -gt 1 ] || die "--sanitize needs a list, see --help"
 		sanitize=$2; shift ;;
 	--sanitize=*) sanitize=${1#*=} ;;
 	--long) long=1 ;;
+	--jitter) [ $# -gt 1 ] || die "--jitter needs a number"
+		jitter=$2; shift ;;
+	--jitter=*) jitter=${1#*=} ;;
 	--no-deps) deps= ;;
 	-j) [ $# -gt 1 ] || die "-j needs a number"
 		jobs=$2; shift ;;
 	-h | --help) usage; exit 0 ;;
 	-*) die "unknown option $1, see --help" ;;
 	*) suites="$suites --suite $1"
+		named="$named $1"
 		[ "$1" = calibration ] && calibration=${FILDRIVE_CALIBRATION_KEY-} ;;
 	esac
 	shift
 done
+
+case $jitter in
+*[!0-9]*) die "--jitter needs a number" ;;
+esac
+[ -z "$jitter" ] || [ -z "$sanitize" ] || die "--jitter works without --sanitize"
 
 cd "$root" || exit 1
 build=build-test${sanitize:+-$(echo "$sanitize" | tr , -)}
@@ -113,29 +125,28 @@ set -- --werror
 if [ -n "$sanitize" ]; then
 	export CC=clang
 	set -- "$@" "-Db_sanitize=$sanitize" -Db_lundef=false
-	[ -n "$suites" ] || suites='--no-suite lint'
 fi
+[ -z "$sanitize$jitter" ] || suites=${suites:---no-suite lint}
 [ -f "$build/build.ninja" ] && set -- "$@" --reconfigure
 mkdir -p "$build" || exit 1
 meson setup "$@" "$build" >"$build/setup.log" 2>&1 || {
 	tail -n 30 "$build/setup.log"
 	die "meson setup failed; after a change of options: rm -rf $build"
 }
+# All of it, unless it is known which tests will run.  The lints look at all.
 echo "building in $build"
-ninja -C "$build" >"$build/ninja.log" 2>&1 || {
+# shellcheck disable=SC2086 # a list of suites
+targets=$(python3 tests/needed.py "$build" $named) || exit 1
+case " $named " in
+'  ' | *' lint '*) targets='' ;;
+esac
+[ "$sanitize" != thread ] || targets=${targets:+$targets tests/helper/libseen_close.so}
+[ -z "$jitter" ] || targets=${targets:+$targets tests/helper/jitter.so}
+# shellcheck disable=SC2086 # a list of files
+ninja -C "$build" $targets >"$build/ninja.log" 2>&1 || {
 	grep -A 30 -m 1 '^FAILED' "$build/ninja.log" || tail -n 30 "$build/ninja.log"
 	die "the build failed, see $build/ninja.log"
 }
-
-# Two tests of one name confuse meson's log and so the count.
-twice=$(python3 - "$build/meson-info/intro-tests.json" <<'END'
-import collections, json, sys
-rows = json.load(open(sys.argv[1]))
-names = collections.Counter((r['suite'][0], r['name']) for r in rows)
-print(*[' / '.join(n) for n, k in names.items() if k > 1])
-END
-)
-[ -z "$twice" ] || die "two tests are called $twice"
 
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -157,23 +168,35 @@ if [ "$sanitize" = thread ]; then
 	preload=$tmp/libseen_close.so # not every user may look into $build
 	cp "$build/tests/helper/libseen_close.so" "$preload" || exit 1
 fi
+if [ -n "$jitter" ]; then
+	preload=$tmp/jitter.so
+	cp "$build/tests/helper/jitter.so" "$preload" || exit 1
+fi
 
 log=$build/meson-logs/testlog.json
 $as_root rm -f "$log"
 # Time limits are there for what hangs, not for what is slow: a busy machine, a
 # sanitizer, the long form.
 times=4
-[ -n "$sanitize" ] && times=10
+[ -n "$sanitize$jitter" ] && times=10
 [ -n "$long" ] && times=40
 mkdir "$tmp/home" || exit 1
+# 512 MiB for each: what has a daemon, Node and Python takes less, sanitized too.
+if [ -z "$jobs" ]; then
+	jobs=$(($(nproc) + 2))
+	room=$(awk '/^MemAvailable:/ { print int($2 / 524288) }' /proc/meminfo)
+	[ "${room:-$jobs}" -ge "$jobs" ] || jobs=$room
+	[ "$jobs" -ge 1 ] || jobs=1
+fi
 # shellcheck disable=SC2086 # words
 $as_root env -i PATH="$PATH" TMPDIR="$tmp" HOME="$tmp/home" LC_ALL=C.UTF-8 \
 	${calibration:+"FILDRIVE_CALIBRATION_KEY=$calibration"} \
 	${long:+FILDRIVE_TEST_LONG=1} ${FILDRIVE_TIDY:+"FILDRIVE_TIDY=$FILDRIVE_TIDY"} \
 	ASAN_OPTIONS="${ASAN_OPTIONS-}" UBSAN_OPTIONS="${UBSAN_OPTIONS-}" \
 	TSAN_OPTIONS="${TSAN_OPTIONS-}" ${preload:+"LD_PRELOAD=$preload"} \
+	${jitter:+"JITTER=$jitter" "JITTER_IN=$(pwd -P)/$build"} \
 	meson test -C "$build" --no-rebuild --print-errorlogs -t $times \
-	${jobs:+--num-processes "$jobs"} $suites </dev/null &
+	--num-processes "$jobs" $suites </dev/null &
 meson=$!
 wait "$meson"
 failed=$?

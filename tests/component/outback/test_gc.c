@@ -503,9 +503,12 @@ static void killed_at_any_time_it_goes_on_and_removes_no_more(void **state)
 	assert_true(kills > 3);
 	device_open(&a);
 	ok(ledger_sums(a.ledger, &sums));
-	/* what the ledger holds is what is there, no more and no less */
-	assert_int_equal(store_bytes(r, "s0"), sums.bytes);
-	assert_int_equal(store_bytes(r, "s1"), sums.bytes);
+	/* What the ledger holds is what is there, no more and no less.  A piece that
+	 * was ready when the device closed may be at one store or at none yet. */
+	assert_in_range(store_bytes(r, "s0"), sums.bytes - sums.queued_bytes,
+			sums.bytes);
+	assert_in_range(store_bytes(r, "s1"), sums.bytes - sums.queued_bytes,
+			sums.bytes);
 	assert_true(sums.bytes < 12 * MIB);
 	device_close(&a);
 	fill_history(&h, 30);

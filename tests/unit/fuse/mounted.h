@@ -2,8 +2,8 @@
  * mounted.h - a real mount over a cache in memory (fake_cache.h), and short words
  *
  * What the kernel and fuse/ make of each other.  Everything asserts success.
- * Skipped without /dev/fuse, and for others than root, who alone may mount with
- * allow_other.
+ * Skipped without /dev/fuse, where nobody may mount (a container), and for others
+ * than root, who alone may mount with allow_other.
  */
 #ifndef TEST_FUSE_MOUNTED_H
 #define TEST_FUSE_MOUNTED_H
@@ -22,10 +22,12 @@
 #include "fake_cache.h"
 #include "fuse/session.h"
 
+#define FIXTURE_DIR_MAX 256
+
 struct fixture {
 	struct cache *c;
 	struct session *s;
-	char dir[32];
+	char dir[FIXTURE_DIR_MAX];
 	atomic_int ready;
 	unsigned timeout_ms;
 	const char *opts;

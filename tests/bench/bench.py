@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """bench.py - fildrive beside native ext4, an empty FUSE server and gocryptfs
 
-Runs the same workloads on each, in turns, and prints the median seconds of each
-row, with the ratio of fildrive to the others.  Numbers for people: nothing here
-passes or fails.
+Runs the same workloads on each, and prints the median seconds of each row, with the
+ratio of fildrive to the others.  The systems take turns after a few rows each,
+because a machine that others share is another one from minute to minute.  Numbers
+for people: nothing here passes or fails.
 
 Cold rows start from a fresh mount (where there is one) and dropped kernel
 caches, which needs root.  The random bytes are incompressible.  After each row
@@ -15,6 +16,7 @@ mount took for the same rows.  On a machine that does other work besides they sa
 more than the seconds on the wall; with --least both are minima, not medians.
 """
 import argparse
+import contextlib
 import datetime
 import os
 import platform
@@ -273,49 +275,44 @@ def copy(s, _):
 
 def remove(s, _):
     sh('rm -rf tree copy', s.mnt)
+    s.sync()
 
 
 def small_synced(s, m):
-    os.mkdir(os.path.join(s.mnt, 'small'))
+    folder = tempfile.mkdtemp(prefix='small', dir=s.mnt)
     for i in range(m.count(200)):
-        with open(os.path.join(s.mnt, 'small', str(i)), 'wb') as f:
+        with open(os.path.join(folder, str(i)), 'wb') as f:
             f.write(m.noise[i * 1024:i * 1024 + 1024])
             f.flush()
             os.fsync(f.fileno())
 
 
-def clean(s, _):
-    sh('rm -rf big random small', s.mnt)
-    s.sync()
-
-
-# (row or None for what is not timed, call, cold)
-ROWS = (
+# What a system does in one go: (row or None for what is not timed, call, cold).
+LARGE = (
     ('write 1 GiB, fsync', write_big, False),
     ('read it cold', read_big, True),
+), (
     (None, make_random, False),
     ('64 MiB of random 4 KiB writes, fsync', write_random, False),
     ('as many random reads cold', read_random, True),
+)
+TREE = (
     ('untar 20,458 files, sync', untar, False),
     (None, lambda s, m: sh('ls -lR tree', s.mnt), False),
     ('ls -lR warm', lambda s, m: sh('ls -lR tree', s.mnt), False),
+), (
     ('ls -lR cold', lambda s, m: sh('ls -lR tree', s.mnt), True),
+), (
     ('grep -r cold',
      lambda s, m: sh('grep -r nothing_like_this tree || true', s.mnt), True),
     ('md5sum of all warm', lambda s, m: sh(
         'find tree -type f -print0 | xargs -0 md5sum', s.mnt), False),
     ('cp -r, sync', copy, False),
-    ('rm -rf both', remove, False),
-    ('200 files of 1 KiB, each fsynced', small_synced, False),
-    (None, clean, False),
+    ('rm -rf both, sync', remove, False),
 )
-
-
-def without_tree(rows):
-    """Those on large files, and the fsyncs."""
-    first, last = (next(i for i, r in enumerate(rows) if r[1] is call)
-                   for call in (untar, remove))
-    return rows[:first] + rows[last + 1:]
+SMALL = ((
+    ('200 files of 1 KiB, each fsynced', small_synced, False),
+),) * 5  # a tenth of a second each: what the disk does besides is as long
 
 
 def note(results, row, name, value):
@@ -399,19 +396,21 @@ def main():
     if args.only:
         kinds = [k for k in kinds if k.name in args.only.split(',')]
     work = tempfile.mkdtemp(prefix='bench-', dir=args.dir)
-    rows = without_tree(ROWS) if args.no_tree else ROWS
+    groups = LARGE + (() if args.no_tree else TREE) + SMALL
     seconds, cpu = {}, {}
     try:
         material = Material(work, args.scale)
         for run in range(args.runs):
-            for kind in kinds:
-                print(f'run {run + 1} of {args.runs}: {kind.name}',
-                      file=sys.stderr, flush=True)
-                system = kind(args)
-                try:
-                    measure(system, material, rows, seconds, cpu)
-                finally:
-                    system.close()
+            print(f'run {run + 1} of {args.runs}', file=sys.stderr, flush=True)
+            with contextlib.ExitStack() as stack:
+                systems = []
+                for kind in kinds:
+                    systems.append(kind(args))
+                    stack.callback(systems[-1].close)
+                for rows in groups:
+                    for system in systems:
+                        measure(system, material, rows, seconds, cpu)
+                    systems.append(systems.pop(0))  # another one begins
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f'{machine()}; {args.runs} runs, scale {args.scale:g}\n')

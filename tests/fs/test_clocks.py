@@ -135,7 +135,10 @@ def test_a_machine_that_sleeps_goes_on_when_it_wakes(drives, counts):
 
 
 def start_filling(d):
-    """A writer of more than the cache has room for, which waits for it."""
+    """A writer of more than the cache has room for, which waits for it.
+
+    The store is away, or a slow writer would never meet a full cache."""
+    os.rename(d.stores[0], d.stores[0] + '-away')
     writer = subprocess.Popen(
         ['dd', 'if=/dev/urandom', 'of=' + at(d, 'f'), 'bs=1M', 'count=200',
          'status=none'], stderr=subprocess.PIPE)
@@ -150,6 +153,7 @@ def start_filling(d):
 
 
 def assert_room_ends_the_wait(d, writer):
+    os.rename(d.stores[0] + '-away', d.stores[0])
     d.sync()
     assert writer.communicate(timeout=PATIENCE)[1] == b''
     assert os.path.getsize(at(d, 'f')) == 200 * MIB

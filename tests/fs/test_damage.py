@@ -307,7 +307,7 @@ def test_what_is_nowhere_any_more_is_named_and_holds_nobody_up(drives):
     os.unlink(at(back, 'bad'))
     back.sync()
     back.run('verify', '--drive', back.name, '--all')
-    assert back.status()['errors'] == []
+    until(lambda: back.status()['errors'] == [], what='nothing is wrong any more')
     again = drives.adopt(back.umount().recovered()).mount()
     assert sorted(os.listdir(again.mnt)) == ['good', 'new']
     assert read(at(again, 'good')) == want

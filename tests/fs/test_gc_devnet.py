@@ -88,7 +88,7 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
     while True:
         run = d.start(*args)
         try:
-            run.wait(0.3 * (kills + 1))
+            run.wait(0.02 * 1.4 ** kills)
             break
         except subprocess.TimeoutExpired:
             run.kill()
@@ -96,7 +96,7 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
             kills += 1
         if kills % 3 == 2:  # so is the daemon
             d.kill9().mount()
-    assert kills > 1 and kills < 60
+    assert kills
     d.run(*args)
     until(lambda: left(d) == [0, 0], what='the drive has seen it')
     removed = [(e['dataSetId'], p) for e in removals(d) for p in e['pieceIds']]

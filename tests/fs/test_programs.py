@@ -41,7 +41,9 @@ class Folder(str):
 def run(*args, cwd=None, **env):
     done = subprocess.run(args, check=False, text=True, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=PATIENCE, env={**os.environ, **env})
+                          # Gigabytes, on a machine that others use.
+                          timeout=PATIENCE * (10 if LONG else 1),
+                          env={**os.environ, **env})
     assert done.returncode == 0, f'{args}: {done.stdout[-3000:]}'
     return done.stdout
 

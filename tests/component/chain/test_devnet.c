@@ -16,6 +16,8 @@
 #include "net/retry.h"
 #include "tests/component/chain/rig.h"
 
+#define PATIENCE_MS 60000 /* who needs as long hangs */
+
 struct fixture {
 	struct rig rig;
 	json_t *said; /* what the devnet printed */
@@ -206,8 +208,8 @@ static void our_transactions_are_taken_and_their_reverts_understood(void **state
 				   .sign = sign,
 				   .persist = persist,
 				   .settled = settled };
-	struct sender_tx ok = { .intent = 1, .deadline_ms = 20000 };
-	struct sender_tx no = { .intent = 2, .deadline_ms = 20000 };
+	struct sender_tx ok = { .intent = 1, .deadline_ms = PATIENCE_MS };
+	struct sender_tx no = { .intent = 2, .deadline_ms = PATIENCE_MS };
 	_cleanup_buf_ struct buf approve = { 0 };
 	_cleanup_buf_ struct buf move = { 0 };
 	struct contracts_known k;

@@ -50,6 +50,9 @@ export class Listener {
 		const server = createServer((req, res) => this.answer(req, res));
 		server.requestTimeout = 0;
 		server.headersTimeout = 60_000;
+		// else it closes idle connections after 5 s, now and then under the
+		// very request that comes on one
+		server.keepAliveTimeout = 0;
 		server.on('connection', (socket) => {
 			this.sockets.add(socket);
 			socket.on('close', () => this.sockets.delete(socket));

@@ -28,9 +28,9 @@ static void fetched(struct cache_fetch *f, int status)
 
 int op_fetch(struct device *d, const struct cache_op *op)
 {
-	struct waiter w = {
-		.fetch = { .miss = op->miss, .done = fetched, .timeout_ms = 20000 }
-	};
+	struct waiter w = { .fetch = { .miss = op->miss,
+				       .done = fetched,
+				       .timeout_ms = RIG_WAIT_MS } };
 	int r;
 
 	lock_init(&w.lock);

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PIECES_MAX 256 /* at one store */
+
 struct dated {
 	struct piece_file file;
 	struct timespec at;
@@ -27,7 +29,7 @@ size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
 		    size_t max)
 {
 	char path[256], file[512];
-	struct dated v[80];
+	static struct dated v[PIECES_MAX];
 	struct dirent *e;
 	struct stat st;
 	size_t n = 0;
@@ -37,8 +39,9 @@ size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
 	dir = opendir(path);
 	assert_non_null(dir);
 	while ((e = readdir(dir))) {
-		if (!strstr(e->d_name, ".car") || n == ARRAY_LEN(v))
+		if (!strstr(e->d_name, ".car"))
 			continue;
+		assert_true(n < ARRAY_LEN(v));
 		(void)snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
 		assert_int_equal(stat(file, &st), 0);
 		text_copy(v[n].file.name, sizeof(v[n].file.name), e->d_name);
@@ -54,7 +57,7 @@ size_t store_pieces(struct rig *r, const char *store, struct piece_file *ret,
 
 uint64_t store_bytes(struct rig *r, const char *store)
 {
-	struct piece_file v[80];
+	static struct piece_file v[PIECES_MAX];
 	uint64_t sum = 0;
 	size_t n = store_pieces(r, store, v, ARRAY_LEN(v));
 

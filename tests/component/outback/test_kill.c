@@ -11,7 +11,8 @@
 #include <stdio.h>
 
 #define MIB      (1u << 20)
-#define STEP_MS  7
+#define STEP_US  7000
+#define FIRST    5   /* runs that are over before the drive is open */
 #define FINE     50  /* runs, each a step longer than the one before */
 #define RUNS_MAX 100 /* the last has an hour */
 
@@ -30,11 +31,11 @@ static int child(struct device *d)
 /* True if the child came to its end; it ends the test if that was a failure. */
 static unsigned kill_until_done(struct device *d)
 {
-	long ms = 0;
+	long us = 50;
 
 	for (unsigned i = 1; i < RUNS_MAX; i++) {
-		ms += i <= FINE ? STEP_MS : ms / 5;
-		if (device_lives_through(d, child, ms * 1000))
+		us += i <= FIRST ? us : i <= FINE ? STEP_US : us / 5;
+		if (device_lives_through(d, child, us))
 			return i;
 	}
 	fail_msg("no run came to its end");

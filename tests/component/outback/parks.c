@@ -127,6 +127,12 @@ static bool takes(struct parks_store *s, const struct piece_cid *cid)
 	return here(s, cid);
 }
 
+static int refuse(struct parks_store *s)
+{
+	s->n_refused++;
+	return -EREMOTEIO;
+}
+
 static int commit(struct parks_store *s, const struct provider_req *req)
 {
 	bool paid = false;
@@ -136,7 +142,7 @@ static int commit(struct parks_store *s, const struct provider_req *req)
 		s->n_parked = 0;
 	}
 	if (s->refuse)
-		return -EREMOTEIO;
+		return refuse(s);
 	for (size_t i = 0; i < req->n_cids; i++)
 		if (!takes(s, &req->cids[i]))
 			return -ENOENT;
@@ -159,7 +165,7 @@ static int find_head(const uint8_t *name)
 static int claim(struct parks_store *s, const struct provider_req *req)
 {
 	if (s->refuse)
-		return -EREMOTEIO;
+		return refuse(s);
 	if (find_head(req->head_name) >= 0)
 		return -EEXIST;
 	if (!takes(s, &req->cid))
@@ -200,11 +206,8 @@ static int proof(struct parks_store *s, struct provider_req *req)
 /* Done twice it is done once: nobody was chosen yet. */
 static int replace(struct parks_store *s)
 {
-	bool lost = s->late_replace;
-
 	if (s->no_replace)
 		return s->no_replace;
-	s->late_replace = false;
 	if (!s->unchosen) {
 		memcpy(s->given, s->kept, sizeof(s->given));
 		s->n_given = s->n_kept;
@@ -214,7 +217,7 @@ static int replace(struct parks_store *s)
 		s->proof = (struct provider_proof){ 0 };
 	}
 	s->unchosen = true;
-	return lost ? -EREMOTEIO : 0;
+	return s->late_replace ? -EREMOTEIO : 0;
 }
 
 static int attach(struct parks_store *s)

@@ -28,6 +28,7 @@ struct parks_store {
 	unsigned n_puts, n_fetched;   /* pieces that came that way */
 	bool no_fetch;                /* it fetches nothing from others */
 	bool refuse;                  /* COMMIT and claim fail: away */
+	unsigned n_refused;           /* so many did */
 	bool forget; /* once: what is parked is gone at the next COMMIT */
 
 	/* Who holds the copies now, and what of it goes wrong. */
@@ -40,7 +41,7 @@ struct parks_store {
 	bool rotten;     /* so does who reads back all of it, not who samples */
 	unsigned n_full; /* pieces that were read back whole, as asked for */
 	int no_replace;  /* REPLACE is answered with this; 0: it is done */
-	bool late_replace;   /* once: done, and its answer is lost */
+	bool late_replace;   /* done, and its answer is lost, each time */
 	bool unchosen;       /* it was replaced, and not attached since */
 	unsigned n_replaced; /* it is the n-th one after the first */
 	struct piece_cid given[PARKS_MAX]; /* at the one that was given up */

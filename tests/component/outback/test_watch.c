@@ -63,6 +63,16 @@ static unsigned n_replaced(struct rig *r, size_t i)
 	return n;
 }
 
+static size_t n_heads(struct rig *r)
+{
+	size_t n;
+
+	lock_take(&r->parks->lock);
+	n = r->parks->n_heads;
+	lock_drop(&r->parks->lock);
+	return n;
+}
+
 #define until(condition)                                                 \
  do {                                                                    \
   uint64_t end_ = monotonic_ms() + RIG_WAIT_MS;                          \
@@ -194,7 +204,7 @@ static void who_misses_proofs_is_replaced_without_a_word(void **state)
 	f_fill(&a, "file", 0, 3 * MIB, 1);
 	ok(device_sync(&a));
 	until(has_all(&a, 0) && has_all(&a, 1));
-	heads = r->parks->n_heads;
+	heads = n_heads(r);
 	give_up(r, 1); /* all of it comes from the other store */
 	set_proof(r, 1, PROVIDER_PROOF_FAULTED, 2);
 	until_repaired(&a, r, 1, 1);
@@ -206,7 +216,7 @@ static void who_misses_proofs_is_replaced_without_a_word(void **state)
 	until(has_answered(&a, 1)); /* status need not say that nobody asked it */
 
 	/* The newest head is where the service goes on. */
-	until(r->parks->n_heads == heads + 1);
+	until(n_heads(r) == heads + 1);
 	until(has_all(&a, 0) && has_all(&a, 1));
 	vanish(r, 0);
 	comes_back(&a, r, 2); /* from the new one alone */
@@ -465,6 +475,13 @@ static void what_the_budget_forbids_is_said_and_nothing_changes(void **state)
 	comes_back(&a, r, 2);
 }
 
+static void set_late(struct rig *r, size_t i, bool late)
+{
+	lock_take(&r->parks->lock);
+	r->parks->store[i].late_replace = late;
+	lock_drop(&r->parks->lock);
+}
+
 static void an_answer_that_is_lost_replaces_once(void **state)
 {
 	struct rig *r = *state;
@@ -475,15 +492,15 @@ static void an_answer_that_is_lost_replaces_once(void **state)
 	f_fill(&a, "file", 0, 2 * MIB, 1);
 	ok(device_sync(&a));
 	until(has_all(&a, 0) && has_all(&a, 1));
-	lock_take(&r->parks->lock);
-	r->parks->store[1].late_replace = true;
-	lock_drop(&r->parks->lock);
+	set_late(r, 1, true);
 	set_proof(r, 1, PROVIDER_PROOF_GONE, 0);
 	until(n_replaced(r, 1) == 1);
 	device_close(&a); /* as good as any moment */
 	device_open(&a);
-	if (watch_read(a.ledger, a.ids[1], &w) == 0)
-		assert_true(w.replacing);
+	ok(watch_read(a.ledger, a.ids[1], &w));
+	assert_true(w.replacing);
+	assert_int_equal(n_given(&a, 1), 0);
+	set_late(r, 1, false);
 	device_start(&a);
 	until_repaired(&a, r, 1, 1);
 	look(r, 1, 3);

@@ -9,7 +9,8 @@
 #include "cache/internal.h"
 
 #define MIB       (1u << 20)
-#define CLOSED_MS 20000 /* a close that takes as long waits for the store */
+#define CLOSED_MS RIG_WAIT_MS /* who needs as long waits for the store */
+#define ROUNDS    5
 #define T(f)      cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 /* Until the commit waits for nothing but a store that is silent for so long. */
@@ -61,26 +62,38 @@ static void a_store_that_hangs_holds_up_no_other(void **state)
 	free(want);
 }
 
+/* From waking up until it has the commit; ms. */
+static uint64_t catch_up(struct device *d, unsigned seed)
+{
+	uint64_t ticket, woken, took;
+	struct err e = { "" };
+
+	device_hang(d, 1);
+	f_fill(d, "new", 0, MIB, seed);
+	ticket = onboard_request(d->onboard);
+	/* It says who is to blame.  The tries 2 s and 6 s behind the first have
+	 * failed at once, and the pause behind them is 8 s. */
+	until_stuck(d, ticket, RIG_SILENT_MS + 6500);
+	device_wake(d, 1);
+	woken = monotonic_ms();
+	ok(onboard_wait(d->onboard, ticket, RIG_WAIT_MS, &e));
+	took = monotonic_ms() - woken;
+	assert_false(onboard_stuck(d->onboard, ticket, 0, &e));
+	return took;
+}
+
+/* Who waits for the pause needs as long each time, who gets no processor does not. */
 static void a_store_that_wakes_up_is_caught_up_with_at_once(void **state)
 {
+	uint64_t took = UINT64_MAX;
 	struct rig *r = *state;
 	struct device a;
 
 	device_begun(&a, r, 2, 2);
-	device_hang(&a, 1);
 	device_start(&a);
-	f_fill(&a, "new", 0, MIB, 2);
-	uint64_t ticket = onboard_request(a.onboard), woken;
-	struct err e = { "" };
-
-	/* It says who is to blame.  The tries 2 s and 6 s behind the first have
-	 * failed at once, and the pause behind them is 8 s. */
-	until_stuck(&a, ticket, RIG_SILENT_MS + 6500);
-	device_wake(&a, 1);
-	woken = monotonic_ms();
-	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
-	assert_in_range(monotonic_ms() - woken, 0, 7000);
-	assert_false(onboard_stuck(a.onboard, ticket, 0, &e));
+	for (unsigned i = 0; i < ROUNDS && took > 7000; i++)
+		took = catch_up(&a, 2 + i);
+	assert_in_range(took, 0, 7000);
 	device_close(&a);
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/thread.h"
+
 #define MIB  (1u << 20)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_tear_down)
 
@@ -26,6 +28,7 @@ static int setup(void **state)
 struct tally {
 	struct device *d;
 	unsigned n, listed, verified, indexed;
+	uint64_t size, listed_bytes; /* of the piece at hand; of all that are LISTED */
 };
 
 static int on_placement(void *ctx, const struct ledger_placement *p)
@@ -33,6 +36,7 @@ static int on_placement(void *ctx, const struct ledger_placement *p)
 	struct tally *t = ctx;
 
 	t->listed += p->state == LEDGER_LISTED;
+	t->listed_bytes += p->state == LEDGER_LISTED ? t->size : 0;
 	t->verified += p->state == LEDGER_VERIFIED;
 	return 0;
 }
@@ -43,6 +47,7 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 
 	t->n++;
 	t->indexed += p->indexed;
+	t->size = p->size;
 	return ledger_placements(t->d->ledger, p->ordinal, on_placement, t);
 }
 
@@ -68,7 +73,7 @@ static uint64_t all_bytes(struct rig *r)
 static void a_metered_store_is_not_downloaded_and_not_believed(void **state)
 {
 	struct rig *r = *state;
-	uint64_t before = all_bytes(r);
+	uint64_t before = all_bytes(r), began;
 	struct device b;
 	struct tally t;
 
@@ -76,6 +81,7 @@ static void a_metered_store_is_not_downloaded_and_not_believed(void **state)
 	t = tally(&b);
 	assert_true(t.listed >= t.n && t.verified == 0 && t.indexed == 0);
 	meter(&b);
+	began = monotonic_ms();
 	device_start(&b);
 	f_fill(&b, "copy", 0, 5 * MIB, 1);
 	ok(device_sync(&b));
@@ -83,7 +89,10 @@ static void a_metered_store_is_not_downloaded_and_not_believed(void **state)
 	 * again that is said to be there. */
 	assert_true(all_bytes(r) > before + 5 * MIB);
 	assert_true(all_bytes(r) < before + 6 * MIB);
-	assert_int_equal(tally(&b).listed, t.listed);
+	/* but for 256 MiB a day and store, 3 bytes a ms: a small piece is soon read */
+	assert_true(t.listed_bytes - tally(&b).listed_bytes <=
+		    (monotonic_ms() - began) * 2 * 4);
+	assert_true(tally(&b).listed > 0);
 	device_close(&b);
 }
 
@@ -91,16 +100,20 @@ static void what_was_read_back_after_a_recover_is_deduplicated(void **state)
 {
 	struct rig *r = *state;
 	uint64_t before = all_bytes(r);
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
 	const struct timespec pause = { 0, 20000000 };
 	struct device b;
+	struct tally t;
 	char *want;
 
 	device_recover(&b, r, "b", 2, 1, 0);
 	device_start(&b);
-	for (int i = 0; i < 1000 && tally(&b).indexed < tally(&b).n; i++)
+	do {
 		(void)nanosleep(&pause, NULL);
-	assert_int_equal(tally(&b).listed, 0);
-	assert_int_equal(tally(&b).indexed, tally(&b).n);
+		t = tally(&b);
+	} while ((t.listed || t.indexed < t.n) && monotonic_ms() < end);
+	assert_int_equal(t.listed, 0);
+	assert_int_equal(t.indexed, t.n);
 	f_fill(&b, "copy", 0, 5 * MIB, 1);
 	ok(device_sync(&b));
 	assert_true(all_bytes(r) < before + MIB);

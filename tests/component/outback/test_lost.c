@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 #define MIB        (1u << 20)
 #define FAULTS_MAX 8192
 #define T(f)       cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
@@ -51,10 +53,11 @@ static void move(struct rig *r, const char *from, const char *to)
 /* Commit `n` is whole in the outbox. */
 static void wait_built(struct device *d, uint64_t n)
 {
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
 	struct onboard_stats s;
 
 	(void)onboard_request(d->onboard);
-	for (int i = 0; i < 2000; i++) {
+	while (monotonic_ms() < end) {
 		onboard_stats(d->onboard, &s);
 		if (s.built >= n)
 			return;

@@ -130,8 +130,8 @@ static int get_at(struct world *w, unsigned slot, const struct piece_cid *cid)
 	return provider_call(w->p[slot], &req);
 }
 
-/* Time passes until the proofs stand so: by our hand alone, for on a slow machine a
- * whole period could go by between two looks. */
+/* Time passes until the proofs stand so: by our hand alone, and so on from there, for
+ * on a slow machine a whole period could go by between two looks. */
 static struct provider_proof until(struct world *w, unsigned slot,
 				   enum provider_proof_state state)
 {
@@ -144,7 +144,6 @@ static struct provider_proof until(struct world *w, unsigned slot,
 		p = proof(w, slot);
 	}
 	assert_int_equal(p.state, state);
-	world_admin(w, "chain", "{\"epochMs\":50}");
 	return p;
 }
 

@@ -18,6 +18,8 @@
 #include "dag/piece_writer.h"
 #include "net/waiter.h"
 
+#define PATIENCE_MS 120000 /* who needs as long hangs */
+
 /* ---- notes ---- */
 
 static struct note *note_of(struct notes *n, const char *key)
@@ -315,7 +317,7 @@ static void send(struct world *w, struct sender *s, struct address to,
 	struct sender_tx tx = { .intent = intent++,
 				.to = to,
 				.data = buf_slice(data),
-				.deadline_ms = 20000 };
+				.deadline_ms = PATIENCE_MS };
 
 	(void)w;
 	if (sender_run(s, &tx) != 0)
@@ -446,8 +448,11 @@ void world_start(struct world *w, unsigned slot)
 
 void world_stop(struct world *w, unsigned slot)
 {
-	if (w->p[slot])
+	if (w->p[slot]) {
+		provider_stop(w->p[slot]);
+		assert_true(provider_settle(w->p[slot], PATIENCE_MS));
 		assert_true(provider_free(w->p[slot]));
+	}
 	w->p[slot] = NULL;
 }
 

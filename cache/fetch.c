@@ -617,8 +617,13 @@ static void forgive(struct fetch_state *f, uint64_t now) REQUIRES(f->lock)
 	uint64_t late = f->look_ms && now > f->look_ms ? now - f->look_ms : 0;
 
 	if (late >= STOPPED_MS) {
-		list_foreach(p, &f->jobs)
-			put_off(&container_of(p, struct job, node)->waiters, late);
+		list_foreach(p, &f->jobs) {
+			struct job *j = container_of(p, struct job, node);
+
+			put_off(&j->waiters, late);
+			if (atomic_load(&j->heard_ms))
+				atomic_fetch_add(&j->heard_ms, late);
+		}
 		put_off(&f->room, late);
 	}
 	f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;

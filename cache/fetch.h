@@ -29,7 +29,8 @@ struct job {
 	struct buf entries;     /* or holes: offset and length of each, le64 */
 	size_t n_entries;       /* of a directory, that are not placed yet */
 	bool begun;             /* some of a directory's are */
-	_Atomic uint64_t heard_ms; /* of a directory: the last entry came; 0: none */
+	_Atomic uint64_t heard_ms; /* of a directory: the last entry came, or later
+				    * by what it was stopped since; 0: none */
 	int status;
 	bool started, delivered, cancelled;
 	bool placed; /* it was here when its turn came */

@@ -31,6 +31,7 @@ struct fakedag {
 	unsigned starts;
 	unsigned break_at;         /* entries; 0: not */
 	unsigned pace_ms, n_paced; /* a pause before each entry, so many times */
+	unsigned n_paces;          /* how often that was set */
 	bool hold, stop;
 	pthread_t thread;
 };
@@ -69,11 +70,12 @@ static void cancel(struct source *s, struct source_req *req)
 static void pause_entry(struct fakedag *f) REQUIRES(&f->lock)
 {
 	uint64_t until = monotonic_ms() + f->pace_ms;
+	unsigned paces = f->n_paces;
 
 	if (!f->n_paced)
 		return;
 	f->n_paced--;
-	while (!f->stop && monotonic_ms() < until)
+	while (!f->stop && f->n_paces == paces && monotonic_ms() < until)
 		(void)cond_wait_until_ms(&f->cond, &f->lock, until);
 }
 
@@ -271,7 +273,19 @@ void fakedag_pace(struct fakedag *f, unsigned ms, unsigned n)
 	lock_take(&f->lock);
 	f->pace_ms = ms;
 	f->n_paced = n;
+	f->n_paces++;
+	cond_wake_all(&f->cond);
 	lock_drop(&f->lock);
+}
+
+unsigned fakedag_paced(struct fakedag *f)
+{
+	unsigned n;
+
+	lock_take(&f->lock);
+	n = f->n_paced;
+	lock_drop(&f->lock);
+	return n;
 }
 
 void fakedag_break(struct fakedag *f, unsigned n)
@@ -369,7 +383,7 @@ static void read_whole(struct drive *d, struct cache_snap *s, uint64_t ino,
 	int r;
 
 	while ((r = cache_snap_read(s, ino, 0, p, n, &op.miss)) == -EINPROGRESS) {
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 		/* what was fetched is there when it is asked for again */
 		assert_true(++tries < 100);
 	}

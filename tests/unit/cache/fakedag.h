@@ -24,8 +24,10 @@ void fakedag_fail(struct fakedag *f, int err);
 
 /* Nothing is answered (but cancels) until it is let go again. */
 void fakedag_hold(struct fakedag *f, bool hold);
-/* Before each of the next n entries of a directory it waits so long. */
+/* Before each of the next n entries of a directory it waits so long; it does not wait
+ * any more when that is set anew. */
 void fakedag_pace(struct fakedag *f, unsigned ms, unsigned n);
+unsigned fakedag_paced(struct fakedag *f); /* how many are still to come */
 /* The next directory breaks off after n entries, with -EREMOTEIO. */
 void fakedag_break(struct fakedag *f, unsigned n);
 unsigned fakedag_starts(struct fakedag *f); /* requests so far */

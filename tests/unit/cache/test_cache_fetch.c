@@ -1,11 +1,16 @@
 /* test_cache_fetch.c - properties of what is loaded from the DAG when asked for */
 #include "world.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 
-#define SIZE (1200u * 1024)
+#include "base/thread.h"
+
+#define SIZE        (1200u * 1024)
+#define REMEMBER_MS 5000 /* a failed fetch, cache/fetch.c */
 
 static uint8_t a[SIZE], b[SIZE];
 
@@ -37,6 +42,8 @@ static void a_directory_of_the_dag_is_loaded_when_first_looked_up(void **state)
 	struct drive d = { 0 };
 	struct cache_op op = { 0 };
 	struct cache_attr at;
+	uint64_t failed;
+	unsigned starts;
 
 	pattern(a, 5000, 0, 3);
 	from_root(w, &d, 500, 5000);
@@ -44,10 +51,14 @@ static void a_directory_of_the_dag_is_loaded_when_first_looked_up(void **state)
 			 -EINPROGRESS);
 	assert_int_equal(op.miss.kind, CACHE_MISS_DIR);
 	fakedag_fail(w->f, EREMOTEIO);
+	failed = monotonic_ms();
 	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
-	fakedag_fail(w->f, 0);
+	starts = fakedag_starts(w->f);
 	/* remembered, and asked again by nobody but time */
 	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
+	assert_true(fakedag_starts(w->f) == starts ||
+		    monotonic_ms() - failed >= REMEMBER_MS);
+	fakedag_fail(w->f, 0);
 	drive_again(&d);
 	assert_int_equal(fetch_wait(&d, &op, 0), 0);
 	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at), 0);
@@ -251,8 +262,8 @@ static void a_drive_that_was_not_counted_says_so_until_all_is_here(void **state)
 	drive_free(&d);
 }
 
-/* Six times three quarters of a second, and nobody waits longer than two for
- * one entry; then one takes longer than that. */
+/* For six seconds, and nobody waits longer than five for one entry; then one takes
+ * longer than anybody waits. */
 static void a_directory_that_keeps_coming_is_waited_for(void **state)
 {
 	const struct cache_counts counts = { 501, 500 * 5000 };
@@ -262,18 +273,60 @@ static void a_directory_that_keeps_coming_is_waited_for(void **state)
 	struct cache_attr at;
 
 	from_commit(w, &d, &counts);
-	fakedag_pace(w->f, 750, 6);
+	fakedag_pace(w->f, 100, 60);
 	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
 			 -EINPROGRESS);
-	assert_int_equal(fetch_wait(&d, &op, 2000), 0);
+	assert_int_equal(fetch_wait(&d, &op, 5000), 0);
 	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at), 0);
 	forget(&d, at.ino);
 	drive_free(&d);
 	from_commit(w, &d, &counts);
-	fakedag_pace(w->f, 600, 1);
+	fakedag_pace(w->f, UINT_MAX, 1);
 	assert_int_equal(cache_lookup(d.c, &op, 1, slice_str("e7"), &at),
 			 -EINPROGRESS);
 	assert_int_equal(fetch_wait(&d, &op, 50), -ETIMEDOUT);
+	fakedag_pace(w->f, 0, 0);
+	drive_free(&d);
+}
+
+struct listing {
+	struct drive *d;
+	struct cache_op op;
+	int r;
+};
+
+static void *list_slowly(void *arg)
+{
+	struct listing *x = arg;
+
+	x->r = fetch_wait(x->d, &x->op, 5000);
+	return NULL;
+}
+
+/* It comes for longer than anybody waits for an answer, and then the process stands. */
+static void who_is_stopped_while_a_directory_comes_has_the_time_that_was_left(void **state)
+{
+	const struct cache_counts counts = { 501, 500 * 5000 };
+	struct world *w = *state;
+	struct drive d = { 0 };
+	struct listing x = { .d = &d };
+	struct cache_attr at;
+	pthread_t t;
+
+	from_commit(w, &d, &counts);
+	fakedag_pace(w->f, 100, 60);
+	assert_int_equal(cache_lookup(d.c, &x.op, 1, slice_str("e7"), &at),
+			 -EINPROGRESS);
+	assert_int_equal(pthread_create(&t, NULL, list_slowly, &x), 0);
+	while (fakedag_paced(w->f) > 0)
+		(void)poll(NULL, 0, 1);
+	fakedag_pace(w->f, UINT_MAX, 1);
+	while (fakedag_paced(w->f) > 0)
+		(void)poll(NULL, 0, 1);
+	be_stopped(5500);
+	fakedag_pace(w->f, 0, 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(x.r, 0);
 	drive_free(&d);
 }
 
@@ -353,7 +406,7 @@ static void expect_asked(struct world *w, uint64_t ino, uint64_t off,
 	assert_int_equal(stats(d).clean_bytes, 0);
 	before = fakedag_starts(w->f);
 	while ((r = cache_read(d->c, &op, ino, off, b, 4096, &got)) == -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 	assert_int_equal(r, 0);
 	while (fakedag_starts(w->f) - before < n)
 		(void)sched_yield();
@@ -389,7 +442,7 @@ static int read_fetched(struct drive *d, uint64_t ino, uint64_t off)
 	int r;
 
 	while ((r = cache_read(d->c, &op, ino, off, b, 4096, &got)) == -EINPROGRESS) {
-		r = fetch_wait(d, &op, 10000);
+		r = fetch_wait(d, &op, 0);
 		if (r < 0)
 			break;
 	}
@@ -427,7 +480,7 @@ static uint64_t look_fetched(struct drive *d, uint64_t parent, const char *name)
 
 	while ((r = cache_lookup(d->c, &op, parent, slice_str(name), &at)) ==
 	       -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 	assert_int_equal(r, 0);
 	return at.ino;
 }
@@ -444,7 +497,7 @@ static void seek_map(struct drive *d, uint64_t ino, uint64_t size, bool *data)
 		r = cache_lseek(d->c, &op, ino, at, SEEK_DATA, &at);
 		if (r == -EINPROGRESS) {
 			assert_int_equal(op.miss.kind, CACHE_MISS_HOLES);
-			assert_int_equal(fetch_wait(d, &op, 10000), 0);
+			assert_int_equal(fetch_wait(d, &op, 0), 0);
 			continue;
 		}
 		if (r == -ENXIO)
@@ -504,6 +557,7 @@ int main(void)
 		T(a_fetch_has_a_deadline_and_can_be_called_off),
 		T(what_is_cut_off_while_it_is_fetched_is_zeros_when_the_file_grows),
 		T(a_directory_that_keeps_coming_is_waited_for),
+		T(who_is_stopped_while_a_directory_comes_has_the_time_that_was_left),
 		T(who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not),
 		T(read_ahead_that_fails_is_no_answer_to_a_read),
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),

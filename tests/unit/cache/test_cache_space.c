@@ -3,13 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -344,7 +340,6 @@ static void who_is_stopped_has_the_time_that_was_left(void **state)
 	struct cache_op op = { 0 };
 	unsigned before;
 	uint64_t ino;
-	pid_t other;
 	size_t got;
 
 	drive_open(d);
@@ -359,16 +354,7 @@ static void who_is_stopped_has_the_time_that_was_left(void **state)
 	assert_int_equal(cache_fetch(d->c, &j.w), 0);
 	while (fakedag_starts(w->f) == before)
 		nap();
-	other = fork();
-	assert_true(other >= 0);
-	if (other == 0) {
-		(void)kill(getppid(), SIGSTOP);
-		(void)poll(NULL, 0, 5500);
-		(void)kill(getppid(), SIGCONT);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(other, NULL, 0), other);
-	(void)poll(NULL, 0, 300); /* whose time is over is told now */
+	be_stopped(5500);
 	assert_false(atomic_load(&j.over));
 	fakedag_hold(w->f, false);
 	while (!atomic_load(&j.over))

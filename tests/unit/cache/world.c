@@ -1,5 +1,10 @@
 #include "world.h"
 
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 int world_new(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -48,9 +53,24 @@ void read_back(struct drive *d, uint64_t ino, size_t n, const uint8_t *want)
 
 	assert_non_null(p);
 	while ((r = cache_read(d->c, &op, ino, 0, p, n + 1, &got)) == -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 	assert_int_equal(r, 0);
 	assert_int_equal(got, n);
 	assert_memory_equal(p, want, n);
 	free(p);
+}
+
+void be_stopped(int ms)
+{
+	pid_t other = fork();
+
+	assert_true(other >= 0);
+	if (other == 0) {
+		(void)kill(getppid(), SIGSTOP);
+		(void)poll(NULL, 0, ms);
+		(void)kill(getppid(), SIGCONT);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	(void)poll(NULL, 0, 300); /* whose time is over is told now */
 }

@@ -25,4 +25,7 @@ struct cache_stats stats(struct drive *d);
 /* The file is these n bytes, wherever they have to come from. */
 void read_back(struct drive *d, uint64_t ino, size_t n, const uint8_t *want);
 
+/* The process is stopped for so long; the clock goes on. */
+void be_stopped(int ms);
+
 #endif

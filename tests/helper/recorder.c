@@ -159,6 +159,23 @@ uint64_t recorder_used(struct recorder *rec)
 	return n;
 }
 
+uint64_t recorder_used_by(struct recorder *rec, const char *prefix)
+{
+	uint64_t n = 0;
+
+	lock_take(&rec->lock);
+	for (size_t i = 0; i < rec->now.n; i++) {
+		const struct memnode *node = rec->now.e[i].node;
+
+		if (strncmp(rec->now.e[i].path, prefix, strlen(prefix)) != 0)
+			continue;
+		for (size_t k = 0; k < node->n_blocks; k++)
+			n += node->blocks[k];
+	}
+	lock_drop(&rec->lock);
+	return n * MEMFS_BLOCK;
+}
+
 static bool holds(const void *p, size_t n, struct slice needle)
 {
 	return p && memmem(p, n, needle.p, needle.n);

@@ -116,6 +116,8 @@ uint64_t recorder_failed(struct recorder *rec); /* calls failed since then */
 /* Size of the disk: -ENOSPC beyond, after a part of a write.  0: endless. */
 void recorder_limit(struct recorder *rec, uint64_t bytes);
 uint64_t recorder_used(struct recorder *rec); /* bytes, in whole blocks */
+/* Of the files whose names begin so, all at one instant. */
+uint64_t recorder_used_by(struct recorder *rec, const char *prefix);
 
 /* --- looking and damaging, past the log --- */
 

@@ -137,7 +137,7 @@ static void a_write_into_a_damaged_block_keeps_what_the_dag_has(void **state)
 	memset(a + 5000, 'x', 100);
 	while ((r = cache_write(d->c, &op, ino, 5000, slice(a + 5000, 100), 0)) ==
 	       -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 	assert_int_equal(r, 0);
 	onboard(d, w->f, NULL, NULL); /* reads all of the file */
 	assert_int_equal(stats(d).dirty_bytes, 0);
@@ -294,7 +294,7 @@ static void a_snapshot_has_what_the_live_file_has_been_cut_of(void **state)
 
 	assert_int_equal(cache_evict(d->c, 0), 0);
 	while ((r = cache_write(d->c, &op, ino, 0, slice(a + 1, 1), 0)) == -EINPROGRESS)
-		assert_int_equal(fetch_wait(d, &op, 10000), 0);
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
 	assert_int_equal(r, 0);
 	a[0] = a[1];
 	assert_int_equal(cache_sync(d->c), 0);
@@ -506,7 +506,7 @@ static void clean_data_makes_room_for_writers(void **state)
 	uint64_t inos[20];
 	char name[16];
 
-	open_small(d, 5000);
+	open_small(d, 60000);
 	pattern(a, SIZE, 0, 1);
 	for (int k = 0; k < 20; k++) {
 		int r;

@@ -77,7 +77,7 @@ static void run(uint64_t seed, uint64_t max_bytes)
 	drive_new(&d);
 	d.p.source = fakedag_source(f);
 	d.p.max_bytes = max_bytes;
-	d.p.full_timeout_ms = 5000;
+	d.p.full_timeout_ms = 60000;
 	drive_open(&d);
 	model_new(&m, &d, f, seed);
 	for (int k = 0; k < STEPS; k++) {

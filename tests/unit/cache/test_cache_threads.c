@@ -36,7 +36,7 @@ static int write_all(struct drive *d, uint64_t ino, uint64_t off,
 
 	while ((r = cache_write(d->c, &op, ino, off, slice(p, n), 0)) ==
 	       -EINPROGRESS) {
-		r = fetch_wait(d, &op, 10000);
+		r = fetch_wait(d, &op, 0);
 		if (r < 0)
 			break;
 	}
@@ -49,7 +49,7 @@ static int read_all(struct drive *d, uint64_t ino, uint8_t *p, size_t n, size_t 
 	int r;
 
 	while ((r = cache_read(d->c, &op, ino, 0, p, n, got)) == -EINPROGRESS) {
-		r = fetch_wait(d, &op, 10000);
+		r = fetch_wait(d, &op, 0);
 		if (r < 0)
 			break;
 	}

@@ -59,7 +59,7 @@ int set_up(void **state)
 	assert_non_null(f);
 	new_dir(f->dir);
 	f->c = fake_new();
-	f->timeout_ms = 60000;
+	f->timeout_ms = 600000;
 	f->opts = "allow_other,suid,dev";
 	*state = f;
 	return 0;
@@ -169,7 +169,7 @@ void absent_file(struct fixture *f, char *path, size_t max)
 
 void wait_for_fetches(struct cache *c, unsigned n)
 {
-	for (int i = 0; i < 12000 && fake_n_fetches(c) < n; i++)
+	for (int i = 0; i < 24000 && fake_n_fetches(c) < n; i++)
 		(void)poll(NULL, 0, 5);
 	assert_int_equal(fake_n_fetches(c), n);
 }

@@ -93,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if mode == 'gone':
             return self.answer(404, b'not found')
         if mode == 'slow':
-            time.sleep(5)  # the caller has gone by then
+            time.sleep(600)  # the caller has gone by then
         return self.answer(200, STATES.get(mode, [1]))
 
     do_HEAD = do_GET

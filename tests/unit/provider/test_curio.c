@@ -336,7 +336,7 @@ static void a_call_can_be_called_off_before_and_in_the_middle(void **state)
 {
 	const uint8_t tx[CURIO_HASH_SIZE] = { 1 };
 	struct world *w = *state;
-	_cleanup_curio_ struct curio *c = at(w, "slow");
+	_cleanup_curio_ struct curio *c = at(w, "slow"); /* ten minutes */
 	struct curio_tx t;
 	pthread_t thread;
 

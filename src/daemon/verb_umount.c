@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/thread.h"
 #include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/drive.h"
@@ -22,8 +21,11 @@
 #include "net/json.h"
 
 #define UNLOCK_MS 10000
-/* Who looks at every mount in passing (df, an indexer) is gone in a moment. */
-#define BUSY_MS       1000
+/*
+ * Who looks at every mount in passing (df, an indexer) is gone in a moment: a second,
+ * which is counted in looks, since a busy machine may have time for one in as long.
+ */
+#define BUSY_LOOKS    50
 #define BUSY_PAUSE_MS 20
 
 static const struct cli_option options[] = {
@@ -123,11 +125,11 @@ static void wait_for_unlock(const char *name, long pid)
 
 static int unmount(const char *mountpoint, bool lazy, struct err *reterr)
 {
-	uint64_t until = monotonic_ms() + BUSY_MS;
+	unsigned looks = 0;
 	int r;
 
 	while ((r = mounts_unmount(mountpoint, lazy, reterr)) == -EBUSY &&
-	       monotonic_ms() < until)
+	       ++looks < BUSY_LOOKS)
 		(void)poll(NULL, 0, BUSY_PAUSE_MS); /* a pause */
 	return r;
 }

@@ -13,6 +13,7 @@ import pytest
 
 from drive import PASSPHRASE, PATIENCE, CommandFailed, alive, binary, until
 from syscalls import read, refused, write
+from timed import Timed
 
 USAGE, MOUNTPOINT, CONFIG, PASSWORD, LOCKED = 2, 10, 11, 12, 13
 OFFLINE, DAMAGE = 14, 17
@@ -436,7 +437,7 @@ def test_words_of_another_drive_set_no_passphrase(drives):
 
 
 def test_status_says_what_it_knows_and_no_more(drives):
-    d = drives().init()
+    d = drives().init().set(onboard_idle='1d', onboard_age='1d')
     status = d.status()
     assert status['mounted'] is False and 'cache' not in status
     assert 'unknown while it is not mounted' in \
@@ -519,16 +520,27 @@ def test_umount_names_what_to_do_when_busy(drives):
 
 
 def test_umount_outlives_who_only_looks_in_passing(drives):
-    d = drives().init().mount()
+    """Whatever the machine did meanwhile: it is looks that are counted."""
+    d = drives.adopt(Timed()).init().mount()
+    go = os.path.join(d.dir, 'go')
+    env = {**d.env(), 'HOLDPAUSE_FILE': go}
+    env['LD_PRELOAD'] = os.environ['FILDRIVE_HOLDLOCK'] + ' ' + env['LD_PRELOAD']
 
-    def ended_or_pauses():
-        if command.poll() is not None:
-            return True
-        with open(f'/proc/{command.pid}/syscall', encoding='ascii') as f:
-            return f.read().split()[1:3] == ['0x0', '0x0']  # poll(NULL, 0, ..)
+    def refused_again():
+        until(lambda: command.poll() is not None or
+              os.path.exists(go + '.waits'), what='it pauses')
+        assert command.poll() is None, command.stderr.read()
     with open(os.path.join(d.mnt, 'held'), 'wb'):
-        command = d.start('umount', d.mnt)
-        until(ended_or_pauses, what='refused once')
+        command = subprocess.Popen([binary(), 'umount', d.mnt], env=env, cwd='/',
+                                   stderr=subprocess.PIPE, text=True)
+        refused_again()
+        d.pass_time(60)
+        write(go)
+        until(lambda: not os.path.exists(go), what='it looks again')
+        refused_again()
+    while command.poll() is None:  # the pauses for the end of the daemon as well
+        write(go)
+        time.sleep(0.01)
     said = command.communicate(timeout=d.patience)[1]
     assert command.returncode == 0, said
     assert not d.is_mounted()
@@ -814,7 +826,7 @@ def test_fsck_has_the_exit_codes_of_fsck(drives):
 def test_what_sync_waited_for_is_at_the_store(drives):
     # Half of all drives draw a writer tag that is negative to SQLite.
     for _ in range(6):
-        d = drives().init().mount()
+        d = drives().init().set(onboard_idle='1d', onboard_age='1d').mount()
         write(os.path.join(d.mnt, 'f'), os.urandom(300000))
         d.sync()
         pieces = [n for n in os.listdir(d.stores[0]) if n.endswith('.car')]

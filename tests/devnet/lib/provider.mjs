@@ -221,11 +221,14 @@ export class Provider {
 		}
 		const base = { chainId: this.chain.chainId, to, data, value,
 			nonce: this.chain.pendingNonce(this.address) + this.held.length };
-		const hash = await this.push(base, 100_000n);
-		const row = { kind, hash, final: hash, status: 'pending', ok: null,
-			sentAt: this.chain.head, ...facts };
+		/* Signed before one is sent: no epoch comes between the two. */
+		const raws = [await this.sign(base, 100_000n)];
 		if (this.use('replaceTx'))
-			row.final = await this.push(base, 200_000n);
+			raws.push(await this.sign(base, 200_000n));
+		const hashes = raws.map((raw) => this.push(raw));
+		const hash = hashes[0];
+		const row = { kind, hash, final: hashes.at(-1), status: 'pending',
+			ok: null, sentAt: this.chain.head, ...facts };
 		if (what && this.use(`revert${what}`))
 			this.chain.forceRevert.add(row.final);
 		row.loseReceipt = what !== undefined && this.use('loseReceipt');
@@ -238,10 +241,12 @@ export class Provider {
 		return row;
 	}
 
-	async push(tx, maxPriorityFeePerGas) {
-		const raw = await this.wallet.transaction({ ...tx, gas: GAS,
-			maxPriorityFeePerGas,
+	sign(tx, maxPriorityFeePerGas) {
+		return this.wallet.transaction({ ...tx, gas: GAS, maxPriorityFeePerGas,
 			maxFeePerGas: 10n * this.chain.baseFee + 1_000_000n });
+	}
+
+	push(raw) {
 		if (this.use('dropTx'))
 			return keccak256(raw);
 		if (this.knobs.stall) {

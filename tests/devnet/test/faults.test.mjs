@@ -15,17 +15,20 @@ const start = async (t, options) => {
 
 test('a piece can be parked late', async (t) => {
 	const { c, knobs } = await start(t);
-	await knobs({ parkMs: 300 });
-	const cid = await c.upload(1, mod251(400));
-	const find = async () => (await c.http(1, 'GET',
+	const find = async (cid) => (await c.http(1, 'GET',
 		`/pdp/piece?pieceCid=${cid}`)).status;
-	assert.equal(await find(), 404);
+	await knobs({ parkMs: 3_600_000 });
+	const cid = await c.upload(1, mod251(400));
+	assert.equal(await find(cid), 404);
 	const early = await c.postCreate(1, await c.signCreate(1, [cid]));
 	assert.equal(early.status, 400);
 	assert.match(await early.text(), /not found or does not belong/);
-	for (let i = 0; i < 100 && await find() === 404; i++)
+	await knobs({ parkMs: 300 });
+	const soon = await c.upload(1, mod251(401));
+	for (let i = 0; i < 1000 && await find(soon) === 404; i++)
 		await wait(20);
-	assert.equal(await find(), 200);
+	assert.equal(await find(soon), 200);
+	assert.equal(await find(cid), 404);
 });
 
 test('an upload can be cut, and hashed wrong', async (t) => {

@@ -74,7 +74,7 @@ def whole(store):
 def test_with_one_copy_only_that_file_is_lost_and_it_is_said(drives, damage):
     d, piece = make(drives)
     want = picture(d.mnt)
-    d.lose().recover().set(fetch_timeout='3s').mount()
+    d.lose().recover().mount()
     assert sorted(os.listdir(d.mnt)) == ['bad', 'good']
     with whole(d.stores[0]):
         damage(os.path.join(d.stores[0], piece))
@@ -115,8 +115,6 @@ def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
         damage(os.path.join(d.stores[0], name))
     assert_same(want, picture(d.mnt))
     done = d.run('verify', '--drive', d.name, '--all', check=False)
-    assert done.returncode == FOUND
-    assert piece.removesuffix('.car') in done.stdout + done.stderr
 
     def repaired():
         try:
@@ -125,6 +123,11 @@ def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
                        for n in names(d.stores[1]))
         except FileNotFoundError:
             return False
+    if done.returncode:
+        assert done.returncode == FOUND
+        assert piece.removesuffix('.car') in done.stdout + done.stderr
+    else:  # the reader has found it before, and it was repaired at once
+        assert repaired()
     until(repaired, what='the damaged copy is whole again')
     until(lambda: d.run('verify', '--drive', d.name, '--all',
                         check=False).returncode == 0,

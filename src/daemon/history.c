@@ -72,7 +72,7 @@ int history_txs(const struct drive *d, const struct keys *k, json_t *list,
 		struct err *reterr)
 {
 	_cleanup_txlog_ struct txlog *log = NULL;
-	int r = txlog_open(d, k, &log, reterr);
+	int r = txlog_open(d, k, TXLOG_WAIT_MS, &log, reterr);
 
 	for (struct txlog_tx *tx = NULL; r == 0 && (tx = txlog_next(log, tx));)
 		r = add(list, tx->time, tx->what, tx->text, tx->amount,

@@ -267,7 +267,7 @@ int orders_sign(const struct drive *d, const struct owner *o, struct foc *f,
 				    (uint64_t)time(NULL) + PERMIT_S, &allow,
 				    &fund, reterr);
 	if (r == 0)
-		r = txlog_open(d, o->keys, &log, reterr);
+		r = txlog_open(d, o->keys, TXLOG_WAIT_MS, &log, reterr);
 	if (r < 0)
 		return r;
 	tx.to = at->sessions;
@@ -425,7 +425,7 @@ int orders_run(const struct drive *d, const struct keys *k, struct foc *f,
 	_cleanup_txlog_ struct txlog *log = NULL;
 	struct orders_wait w = { .armed = false };
 	bool fit = false;
-	int r = txlog_open(d, k, &log, reterr);
+	int r = txlog_open(d, k, 0, &log, reterr);
 
 	if (r < 0)
 		return r;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,6 +19,7 @@
 
 #define NAME_MAX_ 32
 #define AD_MAX    64
+#define LOOK_MS   20 /* between two looks at a lock that is held */
 
 struct txlog {
 	struct io *io;
@@ -144,7 +146,8 @@ static int on_name(void *ctx, const char *name)
 	return 0;
 }
 
-static int take_lock(const struct drive *d, struct txlog *l, struct err *reterr)
+static int take_lock(const struct drive *d, struct txlog *l, unsigned wait_ms,
+		     struct err *reterr)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -155,14 +158,19 @@ static int take_lock(const struct drive *d, struct txlog *l, struct err *reterr)
 	l->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (l->lock_fd < 0)
 		return err_set(reterr, -errno, "%.160s: %s", path, err_str(errno));
-	if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	for (unsigned ms = 0;; ms += LOOK_MS) {
+		if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (ms >= wait_ms)
+			break;
+		(void)poll(NULL, 0, LOOK_MS); /* a pause */
+	}
 	return err_set(reterr, -ENOTUNIQ,
 		       "another process sends from this wallet right now; try again when it is through");
 }
 
-int txlog_open(const struct drive *d, const struct keys *k, struct txlog **ret,
-	       struct err *reterr)
+int txlog_open(const struct drive *d, const struct keys *k, unsigned wait_ms,
+	       struct txlog **ret, struct err *reterr)
 {
 	_cleanup_txlog_ struct txlog *l = calloc(1, sizeof(*l));
 	struct found f = { .err = reterr };
@@ -183,7 +191,7 @@ int txlog_open(const struct drive *d, const struct keys *k, struct txlog **ret,
 		r = io_syncdir(l->io, ".");
 	if (r < 0 && r != -EEXIST)
 		return r;
-	r = take_lock(d, l, reterr);
+	r = take_lock(d, l, wait_ms, reterr);
 	if (r < 0)
 		return r;
 	f.l = l;

@@ -60,12 +60,16 @@ struct txlog_tx {
 	struct list node; /* private to txlog.c */
 };
 
+/* A daemon locks it for a moment now and then, to see whether anything is ARMED. */
+#define TXLOG_WAIT_MS 10000
+
 /*
- * Lock the folder (made if it is not there) and read all files.
+ * Lock the folder (made if it is not there) and read all files.  One that is locked
+ * is looked at again every 20 ms, wait_ms / 20 times.
  * -ENOTUNIQ, in words: another process works on it.
  */
 must_check int txlog_open(const struct drive *d, const struct keys *k,
-			  struct txlog **ret, struct err *reterr);
+			  unsigned wait_ms, struct txlog **ret, struct err *reterr);
 void txlog_close(struct txlog *l); /* NULL is fine */
 
 /* Free its attempts. */

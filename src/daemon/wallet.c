@@ -290,7 +290,7 @@ int wallet_unlock(struct wallet *w)
 	if (r < 0)
 		return exits_err(r, &w->err, "the wallet's key");
 	p.from = w->owner.address;
-	r = txlog_open(w->drive, w->owner.keys, &w->log, &w->err);
+	r = txlog_open(w->drive, w->owner.keys, TXLOG_WAIT_MS, &w->log, &w->err);
 	if (r == 0)
 		r = txlog_rows(w->log, &rows, &n);
 	if (r == 0)

@@ -70,7 +70,7 @@ static int check_over(struct drive *d, const struct owner *o, struct err *why)
 {
 	_cleanup_txlog_ struct txlog *log = NULL;
 	struct txlog_tx *tx;
-	int r = txlog_open(d, o->keys, &log, why);
+	int r = txlog_open(d, o->keys, TXLOG_WAIT_MS, &log, why);
 
 	if (r < 0)
 		return r;

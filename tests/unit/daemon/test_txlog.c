@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -61,7 +63,7 @@ static struct txlog *open_log(struct fixture *f)
 	struct txlog *l = NULL;
 	struct err e = { "" };
 
-	assert_int_equal(txlog_open(f->d, f->keys, &l, &e), 0);
+	assert_int_equal(txlog_open(f->d, f->keys, 0, &l, &e), 0);
 	return l;
 }
 
@@ -125,10 +127,30 @@ static void only_one_works_on_it(void **state)
 	struct txlog *l = open_log(f), *second = NULL;
 	struct err e = { "" };
 
-	assert_int_equal(txlog_open(f->d, f->keys, &second, &e), -ENOTUNIQ);
+	assert_int_equal(txlog_open(f->d, f->keys, 20, &second, &e), -ENOTUNIQ);
 	assert_non_null(strstr(e.text, "another process"));
 	txlog_close(l);
 	txlog_close(open_log(f));
+}
+
+static void *close_soon(void *l)
+{
+	(void)poll(NULL, 0, 100);
+	txlog_close(l);
+	return NULL;
+}
+
+static void who_may_wait_gets_it_after_the_other(void **state)
+{
+	struct fixture *f = *state;
+	struct txlog *l = open_log(f), *second = NULL;
+	struct err e = { "" };
+	pthread_t other;
+
+	assert_int_equal(pthread_create(&other, NULL, close_soon, l), 0);
+	assert_int_equal(txlog_open(f->d, f->keys, 600000, &second, &e), 0);
+	assert_int_equal(pthread_join(other, NULL), 0);
+	txlog_close(second);
 }
 
 static void a_changed_or_moved_file_is_damage(void **state)
@@ -145,7 +167,7 @@ static void a_changed_or_moved_file_is_damage(void **state)
 	assert_int_equal(io_pread(file, &b, 1, 60), 1);
 	b ^= 1;
 	assert_int_equal(io_pwrite(file, &b, 1, 60), 0);
-	assert_int_equal(txlog_open(f->d, f->keys, &l, &e), -EUCLEAN);
+	assert_int_equal(txlog_open(f->d, f->keys, 0, &l, &e), -EUCLEAN);
 	b ^= 1;
 	assert_int_equal(io_pwrite(file, &b, 1, 60), 0);
 	io_close(file);
@@ -153,7 +175,7 @@ static void a_changed_or_moved_file_is_damage(void **state)
 	assert_int_equal(io_rename(f->d->io, "tx/0000000000000001",
 				   "tx/0000000000000002"),
 			 0);
-	assert_int_equal(txlog_open(f->d, f->keys, &l, &e), -EUCLEAN);
+	assert_int_equal(txlog_open(f->d, f->keys, 0, &l, &e), -EUCLEAN);
 }
 
 static void the_disk_does_not_tell_what_was_sent(void **state)
@@ -195,6 +217,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_one_works_on_it, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			who_may_wait_gets_it_after_the_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_changed_or_moved_file_is_damage,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -136,10 +136,11 @@ def test_a_write_into_absent_bytes_keeps_those_around_it(drives):
 # ---- absent bytes and a store that is away ----
 
 def away(drives):
-    """A recovered drive with an absent file, a local one, and no store."""
+    """A recovered drive with an absent file, a local one, and no store: a read of
+    what is absent waits for an hour."""
     d = drives().init().mount()
     write(at(d, 'absent'), os.urandom(3 * MIB))
-    d.sync().lose().recover().set(fetch_timeout='8s').mount()
+    d.sync().lose().recover().set(fetch_timeout='1h').mount()
     assert os.listdir(d.mnt) == ['absent']
     os.stat(at(d, 'absent'))
     os.rename(d.stores[0], d.stores[0] + '.away')
@@ -147,15 +148,28 @@ def away(drives):
     return d
 
 
+def start_reader(d, off):
+    with open(at(d, 'absent'), 'rb', buffering=0) as f:
+        f.seek(off)
+        return subprocess.Popen(['cat'], stdin=f, stdout=subprocess.DEVNULL)
+
+
 def test_reading_what_no_store_gives_ends_and_harms_nothing_else(drives):
     d = away(drives)
+    readers = [start_reader(d, i % 3 * MIB) for i in range(4)]
+    until(lambda: d.status()['requests']['waiting'], what='they wait')
+    for i in range(20):  # the rest is usable meanwhile (I7)
+        assert read(at(d, 'local')) == b'here' * 1000
+        write(at(d, f'new{i}'), b'x')
+        os.listdir(d.mnt)
+    assert all(r.poll() is None for r in readers), 'it had to wait for them'
+    for r in readers:
+        r.kill()
+        r.wait(PATIENCE)
+
+    d.umount().set(fetch_timeout='3s').mount()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         parked = [pool.submit(read, at(d, 'absent')) for _ in range(4)]
-        for i in range(20):  # the rest is usable meanwhile (I7)
-            assert read(at(d, 'local')) == b'here' * 1000
-            write(at(d, f'new{i}'), b'x')
-            os.listdir(d.mnt)
-        assert not any(p.done() for p in parked), 'it had to wait for them'
         for p in parked:
             with pytest.raises(OSError) as e:
                 p.result(timeout=PATIENCE)
@@ -176,11 +190,6 @@ def test_reading_what_no_store_gives_ends_and_harms_nothing_else(drives):
 
 def test_a_parked_read_can_be_interrupted(drives):
     d = away(drives)
-    d.umount().set(fetch_timeout='1h')
-    os.rename(d.stores[0] + '.away', d.stores[0])
-    d.mount()
-    os.stat(at(d, 'absent'))
-    os.rename(d.stores[0], d.stores[0] + '.away')
 
     def waiting():
         return d.status()['requests']['waiting']
@@ -189,10 +198,7 @@ def test_a_parked_read_can_be_interrupted(drives):
         # The kernel's own read-ahead goes on waiting, so each reads another
         # chunk, to be counted.
         before = waiting()
-        with open(at(d, 'absent'), 'rb', buffering=0) as f:
-            f.seek(i * MIB)
-            reader = subprocess.Popen(['cat'], stdin=f,
-                                      stdout=subprocess.DEVNULL)
+        reader = start_reader(d, i * MIB)
         until(lambda n=before: waiting() > n, what='the read waits')
         reader.send_signal(number)
         assert reader.wait(PATIENCE) == -number

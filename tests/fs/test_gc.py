@@ -28,7 +28,8 @@ def content(n, size=3 * MIB):
 @pytest.fixture(name='busy')
 def _busy(drives):
     """A commit, and three more, each with other bytes in the same file."""
-    d = drives(stores=2, copies=2).init().mount()
+    d = drives(stores=2, copies=2).init().set(onboard_idle='1d', onboard_age='1d')
+    d.mount()
     os.mkdir(os.path.join(d.mnt, 'dir'))
     write(os.path.join(d.mnt, 'dir', 'kept'), content(100))
     d.sync()

@@ -20,7 +20,7 @@ def _golden(tmp_path_factory):
     with Drive(stores=0) as lost:
         os.rename(os.path.join(there, 'words'), lost.words)
         with lost.recovered(stores=[store]) as d:
-            yield d.mount()
+            yield d.set(onboard_idle='1d', onboard_age='1d').mount()
 
 
 def test_all_of_it_is_as_it_was_written(golden):

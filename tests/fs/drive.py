@@ -266,15 +266,19 @@ class Drive:
 
     def kill9(self):
         """The daemon is gone, as after a power cut of the process."""
+        assert self.kill_any(), 'no daemon to kill'
+        return self
+
+    def kill_any(self):
+        """The processes of it that there were: the daemon's, those of commands."""
         pids = self.pids()
-        assert pids, 'no daemon to kill'
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):  # a command's
                 os.kill(pid, signal.SIGKILL)
         # A dying process has no environment any more, but still its lock.
         until(lambda: not any(map(alive, pids)), what='the daemon is gone')
         self.detach()
-        return self
+        return pids
 
     def detach(self):
         while self.is_mounted():

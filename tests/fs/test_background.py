@@ -15,8 +15,9 @@ def cores(pid):
     own = os.getpriority(os.PRIO_PROCESS, pid)
     for tid in map(int, os.listdir(f'/proc/{pid}/task')):
         try:
-            nicer = os.getpriority(os.PRIO_PROCESS, tid) > own
-            found[nicer].add(len(os.sched_getaffinity(tid)))
+            # In this order: one that begins gets nicer before it gives up cores.
+            n = len(os.sched_getaffinity(tid))
+            found[os.getpriority(os.PRIO_PROCESS, tid) > own].add(n)
         except ProcessLookupError:
             pass  # it has ended
     return found

@@ -87,6 +87,7 @@ def test_a_store_that_is_away_for_a_week_gets_everything_then(drives):
     until(lambda: sequence(d) > n and not d.status()['queued']['pieces'] and
           d.status()['cache']['dirty_inodes'] == 0, what='all has left')
     until(lambda: d.status()['errors'] == [], what='nothing is wrong any more')
+    d.sync()  # what it had begun with by itself is ended
     assert_same(want, picture(d.mnt))
     d.umount()
     for store in d.stores:
@@ -192,7 +193,7 @@ def test_who_was_stopped_has_not_waited_for_a_store(drives):
         d.init().mount()
         data = os.urandom(200000)
         put(at(d, 'f'), data)
-        d.sync().lose().recover().mount()
+        d.sync().lose().recover().set(fetch_timeout='1h').mount()
         os.stat(at(d, 'f'))
         share.stop()
         reader = subprocess.Popen(['cat', at(d, 'f')], stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from drive import CommandFailed, binary
+from drive import PATIENCE, CommandFailed, binary
 from syscalls import read, write
 
 TOOL = os.environ.get('FILDRIVE_NEWER_COMMIT') or os.path.join(
@@ -15,7 +15,7 @@ TOOL = os.environ.get('FILDRIVE_NEWER_COMMIT') or os.path.join(
 def publish(d, reader, writer):
     """Another device, with a program of tomorrow."""
     subprocess.run([TOOL, 'dir://' + d.stores[0], d.words, str(reader),
-                    str(writer)], check=True, cwd=d.dir, timeout=60)
+                    str(writer)], check=True, cwd=d.dir, timeout=PATIENCE)
 
 
 @pytest.fixture(name='newer')

@@ -186,6 +186,16 @@ class Drive:
         return json.loads(self.run('status', '--drive', self.name,
                                    '--json').stdout)
 
+    def answered(self):
+        """The status when no store is silent, as one on a busy disk is at times."""
+        seen = []
+
+        def look():
+            seen[:] = [self.status()]
+            return all(s['state'] != 'not answering' for s in seen[0]['stores'])
+        until(look, what='all stores answer')
+        return seen[0]
+
     def sync(self):
         self.run('sync', '--drive', self.name, '--wait')
         return self

@@ -3,6 +3,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -44,6 +45,11 @@ def heads(store):
         return set()
 
 
+def quiet(d):
+    """Nothing leaves it but by a sync, however long the test takes."""
+    return d.set(onboard_idle='1h', onboard_age='1d')
+
+
 # ---- when ----
 
 def test_an_empty_drive_is_published(drives):
@@ -65,15 +71,16 @@ def test_nothing_new_makes_no_commit(drives):
 def test_changes_leave_after_some_quiet(drives):
     d = drives().init().set(onboard_idle='300ms').mount()
     write(at(d, 'f'), b'x' * 100000)
-    until(lambda: is_clean(d), what='the file has left by itself')
-    assert d.state(at(d, 'f')) == 'stored'
+    # the empty drive may have left before
+    until(lambda: is_clean(d) and d.state(at(d, 'f')) == 'stored',
+          what='the file has left by itself')
     n = published(d)
     os.rename(at(d, 'f'), at(d, 'g'))
     until(lambda: published(d) > n, what='a rename leaves by itself, too')
 
 
 def test_nothing_leaves_by_itself_while_writing_goes_on(drives):
-    d = drives().init().set(onboard_idle='2s', onboard_age='1d').mount()
+    d = drives().init().set(onboard_idle='3s', onboard_age='1d').mount()
     end = time.monotonic() + PATIENCE
     while True:
         write(at(d, 'f'), b'x')
@@ -85,9 +92,12 @@ def test_nothing_leaves_by_itself_while_writing_goes_on(drives):
             longest = max(longest, time.monotonic() - written)
             written = time.monotonic()
             time.sleep(0.01)
-        if published(d) == n:
+        left = published(d) > n
+        longest = max(longest, time.monotonic() - written)
+        if not left:
             break
-        # so long nobody wrote, on a machine that has more to do
+        # Nobody wrote for so long, on a machine that has more to do: of two writes
+        # one may have been done at its beginning, the other at its end.
         assert longest >= 1.5, 'something has left'
         assert time.monotonic() < end
     until(lambda: published(d) > n, what='it has left when it was quiet')
@@ -230,12 +240,11 @@ def test_a_store_that_is_not_there_at_the_first_mount_is_never_made(drives):
     assert not os.path.exists(d.stores[0])
     assert d.status()['errors']
     os.rename(d.stores[0] + '.unplugged', d.stores[0])
-    d.sync()
-    assert d.status()['stores'][0]['state'] == 'ok'
+    assert d.sync().answered()['stores'][0]['state'] == 'ok'
 
 
 def test_the_state_of_a_file_over_its_life(drives):
-    d = drives().init().mount().meet()
+    d = quiet(drives().init()).mount().meet()
     path = write(at(d, 'f'), os.urandom(100000))
     assert d.state(path) == 'local' and d.state(path, 'copies') == '0'
     with pytest.raises(OSError):
@@ -270,14 +279,14 @@ def test_the_state_of_a_file_over_its_life(drives):
 
 
 def test_status_counts_what_is_dirty_queued_and_held(drives):
-    d = drives().init().mount()
+    d = quiet(drives().init()).mount()
     write(at(d, 'f'), os.urandom(3 * MIB))
-    s = d.status()
+    s = d.answered()
     assert s['cache']['dirty_bytes'] >= 3 * MIB and not s['cache']['failed']
     assert s['last_commit'] is None and s['mounted'] and not s['fenced']
     assert s['errors'] == []
-    d.sync()
-    s = d.status()
+    began = time.time()
+    s = d.sync().answered()
     assert s['cache']['dirty_bytes'] == 0 == s['cache']['dirty_inodes']
     assert s['cache']['clean_bytes'] >= 3 * MIB
     (store,) = s['stores']
@@ -286,7 +295,7 @@ def test_status_counts_what_is_dirty_queued_and_held(drives):
     assert store['bytes'] == cars.total(d.stores[0])
     assert s['queued'] == {'pieces': 0, 'bytes': 0} == s['uploading']
     assert s['last_commit']['sequence'] == 1
-    assert abs(s['last_commit']['time'] - time.time()) < 60
+    assert began - 60 < s['last_commit']['time'] < time.time() + 60
     assert s['bytes_fetched'] == 0
 
 
@@ -300,10 +309,11 @@ def test_a_store_that_is_away_is_named_and_caught_up_with(drives):
     os.rename(d.stores[0], away)
     write(at(d, 'while away'), os.urandom(3 * MIB))
     waiting = d.start_sync()
-    until(lambda: any(d.stores[0] in e for e in d.status()['errors']),
-          what='status names the store')
-    s = d.status()
-    assert s['stores'][0]['state'] == 'away' and s['stores'][0]['error']
+    def named():
+        s = d.status()
+        return s['stores'][0]['state'] == 'away' and s['stores'][0]['error'] \
+            and any(d.stores[0] in e for e in s['errors'])
+    until(named, what='status names the store')
     until(lambda: d.status()['queued']['pieces'], what='a piece is queued')
     assert waiting.poll() is None, 'nothing is held, but it says so'
     write(at(d, 'more'), os.urandom(MIB))  # local work goes on (I7)
@@ -401,7 +411,7 @@ def test_a_new_store_is_filled_up(drives):
           what='the new store has every piece')
     until(lambda: heads(d.stores[1]) == heads(d.stores[0]),
           what='the new store has every head')
-    assert d.state(at(d, '0'), 'copies') == '2'
+    until(lambda: d.state(at(d, '0'), 'copies') == '2', what='it was read back')
     want = picture(d.mnt)
     back = drives.adopt(d.umount().recovered(stores=d.stores[1:])).mount()
     assert_same(want, picture(back.mnt))
@@ -419,21 +429,23 @@ def test_a_full_store_is_named_and_waited_for(drives):
         d.sync()
         path = write(at(d, 'big'), os.urandom(12 * MIB))
         waiting = d.start_sync()
-        until(lambda: d.status()['errors'], what='status says why')
-        (why,) = d.status()['errors']
-        assert store in why and 'space' in why
+        until(lambda: [store in e and 'space' in e
+                       for e in d.status()['errors']] == [True],
+              what='status says why')
         assert waiting.poll() is None
         write(at(d, 'g'), b'local work goes on')
         want = read(path)
         subprocess.run(['mount', '-o', 'remount,size=64m', store], check=True)
         assert waiting.wait(PATIENCE) == 0
-        assert d.sync().status()['errors'] == []
+        assert d.sync().answered()['errors'] == []
         d.lose().recover().mount()
         assert read(path) == want
         d.umount()
     finally:
         d.close()
-        subprocess.run(['umount', store], check=True)
+        # A daemon that is dying still has it open.
+        until(lambda: not subprocess.run(['umount', store], check=False).returncode,
+              what='nobody uses the store')
 
 
 # ---- the cache ----
@@ -444,17 +456,35 @@ def on_disk(folder):
 
 
 class Sampled:
-    """The most that the drive directory ever held, looked at all the time."""
+    """The most that the drive directory ever held, looked at all the time.  For a
+    look the daemon stands still: what goes from one file into another while they
+    are counted would count twice."""
 
     def __init__(self, d):
         self.most, self.end = 0, threading.Event()
-        self.folder = d.home
-        self.thread = threading.Thread(target=self.look)
+        self.folder, (self.pid,) = d.home, d.pids()
+        self.thread = threading.Thread(target=self.run)
+
+    def stands_still(self):
+        for tid in os.listdir(f'/proc/{self.pid}/task'):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open(f'/proc/{self.pid}/task/{tid}/stat', encoding='ascii',
+                         errors='replace') as f:
+                if f.read().rpartition(')')[2].split()[0] not in 'TtZX':
+                    return False
+        return True
 
     def look(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            until(self.stands_still, what='the daemon stands still')
+            self.most = max(self.most, on_disk(self.folder))
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def run(self):
         while not self.end.wait(0.05):
-            with contextlib.suppress(FileNotFoundError):
-                self.most = max(self.most, on_disk(self.folder))
+            self.look()
 
     def __enter__(self):
         self.thread.start()
@@ -463,16 +493,17 @@ class Sampled:
     def __exit__(self, *_):
         self.end.set()
         self.thread.join()
+        self.look()
 
 
 def test_the_drive_directory_never_takes_more_than_the_cache_size(drives):
     size = 256 * MIB
     d = drives(cache_size='256M').init()
-    d.set(full_timeout='2m', onboard_idle='1s', onboard_age='1s').mount()
+    d.set(full_timeout='10m', onboard_idle='1s', onboard_age='1s').mount()
     rand, data = random.Random(2), random.Random(3).randbytes(8 * MIB)
     with Sampled(d) as seen:
         for i in range((120 if LONG else 40) * 3):
-            path = at(d, str(rand.randrange(40)))
+            path = at(d, str(rand.randrange(80)))
             what = rand.randrange(6)
             if what == 0 and os.path.exists(path):
                 os.unlink(path)
@@ -495,13 +526,13 @@ def test_the_drive_directory_never_takes_more_than_the_cache_size(drives):
     for name in os.listdir(d.mnt):
         os.unlink(at(d, name))
     d.sync()
-    until(lambda: on_disk(os.path.join(d.home, d.name, 'data')) <= 16 * MIB, 20,
-          'the disk has its room back')
+    until(lambda: on_disk(os.path.join(d.home, d.name, 'data')) <= 16 * MIB,
+          what='the disk has its room back')
 
 
 def test_who_fills_the_cache_waits_for_no_quiet(drives):
     d = drives(cache_size='256M').init()
-    d.set(full_timeout='90s', onboard_idle='1d', onboard_age='1d').mount()
+    d.set(full_timeout='10m', onboard_idle='1d', onboard_age='1d').mount()
     data = random.Random(4).randbytes(8 * MIB)
     with open(at(d, 'f'), 'wb') as f:
         for i in range(25):  # of which 17 fit
@@ -512,7 +543,7 @@ def test_who_fills_the_cache_waits_for_no_quiet(drives):
 
 def test_more_than_the_cache_holds_can_be_written_and_read(drives):
     size = 256 * MIB
-    d = drives(cache_size='256M').init().set(full_timeout='2m').mount()
+    d = drives(cache_size='256M').init().set(full_timeout='10m').mount()
     rand, want = random.Random(1), {}
     files = (3 if LONG else 2) * size // (16 * MIB)
     with Sampled(d) as seen:
@@ -526,7 +557,7 @@ def test_more_than_the_cache_holds_can_be_written_and_read(drives):
     d.remount()  # what the kernel still has would not be asked for
     for name in sorted(want):
         assert hash(read(at(d, name))) == want[name], name
-    s = d.status()
+    s = d.answered()
     assert s['cache']['used_bytes'] <= size
     assert s['bytes_fetched'] >= files * 16 * MIB - size - 32 * MIB
     assert s['errors'] == []

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from conftest import LONG
-from drive import CommandFailed, Drive, until
+from drive import PATIENCE, CommandFailed, Drive, until
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
 
@@ -316,7 +316,8 @@ def test_a_drive_closes_behind_a_failed_test():
         assert pids
     finally:
         d.close()
-    assert not os.path.exists(d.dir) and not d.is_mounted() and not d.pids()
+    until(lambda: not d.pids(), what='the killed daemon is gone')
+    assert not os.path.exists(d.dir) and not d.is_mounted()
 
 
 def test_a_mount_right_after_a_kill_waits_for_the_dying_daemon(drives):
@@ -372,5 +373,5 @@ def test_mount_waits_for_the_last_thread_of_a_daemon(drives):
         later = time.monotonic() + 4
         until(lambda: mount.poll() is not None or time.monotonic() > later)
         ending.stdin.close()
-        assert mount.wait(60) == 0
+        assert mount.wait(PATIENCE) == 0
     assert d.is_mounted()

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import NATIVE, OPTIONS
-from drive import Drive
+from drive import PATIENCE, Drive
 from syscalls import (KEEP_SIZE, PUNCH_HOLE, UTIME_NOW, UTIME_OMIT, fallocate,
                       outcome, read, refused, same, utimensat, write)
 
@@ -628,7 +628,7 @@ def held_elsewhere(path, take):
     here, far = multiprocessing.Pipe()
     p = multiprocessing.get_context('fork').Process(target=child, args=(far,))
     p.start()
-    assert here.poll(20), 'the other process hangs'
+    assert here.poll(PATIENCE), 'the other process hangs'
     got = here.recv()
     p.join()
     return got

@@ -360,7 +360,7 @@ def _mapper(path, who, of, rounds, queue):
 
 def test_maps_of_several_writers_last_through_eviction_and_onboarding(drives):
     d = drives(cache_size='256M').init().set(
-        full_timeout='2m', onboard_idle='1s', onboard_age='1s').mount()
+        full_timeout='10m', onboard_idle='1s', onboard_age='1s').mount()
     path = os.path.join(d.mnt, 'mapped')
     size = 4 * MIB // CELL * CELL
     write(path, bytes(size))
@@ -395,7 +395,8 @@ def test_maps_of_several_writers_last_through_eviction_and_onboarding(drives):
 def test_df_tells_what_can_be_written_and_takes_back_what_was_sent(drives):
     """The size is that of the cache; what the stores hold can make room, so it
     is free; what is on its way is not."""
-    d = drives(cache_size='256M').init().mount()
+    d = drives(cache_size='256M').init().set(onboard_idle='1h',
+                                             onboard_age='1d').mount()
 
     def df():
         st = os.statvfs(d.mnt)
@@ -412,8 +413,8 @@ def test_df_tells_what_can_be_written_and_takes_back_what_was_sent(drives):
     d.sync()
     until(lambda: df()[1] >= free - 4 * MIB, what='what was sent is free')
     assert os.stat(path).st_blocks * 512 >= 40 * MIB, 'du counts it as before'
-    # What df promises can be written at once, with no store to make room.
-    d.set(full_timeout='1s').umount()
+    # What df promises can be written, with no store to make room.
+    d.set(full_timeout='1m').umount()
     os.rename(d.stores[0], d.stores[0] + '.away')
     d.mount()
     room = df()[1]

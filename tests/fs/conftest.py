@@ -16,7 +16,7 @@ import tempfile
 import pytest
 
 from devnet import Devnet, no_devnet
-from drive import Drive, no_fuse
+from drive import Drive, no_fuse, until
 from lostdrive import Lost
 from netdrive import NetDrive
 
@@ -140,7 +140,10 @@ def ext4():
         check=False, stdout=subprocess.DEVNULL).returncode
     yield folder if made else top
     if made:
-        subprocess.run(['umount', folder], check=True)
+        # What a case has ended may still be dying in it.
+        until(lambda: not subprocess.run(['umount', folder],
+                                         check=False).returncode,
+              what='nobody uses the file system')
     shutil.rmtree(own)
 
 

@@ -108,6 +108,7 @@ def test_a_drive_goes_on_where_it_was_after_a_replacement(lost, net):
     want = files_of(d, 1)
     d.sync()
     before = d.set_ids()
+    until(lambda: d.provider_of(0) and d.provider_of(1), what='both were looked at')
     in_use = {d.provider_of(i) for i in (0, 1)}
     assert int(first['providerId']) not in in_use
     d.gone().bring_back()
@@ -118,6 +119,7 @@ def test_a_drive_goes_on_where_it_was_after_a_replacement(lost, net):
     files_of(d, 1)
     d.sync()
     assert d.set_ids() == before
+    until(lambda: d.provider_of(0) and d.provider_of(1), what='both are looked at')
     assert {d.provider_of(i) for i in (0, 1)} == in_use
 
 

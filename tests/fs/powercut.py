@@ -23,6 +23,8 @@ import shutil
 import subprocess
 import time
 
+from drive import until
+
 FICLONE = 0x40049409
 SBIN = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
 
@@ -94,7 +96,11 @@ class Disk:
         return Cut(to, self.kind, t0, t1)
 
     def umount(self):
-        run('umount', self.mnt)
+        # A daemon that has ended may still be dying with a file open.
+        until(lambda: not subprocess.run(['umount', self.mnt], check=False,
+                                         env={**os.environ, 'PATH': SBIN}
+                                         ).returncode,
+              what='nobody uses the disk')
 
 
 class Tray:

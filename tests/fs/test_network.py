@@ -10,12 +10,14 @@ import re
 import pytest
 
 from devnet import Devnet
-from drive import PATIENCE, until
+from drive import PATIENCE, SANITIZED, until
 from evil import KINDS, Evil
 from netdrive import NetDrive
 
 pytestmark = pytest.mark.devnet
 MIB = 1 << 20
+# MiB that an answer may cost; with a sanitizer what was freed stays for a while.
+ROOM = 64 + 256 * SANITIZED
 
 
 class Drive(NetDrive):
@@ -140,22 +142,34 @@ def test_a_network_that_becomes_a_store_gets_all_and_the_newest_head(net, drives
     d.umount()
 
 
+def of_the_wallet(s):
+    """Plain swap is warned of, too, where a machine has it."""
+    return [w for w in s['warnings'] if 'swap' not in w]
+
+
 def test_one_sentence_says_what_to_send(net, drives):
-    d = drives().init().mount()
-    until(lambda: len(d.status()['errors']) == 2, what='both slots wait')
-    until(lambda: d.status()['warnings'], what='the wallet was looked at')
-    s = d.status()
+    for _ in range(10):  # init waits for a network for ten seconds only
+        d = drives().init()
+        if d.run('config', '--drive', d.name, 'budget').stdout != 'none\n':
+            break
+    d.mount()
+    s = {}
+
+    def waits():
+        s.update(d.status())
+        return len(s['errors']) == 2 and of_the_wallet(s)
+    until(waits, what='both slots wait, and the wallet was looked at')
     said = json.loads(d.wallet('--json').stdout)['waiting']
     assert said.startswith('waiting for funds: send ')
-    assert said == s['wallet']['waiting'] == s['warnings'][0]
+    assert said == s['wallet']['waiting'] and of_the_wallet(s) == [said]
     assert not any('send' in e for e in s['errors'])
     # What it names is enough, to the last digit.
     wait = s['wallet']
     net.fund(d.address(), fil=wait['need_fil'], usdfc=wait['need_usdfc'])
     until(lambda: {t['state'] for t in d.status()['stores']} == {'ok'},
           what='it begins by itself')
-    until(lambda: not d.status()['warnings'], what='it is seen')
-    assert not d.status()['errors']
+    until(lambda: not of_the_wallet(d.status()), what='it is seen')
+    until(lambda: not d.status()['errors'], what='nothing else is wrong')
     assert json.loads(d.wallet('--json').stdout)['waiting'] is None
     d.write('file', MIB)
     d.sync()
@@ -207,7 +221,7 @@ def harmless(d, servers, before):
     with open(os.path.join(d.mnt, 'kept'), 'rb') as f:
         assert len(f.read()) == MIB
     assert len(d.status()['stores']) == 2
-    assert d.grown() < before + 64, servers[0].kind
+    assert d.grown() < before + ROOM, servers[0].kind
     assert len(adds(d.net, d.address())) == 2
 
 

@@ -178,9 +178,10 @@ def pictures(d):
 
 
 def assert_sound(d):
-    s = d.status()
-    assert not (s['errors'] or s['warnings'] or s['fenced'] or
-                s['requests']['timed_out']), s
+    s = d.answered()
+    # The keys are those of a test, so the machine may have plain swap.
+    assert not (s['errors'] or [w for w in s['warnings'] if 'swap' not in w] or
+                s['fenced'] or s['requests']['timed_out']), s
 
 
 def judge(drives, tray, live, at, loads, thorough):

@@ -14,10 +14,15 @@ def pieces(store):
     return {name for name in os.listdir(store) if name.endswith('.car')}
 
 
+def quiet(drives):
+    """One that makes no commit but by a sync."""
+    return drives().init().set(onboard_idle='1h', onboard_age='1d').mount()
+
+
 @pytest.fixture
 def cut_off(drives):
     """A drive of two commits whose second one lost all its pieces."""
-    d = drives().init().mount()
+    d = quiet(drives)
     make_of_everything(d.mnt, os.geteuid() == 0)
     first = picture(d.mnt)
     d.sync()
@@ -83,7 +88,7 @@ def damage(path, length):
 
 
 def test_a_commit_record_that_is_damaged_is_made_anew(drives):
-    d = drives().init().mount()
+    d = quiet(drives)
     make_of_everything(d.mnt, os.geteuid() == 0)
     want = picture(d.mnt)
     d.sync()
@@ -106,7 +111,7 @@ def test_a_commit_record_that_is_damaged_is_made_anew(drives):
 
 
 def test_damaged_folders_are_salvaged_and_listed(drives):
-    d = drives().init().mount()
+    d = quiet(drives)
     for folder in ('kept', 'hurt'):
         os.mkdir(os.path.join(d.mnt, folder))
         for i in range(40):

@@ -12,7 +12,7 @@ from syscalls import read, write
 @pytest.fixture
 def history(drives, tmp_path):
     """A mounted drive of three commits, and a second mountpoint."""
-    d = drives().init().mount()
+    d = drives().init().set(onboard_idle='1h', onboard_age='1d').mount()
     for i in range(1, 4):
         write(os.path.join(d.mnt, 'same'), b'%d' % i * 100000)
         write(os.path.join(d.mnt, f'only{i}'), b'here')

@@ -62,10 +62,27 @@ deps_missing_fedora() {
 # A machine that has just started may be updating itself: its lock on the lists
 # has no time limit that could be set.
 deps_apt_update() {
-	for deps_try in 1 2 3 4 5 6; do
+	for deps_update in 1 2 3 4 5 6; do
 		$deps_root apt-get -q -o Acquire::Retries=5 update \
 			>"$deps_log" 2>&1 </dev/null && return
-		[ "$deps_try" = 6 ] || sleep 10
+		[ "$deps_update" = 6 ] || sleep 10
+	done
+	return 1
+}
+
+# Lists that could not be had are no error to apt, and a mirror may change between
+# them and the packages: both once more, before that is given up.  What came stays.
+deps_apt_install() {
+	for deps_try in 1 2 3; do
+		[ "$deps_try" = 1 ] || {
+			echo "that failed, trying again"
+			sleep 10
+		}
+		deps_apt_update || return 1
+		$deps_root env DEBIAN_FRONTEND=noninteractive apt-get -qy \
+			-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 \
+			install --no-install-recommends "$@" \
+			>>"$deps_log" 2>&1 </dev/null && return
 	done
 	return 1
 }
@@ -94,11 +111,7 @@ deps_install() {
 	deps_log=$(mktemp) || return 1
 	# shellcheck disable=SC2086
 	if [ $deps_kind = debian ]; then
-		deps_apt_update &&
-			$deps_root env DEBIAN_FRONTEND=noninteractive apt-get -qy \
-				-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 \
-				install --no-install-recommends $deps_gone \
-				>>"$deps_log" 2>&1 </dev/null
+		deps_apt_install $deps_gone
 	else
 		$deps_root dnf -qy install $deps_gone >"$deps_log" 2>&1 </dev/null
 	fi || {

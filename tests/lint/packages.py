@@ -4,7 +4,8 @@
 Runs deps_install in a world of its own (a PATH with little in it, and package
 managers that only write down what they are asked for) as Debian and as Fedora,
 and compares: each Debian package has its Fedora counterpart in the table here,
-and nothing is asked for that is there already.
+and nothing is asked for that is there already.  What fails is tried again, and told
+in the end.
 """
 import os
 import shutil
@@ -36,12 +37,13 @@ FEDORA = {
 }
 # What Debian always has.
 ONLY_FEDORA = {'tar', 'gawk', 'diffutils'}
-TOOLS = ('sh', 'env', 'mktemp', 'rm', 'tail', 'grep', 'cat')
+TOOLS = ('sh', 'env', 'mktemp', 'rm', 'tail', 'grep', 'cat', 'wc')
 FAKES = {
     'debian': {
         'id': 'echo 0',
         'dpkg-query': 'case $* in *" git") echo installed ;; *) exit 1 ;; esac',
         'apt-get': 'echo "$@" >>"$ASKED"',
+        'sleep': 'exit',
     },
     'fedora': {
         'id': 'echo 0',
@@ -51,8 +53,10 @@ FAKES = {
 }
 
 
-def asked_for(root, kind, *sets, broken=False):
-    """(exit status, words of the last call of the package manager, output)"""
+def asked_for(root, kind, *sets, broken=0):
+    """(exit status, words of the last call of the package manager, output)
+
+    So many calls of `dnf`, or of `apt-get install`, fail first."""
     with tempfile.TemporaryDirectory() as world:
         for tool in TOOLS:
             if where := shutil.which(tool):
@@ -61,8 +65,12 @@ def asked_for(root, kind, *sets, broken=False):
             path = os.path.join(world, name)
             with open(path, 'w', encoding='utf-8') as f:
                 f.write(f'#!{world}/sh\n{body}\n')
-                if broken and name == 'dnf':
-                    f.write('echo no such host\nexit 1\n')
+                if name in ('dnf', 'apt-get'):
+                    f.write('case $* in *update) exit ;; esac\n'
+                            'echo >>"$ASKED.installs"\n'
+                            'n=$(wc -l <"$ASKED.installs")\n'
+                            f'[ "$n" -gt {broken} ] && exit\n'
+                            'echo no such host\nexit 1\n')
             os.chmod(path, 0o755)
         log = os.path.join(world, 'asked')
         done = subprocess.run(
@@ -101,9 +109,13 @@ def main():
         for name in sorted((want ^ set(found['fedora'])) - ONLY_FEDORA):
             wrong.append(f'{name}: asked for by '
                          f'{"Fedora" if name not in want else "Debian"} only')
-    status, _, said = asked_for(root, 'fedora', 'build', broken=True)
-    if status == 0 or 'no such host' not in said or 'network' not in said:
-        wrong.append(f'a package manager that fails is not told: {said}')
+    for kind in FAKES:
+        status, _, said = asked_for(root, kind, 'build', broken=99)
+        if status == 0 or 'no such host' not in said or 'network' not in said:
+            wrong.append(f'{kind}: one that fails is not told: {said}')
+    status, _, said = asked_for(root, 'debian', 'build', broken=2)
+    if status:
+        wrong.append(f'apt that failed twice is not asked again: {said}')
     print(*wrong, sep='\n')
     return 1 if wrong else 0
 

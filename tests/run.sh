@@ -96,6 +96,15 @@ clean_up() {
 	fi
 }
 
+# npm tries again what it could not ask for, but not what broke off on its way.
+npm_ci() {
+	for try in 1 2 3; do
+		npm ci --no-audit --no-fund --silent --fetch-retries 5 && return
+		[ "$try" = 3 ] || sleep 10
+	done
+	return 1
+}
+
 if [ "$(id -u)" -ne 0 ]; then
 	if command -v sudo >/dev/null 2>&1 && sudo true; then
 		as_root=sudo
@@ -113,8 +122,7 @@ if [ -n "$deps" ]; then
 		packages=${lock%/*}
 		cmp -s "$lock" "$packages/node_modules/.installed" && continue
 		echo "installing the Node packages of $packages"
-		(cd "$packages" && npm ci --no-audit --no-fund --silent \
-			--fetch-retries 5 &&
+		(cd "$packages" && npm_ci &&
 			cp package-lock.json node_modules/.installed) ||
 			echo "npm ci failed in $packages/: is the network there?" \
 				"Going on without, what needs it will fail" >&2

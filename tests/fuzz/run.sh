@@ -54,7 +54,7 @@ for target; do
 	mkdir -p "$build/corpus/$target"
 	# shellcheck disable=SC2046 # flags, by words
 	if "$build/tests/fuzz/fuzz_$target" $(flags_of "$target") -max_total_time="$seconds" \
-		-timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+		-timeout=60 -rss_limit_mb=1024 -malloc_limit_mb=256 \
 		-artifact_prefix="$build/crash-$target-" \
 		-print_final_stats=1 -verbosity=1 \
 		"$build/corpus/$target" "tests/fuzz/corpus/$target" \

@@ -59,7 +59,7 @@ int set_up(void **state)
 	assert_non_null(f);
 	new_dir(f->dir);
 	f->c = fake_new();
-	f->timeout_ms = 600000;
+	f->timeout_ms = 120000;
 	f->opts = "allow_other,suid,dev";
 	*state = f;
 	return 0;

@@ -9,7 +9,11 @@ import shutil
 import subprocess
 import urllib.request
 
+from drive import PATIENCE
+
 UNIT = 10 ** 18
+# Seconds: a week of epochs takes minutes where much else goes on.
+WEEKS = 4 * PATIENCE
 UP = os.path.join(os.path.dirname(__file__), '..', 'devnet', 'devnet.mjs')
 
 
@@ -46,7 +50,7 @@ class Devnet:
     def admin(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(f'{self.at["admin"]}/{path}', data,
-                                    timeout=60) as answer:
+                                    timeout=WEEKS) as answer:
             return json.load(answer)
 
     def fund(self, address, fil='10', usdfc='100'):
@@ -67,5 +71,5 @@ class Devnet:
 
     def close(self):
         self.proc.stdin.close()
-        self.proc.wait(60)
+        self.proc.wait(PATIENCE)
         self.proc.stdout.close()

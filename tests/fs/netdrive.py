@@ -43,7 +43,8 @@ class NetDrive(Drive):
                 [binary(), 'mount', '-f', '--drive', self.name, '--passfile',
                  self.passfile, self.mnt], env=self.env(), cwd='/',
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(self.is_mounted, what='it is mounted')
+        until(lambda: self.is_mounted() and self.status()['mounted'],
+              what='it is mounted, and answers')
         return self
 
     def logged(self):

@@ -20,11 +20,14 @@ def kept(d):
 
 def sets_of(d):
     """Numbers of the data sets, once it is known which they are."""
-    def numbers():
-        return sorted(s.get('proof', {}).get('data_set') or 0
-                      for s in d.status()['stores'])
-    until(lambda: all(numbers()), d.patience, 'the data sets are known')
-    return numbers()
+    found = []
+
+    def known():
+        found[:] = sorted(s.get('proof', {}).get('data_set') or 0
+                          for s in d.status()['stores'])
+        return all(found)
+    until(known, d.patience, 'the data sets are known')
+    return found
 
 
 def lost_and_found(d, key, may_fund=lambda address: None):

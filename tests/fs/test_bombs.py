@@ -227,7 +227,8 @@ def head(path, n):
 
 def test_what_the_words_holder_makes_to_break_readers_ends_in_an_error(
         bombed, drives):
-    d = drives.adopt(bombed.recovered()).mount()
+    d = drives.adopt(bombed.recovered())
+    d.set(onboard_idle='1d', onboard_age='1d').mount()
     before = peak(d)
     assert sorted(os.listdir(d.mnt)) == sorted(
         [*FILES, *FOLDERS, *TWINS, *WRONG])
@@ -277,7 +278,8 @@ def test_a_loss_among_bombs_is_named_and_mended(bombed, drives):
     assert peak(d) < was + MOST
     os.unlink(os.path.join(d.mnt, 'lost'))
     d.sync()
-    assert not any('/lost' in e for e in d.status()['errors'])
+    until(lambda: not any('/lost' in e for e in d.status()['errors']),
+          what='it is not named any more')
 
 
 def test_salvage_takes_what_can_be_read_of_bombs(bombed, drives):

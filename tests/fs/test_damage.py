@@ -260,7 +260,7 @@ def test_an_outbox_that_was_deleted_costs_nothing_that_is_in_the_cache(drives):
     os.rename(d.stores[0] + '.away', d.stores[0])
     write(at(d, 'after'), b'2' * 5000)
     d.sync()
-    assert d.status()['errors'] == []
+    until(lambda: d.status()['errors'] == [], what='nothing is wrong any more')
     want = picture(d.mnt)
     back = drives.adopt(d.umount().recovered()).mount()
     assert_same(want, picture(back.mnt))

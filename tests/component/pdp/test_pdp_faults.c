@@ -7,8 +7,6 @@
 #include "tests/component/pdp/world.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "provider/head.h"
@@ -173,43 +171,13 @@ static void uploads_survive_cuts_late_parking_and_busy_providers(void **state)
 	}
 }
 
-struct keeping {
-	struct world *w;
-	const struct piece_cid *cid;
-	struct err err;
-	int status;
-	atomic_bool over;
-};
-
-static void *keep(void *arg)
-{
-	struct keeping *k = arg;
-
-	k->status = world_commit(k->w, 0, k->cid, 1, &k->err);
-	atomic_store(&k->over, true);
-	return NULL;
-}
-
-/*
- * An add that is kept, and then has never been.  Time passes by our hand alone: so
- * it is not deeper than what the reorganisation takes, however slow this machine is.
- */
+/* An add that is kept, and then has never been: not deeper than what is taken back. */
 static void keep_and_lose(struct world *w, const struct piece_cid *cid)
 {
-	struct keeping k = { .w = w, .cid = cid };
-	unsigned more = CONFIRMED;
-	pthread_t thread;
+	struct err e = { 0 };
 
-	world_admin(w, "chain", "{\"epochMs\":0}");
-	assert_int_equal(pthread_create(&thread, NULL, keep, &k), 0);
-	while (!atomic_load(&k.over)) {
-		if (world_count_adds(w, cid) == 0 || (more && more--))
-			world_admin(w, "advance", "{\"epochs\":1}");
-		(void)poll(NULL, 0, 10);
-	}
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	if (k.status != 0)
-		fail_msg("%s", k.err.text);
+	if (world_commit_standing(w, 0, cid, &e) != 0)
+		fail_msg("%s", e.text);
 	world_admin(w, "reorg", "{\"epochs\":8,\"lose\":true}");
 	assert_int_equal(world_count_adds(w, cid), 0);
 	world_admin(w, "chain", "{\"epochMs\":50}");

@@ -158,10 +158,16 @@ static void proofs_are_seen_as_they_come_and_stay_away(void **state)
 {
 	struct world *w = *state;
 	struct provider_proof p = proof(w, 0);
+	struct piece_cid cid;
+	struct err e = { 0 };
+	char name[32];
 
 	assert_true(p.state == PROVIDER_PROOF_NONE && !p.set && p.provider &&
 		    p.name[0]);
-	(void)world_store(w, 0, PIECE);
+	cid = world_piece(w, PIECE, name);
+	assert_int_equal(world_put(w, 0, name, &cid, &e), 0);
+	if (world_commit_standing(w, 0, &cid, &e) != 0)
+		fail_msg("%s", e.text);
 	p = proof(w, 0);
 	assert_true(p.state == PROVIDER_PROOF_NONE && p.set);
 	p = until(w, 0, PROVIDER_PROOF_GOOD);

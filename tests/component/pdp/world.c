@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -19,6 +22,8 @@
 #include "net/waiter.h"
 
 #define PATIENCE_MS 120000 /* who needs as long hangs */
+#define LANDED_EPOCHS \
+ 5 /* then provider and endpoints all say that an add landed */
 
 /* ---- notes ---- */
 
@@ -532,6 +537,43 @@ int world_commit(struct world *w, unsigned slot, const struct piece_cid *cids,
 	if (e)
 		*e = req.err;
 	return r;
+}
+
+struct keeping {
+	struct world *w;
+	unsigned slot;
+	const struct piece_cid *cid;
+	struct err err;
+	int status;
+	atomic_bool over;
+};
+
+static void *keep(void *arg)
+{
+	struct keeping *k = arg;
+
+	k->status = world_commit(k->w, k->slot, k->cid, 1, &k->err);
+	atomic_store(&k->over, true);
+	return NULL;
+}
+
+int world_commit_standing(struct world *w, unsigned slot,
+			  const struct piece_cid *cid, struct err *e)
+{
+	struct keeping k = { .w = w, .slot = slot, .cid = cid };
+	unsigned more = LANDED_EPOCHS;
+	pthread_t thread;
+
+	world_admin(w, "chain", "{\"epochMs\":0}");
+	assert_int_equal(pthread_create(&thread, NULL, keep, &k), 0);
+	while (!atomic_load(&k.over)) {
+		if (world_count_adds(w, cid) == 0 || (more && more--))
+			world_admin(w, "advance", "{\"epochs\":1}");
+		(void)poll(NULL, 0, 10);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	*e = k.err;
+	return k.status;
 }
 
 int world_verify(struct world *w, unsigned slot, const char *name,

@@ -97,6 +97,12 @@ int world_put(struct world *w, unsigned slot, const char *name,
 	      const struct piece_cid *cid, struct err *e);
 int world_commit(struct world *w, unsigned slot, const struct piece_cid *cids,
 		 size_t n, struct err *e);
+/*
+ * The same of one piece, and time passes by our hand: as few epochs as it takes, and
+ * none afterwards, however slow this machine is.
+ */
+int world_commit_standing(struct world *w, unsigned slot,
+			  const struct piece_cid *cid, struct err *e);
 int world_verify(struct world *w, unsigned slot, const char *name,
 		 const struct piece_cid *cid, struct err *e);
 

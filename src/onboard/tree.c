@@ -304,18 +304,64 @@ int tree_dirs(struct run *r)
 
 /* ---- symlinks ---- */
 
+/*
+ * The target of one that was never read here, when a lost piece had its block: from
+ * wherever that can still be read.  1: nowhere; the old link stays, for the piece may
+ * be found again.
+ */
+static int symlink_fetch(struct run *r, uint64_t ino,
+			 uint8_t target[static CACHE_LINK_MAX + 1], size_t *ret_n)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	struct onboard *o = r->o;
+	struct cache_snap_inode i;
+	struct err why = { "" };
+	struct slice found;
+	struct link old;
+	struct cursor c;
+	int rc;
+
+	buf_init(&body, DAG_NODE_MAX);
+	rc = cache_snap_inode(r->snap, ino, &i);
+	if (rc < 0)
+		return rc;
+	c = cursor(i.link);
+	rc = link_decode(&c, &old);
+	if (rc < 0)
+		return rc;
+	rc = o->p.nodes.body(o->p.nodes.ctx, &old, &body, &why);
+	if (rc == 0)
+		rc = symlink_parse(buf_slice(&body), true, &found);
+	if (rc == 0 && (!found.n || found.n > CACHE_LINK_MAX))
+		rc = -EPROTO;
+	if (rc == 0) {
+		memcpy(target, found.p, found.n);
+		*ret_n = found.n;
+		return 0;
+	}
+	if (!reseal_is_gone(rc))
+		return err_set(r->err, rc, "%s", why.text);
+	rc = reseal_note(r, ino, i.attr.size, &old);
+	if (rc == 0)
+		rc = result_add(r, ino, i.attr.size, &old);
+	return rc < 0 ? rc : 1;
+}
+
 static int symlink_build(struct run *r, uint64_t ino)
 {
 	uint8_t target[CACHE_LINK_MAX + 1];
 	_cleanup_buf_ struct buf node = { 0 };
 	struct link l;
-	size_t n;
+	size_t n = 0;
 	int rc;
 
 	buf_init(&node, 2 * sizeof(target));
 	rc = cache_snap_target(r->snap, ino, target, sizeof(target), &n);
-	if (rc == 0)
-		rc = unixfs_symlink_encode(slice(target, n), &node);
+	if (rc == 0 && n == 0)
+		rc = symlink_fetch(r, ino, target, &n);
+	if (rc)
+		return MIN(rc, 0);
+	rc = unixfs_symlink_encode(slice(target, n), &node);
 	if (rc == 0)
 		rc = pack_block(r->pack, LINK_DAGPB, XINDEX_SYMLINK,
 				buf_slice(&node), &l);

@@ -158,6 +158,58 @@ def test_a_piece_that_is_brought_back_counts_again(drives):
     assert len(read(os.path.join(d.mnt, 'bad'))) == 5 * MIB
 
 
+def test_a_symlink_that_was_lost_is_never_made_up(drives):
+    """Its target was not read on this machine: it stays as it was in the commits
+    that come, and is there again when its piece is."""
+    d = drives().init().mount()
+    os.symlink('x' * 300, at(d, 'link'))
+    d.sync()
+    old = names(d.stores[0])
+    write(at(d, 'file'), b'the folder is in another piece')
+    d.sync()
+    d.lose().recover().mount()
+    assert sorted(os.listdir(d.mnt)) == ['file', 'link']
+    for name in old:
+        path = os.path.join(d.stores[0], name)
+        os.rename(path, path + '.away')
+    verify = ('verify', '--drive', d.name, '--all')
+    assert '/link: 300 bytes are lost' in d.run(*verify, check=False).stdout
+    write(at(d, 'file'), b'one more commit')
+    d.sync()
+    assert '/link: 300 bytes are lost' in d.run(*verify, check=False).stdout
+    assert any('/link' in e for e in d.status()['errors'])
+    with pytest.raises(OSError):
+        os.readlink(at(d, 'link'))
+    for name in old:
+        path = os.path.join(d.stores[0], name)
+        os.rename(path + '.away', path)
+    d.lose().recover().mount()
+    assert os.readlink(at(d, 'link')) == 'x' * 300
+
+
+def test_a_symlink_of_a_damaged_piece_is_sealed_anew(drives):
+    """Its own block is sound, and its target was not read on this machine."""
+    d = drives().init().mount()
+    os.symlink('x' * 300, at(d, 'link'))
+    write(at(d, 'bad'), os.urandom(5 * MIB))
+    d.sync()
+    (path,) = [p for p in cars.pieces(d.stores[0])
+               if os.path.getsize(p) > 5 * MIB]
+    write(at(d, 'file'), b'the folder is in another piece')
+    d.sync()
+    d.lose().recover().mount()
+    assert sorted(os.listdir(d.mnt)) == ['bad', 'file', 'link']
+    flip(path)
+    verify = ('verify', '--drive', d.name, '--all')
+    assert '/bad: ' in d.run(*verify, check=False).stdout
+    os.unlink(at(d, 'bad'))
+    d.sync()
+    assert 'sound' in d.run(*verify).stdout
+    os.unlink(path)
+    d.lose().recover().mount()
+    assert os.readlink(at(d, 'link')) == 'x' * 300
+
+
 def test_a_store_that_lies_everywhere_never_gives_wrong_bytes(drives):
     """Each bit of a piece counts: nothing but the right bytes or EIO."""
     d = drives().init().mount()

@@ -125,6 +125,24 @@ int cache_adopt_removed(struct cache *c, uint64_t gen)
 	return op_end(c, r);
 }
 
+bool cache_hangs_on(struct cache *c, uint64_t ino, uint64_t off, struct slice link)
+{
+	struct inode *i;
+	bool hangs;
+	int r;
+
+	lock_take(&c->lock);
+	r = inode_get(c, ino, &i);
+	hangs = r == 0 ? i->nlink && slice_eq(slice(i->link, i->n_link), link) :
+			 r != -ENOENT;
+	if (r == 0 && S_ISDIR(i->mode))
+		hangs &= !(i->flags & INODE_LOADED);
+	else if (r == 0 && S_ISREG(i->mode))
+		hangs &= off < i->link_size;
+	lock_drop(&c->lock);
+	return hangs;
+}
+
 int cache_state(struct cache *c, uint64_t ino, struct source_state *ret)
 {
 	uint8_t link[256];

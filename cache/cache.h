@@ -564,6 +564,12 @@ struct source_state;
 must_check int cache_state(struct cache *c, uint64_t ino, struct source_state *ret);
 
 /*
+ * Would what stands at `off` of that inode still be fetched by that link?  No, once it
+ * is removed or cut, or a commit has it anew; a directory also once it is loaded.
+ */
+bool cache_hangs_on(struct cache *c, uint64_t ino, uint64_t off, struct slice link);
+
+/*
  * Read everything here: every page, row and slot.  Calls `found` with a
  * sentence for each fault; repair removes what cannot be read (quarantined:
  * reads give EIO) and mends counters.  Returns the number of faults left.

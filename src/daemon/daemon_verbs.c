@@ -28,7 +28,7 @@ static void status_work(uv_work_t *req)
 {
 	struct status_call *s = container_of(req, struct status_call, work);
 
-	s->d->p->engine->status(s->d->engine, &s->engine);
+	s->d->p->engine->status(s->d->engine, s->d->cache, &s->engine);
 }
 
 static void status_worked(uv_work_t *req, int status)

@@ -52,7 +52,7 @@ struct loop;
 struct snapshot;
 struct source;
 
-#define ENGINE_TEXT_MAX   192
+#define ENGINE_TEXT_MAX   320
 #define ENGINE_ERRORS_MAX 8
 
 #define ENGINE_GIVEN_MAX 4
@@ -160,7 +160,8 @@ struct engine_ops {
 	void (*dirtied)(struct engine *e);
 	/* Any thread: writers wait for room (cache_params.full). */
 	void (*full)(struct engine *e);
-	void (*status)(struct engine *e, struct engine_status *ret);
+	void (*status)(struct engine *e, struct cache *cache,
+		       struct engine_status *ret);
 
 	/* Any thread: how often to commit by itself (daemon/cadence.h). */
 	void (*pace)(struct engine *e, const struct cadence *pace);

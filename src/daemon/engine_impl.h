@@ -59,7 +59,7 @@ struct onboard *engine_onboard(struct engine *e);
 must_check int engine_stores_open(struct engine *e, struct err *reterr);
 
 /* engine_status.c */
-void engine_status(struct engine *e, struct engine_status *ret);
+void engine_status(struct engine *e, struct cache *cache, struct engine_status *ret);
 
 /* engine_sync.c; loop thread */
 must_check int engine_sync(struct engine *e, struct engine_sync *s);

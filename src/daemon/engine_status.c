@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "cache/cache.h"
 #include "daemon/engine_proof.h"
+#include "daemon/units.h"
 #include "ledger/ledger.h"
 #include "onboard/onboard.h"
 #include "provider/provider.h"
@@ -59,33 +61,86 @@ static int on_lost_file(void *ctx, const struct ledger_lost_file *f)
 }
 
 /* Bytes that are nowhere any more: of which file, and of how many. */
-static void status_lost(struct engine *e, struct engine_status *ret)
+static void status_lost_files(struct engine *e, struct engine_status *ret)
 {
 	struct ledger_lost_file *f = calloc(1, sizeof(*f));
+	char text[ENGINE_TEXT_MAX], size[UNITS_TEXT_MAX];
 	uint64_t files = 0, bytes = 0;
-	char text[ENGINE_TEXT_MAX];
+	const char *path;
 
-	if (f && ledger_lost_count(e->ledger, &files, &bytes) == 0 && files &&
-	    ledger_lost_files(e->ledger, on_lost_file, f) == 1) {
-		(void)snprintf(
-			text, sizeof(text),
-			"%" PRIu64 " bytes of %" PRIu64
-			" files are lost for good; fildrive verify names them all; one is %.*s",
-			bytes, files, ENGINE_TEXT_MAX / 2,
-			f->path[0] ? f->path : "a file without a known name");
-		status_error(ret, text);
+	if (!f || ledger_lost_count(e->ledger, &files, &bytes) < 0 || !files ||
+	    ledger_lost_files(e->ledger, on_lost_file, f) != 1) {
+		free(f);
+		return;
 	}
+	path = f->path[0] ? f->path : "a file without a known name";
+	units_say_size(bytes, size);
+	if (files > 1)
+		(void)snprintf(text, sizeof(text),
+			       "%s of %" PRIu64
+			       " files are lost for good; fildrive verify names them all; one is %.*s",
+			       size, files, ENGINE_TEXT_MAX / 2, path); /* fits */
+	else
+		(void)snprintf(text, sizeof(text),
+			       "%s%s%.*s %s lost for good; the file can only be removed or written anew",
+			       bytes ? size : "", bytes ? " of " : "",
+			       ENGINE_TEXT_MAX / 2, path,
+			       bytes ? "are" : "is"); /* fits */
+	status_error(ret, text);
 	free(f);
 }
 
-void engine_status(struct engine *e, struct engine_status *ret)
+static int on_lost_piece(void *ctx, const struct ledger_piece *p)
+{
+	if (!p->live)
+		return 0;
+	piece_cid_text(&p->cid, ctx);
+	return 1; /* likewise */
+}
+
+static void status_lost_pieces(struct engine *e, struct engine_status *ret)
+{
+	char text[ENGINE_TEXT_MAX], cid[PIECE_CID_TEXT_MAX] = "";
+	uint64_t lost = 0;
+
+	if (ledger_lost(e->ledger, &lost) < 0 || !lost)
+		return;
+	best_effort(ledger_pieces(e->ledger, LEDGER_PIECE_LOST, on_lost_piece,
+				  cid)); /* then it is not named */
+	(void)snprintf(text, sizeof(text),
+		       "%" PRIu64
+		       " %s whole at no store%s%s: files in %s may not be readable; fildrive verify --all names them",
+		       lost, units_noun(lost, "piece is", "pieces are"),
+		       cid[0] ? ", " : "", cid,
+		       units_noun(lost, "it", "them")); /* fits */
+	status_error(ret, text);
+}
+
+/* Reads that failed, of what is still needed and may fail again. */
+static void status_failed(struct engine *e, struct cache *cache,
+			  struct engine_status *ret)
+{
+	struct retrieve_failed *v = calloc(RETRIEVE_FAILED_MAX, sizeof(*v));
+	size_t n = v ? retrieve_failed(e->retrieve, v) : 0;
+
+	for (size_t i = n; i-- > 0;) {
+		const struct retrieve_failed *f = &v[i];
+
+		if (f->wrong && !cache_hangs_on(cache, f->ino, f->off,
+						slice(f->link, f->n_link)))
+			retrieve_forget(e->retrieve, f->id);
+		else
+			status_error(ret, f->error);
+	}
+	free(v);
+}
+
+void engine_status(struct engine *e, struct cache *cache, struct engine_status *ret)
 {
 	struct onboard *o = engine_onboard(e);
 	struct ledger_sums sums = { 0 };
-	char text[ENGINE_TEXT_MAX];
 	struct retrieve_stats rs;
 	struct err left = { "" };
-	uint64_t lost = 0;
 	struct onboard_stats os = { .phase = ONBOARD_IDLE };
 
 	retrieve_stats(e->retrieve, &rs);
@@ -113,13 +168,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 	if (o && onboard_left(o, &left))
 		status_error(ret, left.text);
 	status_error(ret, os.went_back);
-	status_error(ret, rs.error);
-	status_lost(e, ret);
-	if (ledger_lost(e->ledger, &lost) == 0 && lost) {
-		(void)snprintf(text, sizeof(text),
-			       "%" PRIu64
-			       " pieces are whole at no store: files in them may not be readable; fildrive verify --all names them",
-			       lost);
-		status_error(ret, text);
-	}
+	status_failed(e, cache, ret);
+	status_lost_files(e, ret);
+	status_lost_pieces(e, ret);
 }

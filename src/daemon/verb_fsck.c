@@ -62,6 +62,24 @@ static void found(void *ctx, const char *sentence)
 static const char salvage_it[] =
 	"fildrive fsck --salvage makes the databases anew from the stores, and moves these aside";
 
+/* What no store has any more is no fault of this directory, and is said none the less. */
+static void say_lost(struct ledger *l)
+{
+	uint64_t files = 0, bytes = 0, pieces = 0;
+
+	if (ledger_lost_count(l, &files, &bytes) < 0 || ledger_lost(l, &pieces) < 0)
+		return; /* `verify` has to tell it */
+	if (files)
+		exits_out("%llu %s lost bytes that no store has any more: mount, and fildrive verify names %s.\n",
+			  (unsigned long long)files,
+			  units_noun(files, "file has", "files have"),
+			  units_noun(files, "it", "them"));
+	else if (pieces)
+		exits_out("%llu %s whole at no store: mount, and fildrive verify --all names the files.\n",
+			  (unsigned long long)pieces,
+			  units_noun(pieces, "piece is", "pieces are"));
+}
+
 /* Faults that are left in it. */
 static int check_ledger(struct drive *d, struct tally *t)
 {
@@ -76,6 +94,8 @@ static int check_ledger(struct drive *d, struct tally *t)
 	r = ledger_open(&p, &l, &why);
 	if (r == 0)
 		r = ledger_check(l, &why);
+	if (r == 0)
+		say_lost(l);
 	ledger_close(l);
 	if (r == 0)
 		return 0;

@@ -46,7 +46,7 @@ static int report(const struct cli *cli, const json_t *result)
 	if (n == 0)
 		exits_out("Everything that was read back is sound.\n");
 	else
-		exits_out("%llu %s; what is missing or damaged is placed again from other copies, see fildrive status.\n",
+		exits_out("%llu %s; what another store has whole is placed again, what is lost for good can only be removed or written anew; see fildrive status.\n",
 			  (unsigned long long)n, units_noun(n, "fault", "faults"));
 	return n ? EXITS_CHECK : EXITS_OK;
 }

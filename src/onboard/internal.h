@@ -37,6 +37,7 @@ struct shipper {
 	uint64_t foreign; /* lock: o->lock; a sequence that another device has
 			     claimed here; 0: none */
 	char deferred[ONBOARD_TEXT_MAX]; /* its thread: said of a piece that waits */
+	char headless[ONBOARD_TEXT_MAX];  /* likewise, of a head that fails */
 	char went_back[ONBOARD_TEXT_MAX]; /* lock: o->lock; what is said about
 					     it; empty: it has not */
 	bool silent;     /* its own: failed since it does not answer */

@@ -20,6 +20,7 @@
 #include "ledger/head_info.h"
 #include "net/fan.h"
 #include "onboard/internal.h"
+#include "onboard/reseal.h"
 #include "provider/head.h"
 #include "provider/provider.h"
 
@@ -596,6 +597,7 @@ static int commit_one(struct mark *m, struct commit_row *c)
 static int commits_all(struct mark *m)
 {
 	struct err why = { "" };
+	char hint[64];
 	int r;
 
 	r = ledger_newest_claimed(m->o->p.ledger, &m->newest);
@@ -614,10 +616,16 @@ static int commits_all(struct mark *m)
 			continue;
 		why = *m->err;
 		m->err->text[0] = '\0';
+		hint[0] = '\0';
+		if (reseal_is_gone(r) && c->seq < m->newest)
+			(void)snprintf(hint, sizeof(hint),
+				       " (gc --forget-before %" PRIu64
+				       " gives it up)",
+				       c->seq + 1); /* fits */
 		err_set(m->err, r,
 			"commit %" PRIu64
-			" cannot be read, and what it needs is not known: %s",
-			c->seq, why.text[0] ? why.text : err_str(r));
+			" cannot be read, and what it needs is not known%s: %s",
+			c->seq, hint, why.text[0] ? why.text : err_str(r));
 	}
 	return r;
 }

@@ -374,7 +374,7 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 					 .store = s->store.id,
 					 .state = LEDGER_VERIFIED };
 	unsigned generation = watch_generation(s);
-	char name[LEDGER_OUTBOX_NAME_MAX];
+	char name[LEDGER_OUTBOX_NAME_MAX], cid[PIECE_CID_TEXT_MAX];
 	int r;
 
 	ledger_outbox_name(n->piece.ordinal, name);
@@ -387,8 +387,11 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	r = ship_call(s, &req);
 	if (r == -EBADMSG || r == -ENOENT) {
 		/* What it holds is not the piece: it is put over it again. */
-		err_set(e, -EAGAIN, "%s gave piece %016" PRIx64 " back wrong",
-			provider_name(s->store.provider), n->piece.ordinal);
+		piece_cid_text(&n->piece.cid, cid);
+		err_set(e, -EAGAIN,
+			r == -ENOENT ? "%s does not have piece %s any more" :
+				       "%s gave piece %s back wrong",
+			provider_name(s->store.provider), cid);
 		watch_wrong(s);
 		r = place(s, n->piece.ordinal, LEDGER_LOST, n->attempts + 1,
 			  LEDGER_DOUBT "read back");
@@ -396,7 +399,9 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 			r = reseal_outbox(s->o, n->piece.ordinal);
 		if (r == 0 && n->attempts >= WRONG_AFTER)
 			return defer(s, n, LEDGER_LOST, e);
-		return r < 0 ? r : -EAGAIN;
+		/* One that is lost now is named as such, and nothing of it is
+		 * tried here again. */
+		return r < 0 ? r : r == 1 ? 0 : -EAGAIN;
 	}
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
@@ -598,18 +603,18 @@ static void note_success(struct shipper *s)
 				      NULL)); /* for status only */
 }
 
-/* What had to wait does not any more: status says it no longer. */
-static void note_calm(struct shipper *s)
+/* What note_deferred() said, and is kept in `text`, is over: status says it no longer. */
+static void note_calm(struct shipper *s, char *text)
 {
 	struct onboard *o = s->o;
 
-	if (!s->deferred[0])
+	if (!text[0])
 		return;
 	lock_take(&o->lock);
-	if (!o->superseded && strcmp(o->stats.why, s->deferred) == 0)
+	if (!o->superseded && strcmp(o->stats.why, text) == 0)
 		o->stats.why[0] = '\0';
 	lock_drop(&o->lock);
-	s->deferred[0] = '\0';
+	text[0] = '\0';
 }
 
 /* Heads of this store.  What is wrong with one of them holds up no piece. */
@@ -628,7 +633,10 @@ static int heads_turn(struct shipper *s, struct err *e)
 			err_set(&why, r, "%s", err_str(r));
 		if (note_deferred(s, &why))
 			log_err(r, "head: %s", why.text);
+		text_copy(s->headless, sizeof(s->headless), why.text);
+		return 0;
 	}
+	note_calm(s, s->headless);
 	return 0;
 }
 
@@ -658,7 +666,7 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	if (r == 0)
 		r = park_commit(s, n.found, n.waits, e);
 	if (r == 0 && !n.found && !n.deferred && !s->rescan)
-		note_calm(s);
+		note_calm(s, s->deferred);
 	if (r == 0 && !n.found)
 		r = remove_turn(s, e);
 	*ret_busy = r == 1 || (r == 0 && n.found);

@@ -182,6 +182,16 @@ static void note_wrong(const struct run *u, size_t from, const struct fetch *f,
 		 cid, off, err_str(rc));
 }
 
+static void note_missing(const struct run *u, size_t from, const struct fetch *f)
+{
+	char cid[PIECE_CID_TEXT_MAX];
+
+	piece_cid_text(&f->piece.cid, cid);
+	err_set(u->err, -ENOENT, "%s does not have piece %s",
+		provider_name(u->r->stores[from].store.provider), cid);
+	doubt(u->r, from, &f->piece, "it does not have it any more");
+}
+
 /* Open every member that is not settled yet from bytes that begin at `off`. */
 static int open_all(const struct run *u, const struct fetch *f, size_t from,
 		    uint64_t off, struct slice bytes)
@@ -413,13 +423,13 @@ static int take(const struct run *u, struct fetch *f, struct try *t)
 		*u->away = true; /* the retriever is being stopped */
 		return 0;
 	}
+	if (g->status == -ENOENT)
+		note_missing(u, t->from, f);
 	err_set(u->err, g->status, "%s", g->err.text);
 	if (is_away(g->status)) {
 		*u->away = true;
 		return 0;
 	}
-	if (g->status == -ENOENT)
-		doubt(u->r, t->from, &f->piece, "it does not have it any more");
 	if (g->status == -ENOENT || (f->g.n == 1 && whole))
 		return 0;
 	return ask_each(u, f, t->from);

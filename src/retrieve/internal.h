@@ -62,6 +62,10 @@ struct retrieve {
 	uint64_t hedge_bytes;    /* lock: lock; may be asked for twice */
 	struct read_store stores[RETRIEVE_STORES_MAX];
 	struct retrieve_stats stats; /* lock: lock */
+	/* lock: lock; the oldest first; the id of the newest ever */
+	struct retrieve_failed failed[RETRIEVE_FAILED_MAX];
+	size_t n_failed;
+	uint64_t failed_id;
 	unsigned n_threads;
 	pthread_t threads[RETRIEVE_THREADS_MAX];
 };
@@ -76,6 +80,12 @@ void attr_to_cache(const struct attr *a, struct cache_attr *ret);
 
 /* The set of extended attributes as an array; `*ret` is freed by the caller. */
 must_check int xattrs_of(struct slice set, struct source_xattr **ret, size_t *ret_n);
+
+/* failed.c: how a request of the cache has ended. */
+void failed_note(struct retrieve *r, const struct source_req *req, int status,
+		 const char *why) REQUIRES(&r->lock);
+void failed_past(struct retrieve *r, const struct source_req *req)
+	REQUIRES(&r->lock);
 
 /* block.c; `stop` may be NULL, here and below */
 must_check int wants_fetch(struct retrieve *r, struct want *w, size_t n,

@@ -25,16 +25,16 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "cache/source.h"
+#include "crypto/link.h"
 
 struct buf;
 struct dir_item;
 struct err;
 struct io;
 struct ledger;
-struct link;
 struct provider;
 struct retrieve;
-struct source;
 
 struct retrieve_store {
 	uint64_t id; /* the ledger's */
@@ -94,8 +94,28 @@ struct retrieve_stats {
 	uint64_t gateway; /* blocks that a gateway gave */
 	uint64_t wrong;   /* blocks that did not verify */
 	uint64_t failed;  /* requests of the cache that got an error */
-	char error[256];  /* the last one, in words */
 };
 void retrieve_stats(struct retrieve *r, struct retrieve_stats *ret);
+
+/*
+ * What the cache has asked for in vain and not got since, the newest last.  Bytes
+ * that are wrong or missing are named until they come, or are forgotten here because
+ * nobody needs them any more; what had another reason (a store is away, which says so
+ * itself while it is) for a minute.
+ */
+#define RETRIEVE_FAILED_MAX 8 /* older ones are dropped */
+struct retrieve_failed {
+	uint64_t id;
+	enum source_kind kind;
+	uint64_t ino, off;
+	bool wrong;     /* or missing */
+	uint64_t at_ms; /* monotonic clock */
+	uint8_t link[LINK_ENCODED_MAX];
+	size_t n_link;
+	char error[256]; /* in words */
+};
+must_check size_t retrieve_failed(struct retrieve *r,
+				  struct retrieve_failed ret[static RETRIEVE_FAILED_MAX]);
+void retrieve_forget(struct retrieve *r, uint64_t id);
 
 #endif

@@ -227,17 +227,16 @@ static void job_end(struct job *j, int status, const struct err *e)
 {
 	struct retrieve *r = j->r;
 
-	if (status < 0 && status != -ECANCELED) {
-		lock_take(&r->lock);
-		r->stats.failed++;
-		(void)snprintf(r->stats.error, sizeof(r->stats.error), "%s",
-			       e->text[0] ? e->text : err_str(status));
-		lock_drop(&r->lock);
-		if (!j->req->readahead)
-			log_err(status, "inode %llu: %s",
-				(unsigned long long)j->req->ino,
-				e->text[0] ? e->text : "fetched, and not of use");
-	}
+	lock_take(&r->lock);
+	if (status == 0)
+		failed_past(r, j->req);
+	else if (status != -ECANCELED)
+		failed_note(r, j->req, status,
+			    e->text[0] ? e->text : err_str(status));
+	lock_drop(&r->lock);
+	if (status < 0 && status != -ECANCELED && !j->req->readahead)
+		log_err(status, "inode %llu: %s", (unsigned long long)j->req->ino,
+			e->text[0] ? e->text : "fetched, and not of use");
 	j->req->done(j->req, status);
 	free(j);
 }

@@ -3,6 +3,7 @@ import contextlib
 import errno
 import os
 import random
+import re
 import shutil
 
 import pytest
@@ -87,7 +88,7 @@ def test_with_one_copy_only_that_file_is_lost_and_it_is_said(drives, damage):
                 f.seek(4 * MIB)
                 assert len(f.read()) == MIB
         errors = d.status()['errors']
-        assert any(d.stores[0] in e for e in errors), errors
+        assert any(piece.removesuffix('.car') in e for e in errors), errors
         done = d.run('verify', '--drive', d.name, '--all', check=False)
         assert done.returncode == FOUND
         assert piece.removesuffix('.car') in done.stdout + done.stderr
@@ -156,6 +157,57 @@ def test_a_piece_that_is_brought_back_counts_again(drives):
     assert d.run(*args).returncode == 0
     until(lambda: not d.status()['errors'], what='no error is left')
     assert len(read(os.path.join(d.mnt, 'bad'))) == 5 * MIB
+
+
+@DAMAGE
+def test_what_was_lost_is_named_until_it_is_gone_and_not_after(drives, damage):
+    """Who reads status, verify, fsck and gc is told what is lost, what to do
+    about it, and nothing any more once that is done."""
+    d, piece = make(drives)
+    back = drives.adopt(d.umount().recovered()).mount()
+    assert sorted(os.listdir(back.mnt)) == ['bad', 'good']
+    verify = ('verify', '--drive', back.name, '--all')
+    gc = ('gc', '--drive', back.name, '--yes')
+    cid = piece.removesuffix('.car')
+    damage(os.path.join(back.stores[0], piece))
+    with pytest.raises(OSError):
+        read(at(back, 'bad'))
+    assert any(cid in e for e in back.status()['errors'])
+    until(lambda: any(' of /bad are lost for good' in e
+                      for e in back.status()['errors']), what='it is named')
+    assert any('1 piece is whole at no store' in e
+               for e in back.status()['errors'])
+    assert not any('No such file' in e
+                   for e in back.status()['errors'])
+    # It is not the store that is wrong: it answers.
+    until(lambda: back.status()['stores'][0]['state'] == 'ok', what='it is ok')
+    done = back.run(*verify, check=False)
+    assert done.returncode == FOUND
+    assert cid in done.stdout and '/bad: ' in done.stdout
+    back.umount()
+    done = back.run('fsck', '--drive', back.name, '--passfile', back.passfile)
+    assert '1 file has lost bytes' in done.stdout
+    back.mount()
+    with pytest.raises(OSError):
+        read(at(back, 'bad'))
+    if damage is cut:
+        write(at(back, 'bad'), b'written anew')
+    else:
+        os.unlink(at(back, 'bad'))
+    back.sync()
+    until(lambda: back.status()['errors'] == [], what='nothing is wrong any more')
+    assert back.status()['stores'][0]['error'] is None
+    assert 'sound' in back.run(*verify).stdout
+    # Only older commits still have it; which of them is in the way is said.
+    done = back.run(*gc, check=False)
+    if done.returncode:
+        hint = re.search(r'gc (--forget-before) (\d+)', done.stderr)
+        assert hint and cid in done.stderr, done.stderr
+        back.run(*gc, *hint.groups())
+    assert back.status()['errors'] == []
+    back.umount()
+    done = back.run('fsck', '--drive', back.name, '--passfile', back.passfile)
+    assert 'lost' not in done.stdout and 'is clean' in done.stdout
 
 
 def test_a_symlink_that_was_lost_is_never_made_up(drives):

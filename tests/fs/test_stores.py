@@ -301,6 +301,25 @@ def test_status_counts_what_is_dirty_queued_and_held(drives):
 
 # ---- stores come and go ----
 
+def test_a_head_that_could_not_be_claimed_is_said_until_it_is(drives):
+    """A store that takes pieces and no heads: its disk is full, or damaged."""
+    d = drives().init().mount()
+    write(at(d, 'before'), b'1' * 50000)
+    d.sync()
+    heads = os.path.join(d.stores[0], 'heads')
+    os.rename(heads, heads + '.away')
+    with open(heads, 'wb'):
+        pass
+    write(at(d, 'more'), b'2' * 50000)
+    waiting = d.start_sync()
+    until(lambda: d.status()['errors'], what='status says it')
+    assert waiting.poll() is None, 'no head, but it says so'
+    os.unlink(heads)
+    os.rename(heads + '.away', heads)
+    assert waiting.wait(PATIENCE) == 0, waiting.stderr.read()
+    until(lambda: d.status()['errors'] == [], what='the error is over')
+
+
 def test_a_store_that_is_away_is_named_and_caught_up_with(drives):
     d = drives().init().mount()
     write(at(d, 'before'), b'1' * 50000)

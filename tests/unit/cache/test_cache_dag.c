@@ -236,6 +236,49 @@ static void a_snapshot_tells_paths_and_what_the_dag_has(void **state)
 	cache_snap_close(s);
 }
 
+/* Its link as the last commit has it. */
+static struct slice link_of(struct drive *d, uint64_t ino, uint8_t *dst, size_t size)
+{
+	struct cache_snap *s = NULL;
+	struct cache_snap_inode i;
+	size_t n;
+
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_inode(s, ino, &i), 0);
+	n = i.link.n;
+	assert_in_range(n, 1, size);
+	memcpy(dst, i.link.p, n);
+	cache_snap_close(s);
+	return slice(dst, n);
+}
+
+static void what_was_removed_cut_or_made_anew_hangs_on_its_old_link_no_more(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t dir = mk(d, 1, "dir", S_IFDIR | 0755);
+	uint64_t ino = committed(w);
+	uint8_t of_file[256], of_dir[256];
+	struct slice l = link_of(d, ino, of_file, sizeof(of_file));
+	struct slice m = link_of(d, dir, of_dir, sizeof(of_dir));
+
+	assert_true(cache_hangs_on(d->c, ino, 0, l));
+	assert_true(cache_hangs_on(d->c, ino, SIZE - 1, l));
+	assert_false(cache_hangs_on(d->c, ino, SIZE, l));
+	assert_false(cache_hangs_on(d->c, ino, 0, m));
+	assert_false(cache_hangs_on(d->c, dir, 0, m)); /* it is here */
+	cut_to(d, ino, 5000);
+	assert_true(cache_hangs_on(d->c, ino, 4999, l));
+	assert_false(cache_hangs_on(d->c, ino, 5000, l));
+	put(d, ino, 0, "y", 1);
+	onboard(d, w->f, NULL, NULL);
+	assert_false(cache_hangs_on(d->c, ino, 0, l));
+	l = link_of(d, ino, of_file, sizeof(of_file));
+	assert_true(cache_hangs_on(d->c, ino, 0, l));
+	rm(d, 1, "f");
+	assert_false(cache_hangs_on(d->c, ino, 0, l));
+}
+
 struct change {
 	struct drive *d;
 	uint64_t ino;
@@ -536,6 +579,7 @@ int main(void)
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
 		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
+		T(what_was_removed_cut_or_made_anew_hangs_on_its_old_link_no_more),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_snapshot_has_what_the_live_file_has_been_cut_of),
 		T(what_a_snapshot_fetched_does_not_come_back_into_a_cut_file),

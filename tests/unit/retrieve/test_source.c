@@ -73,10 +73,17 @@ static void a_hard_linked_inode_is_looked_up_in_the_table(void **state)
 	ask_end(&a);
 }
 
+static size_t failed(struct world *w,
+		     struct retrieve_failed v[static RETRIEVE_FAILED_MAX])
+{
+	return retrieve_failed(w->r, v);
+}
+
 static void stores_that_are_away_are_asked_again_until_the_deadline(void **state)
 {
 	struct world *w = *state;
 	uint64_t began = monotonic_ms();
+	struct retrieve_failed v[RETRIEVE_FAILED_MAX];
 	struct retrieve_stats s;
 	struct ask a;
 
@@ -91,7 +98,9 @@ static void stores_that_are_away_are_asked_again_until_the_deadline(void **state
 	assert_int_equal(calls(w, 1), calls(w, 0));
 	retrieve_stats(w->r, &s);
 	assert_int_equal(s.failed, 1);
-	assert_non_null(strstr(s.error, "away"));
+	assert_int_equal(failed(w, v), 1);
+	assert_non_null(strstr(v[0].error, "away"));
+	assert_false(v[0].wrong);
 }
 
 static void a_store_that_comes_back_answers_the_waiting_request(void **state)
@@ -125,6 +134,48 @@ static void what_is_wrong_or_missing_fails_at_once(void **state)
 		assert_int_equal(calls(w, 0) + calls(w, 1), 2);
 		ask_end(&a);
 	}
+}
+
+static int read_loose(struct world *w, size_t i, uint64_t off)
+{
+	struct ask a;
+	int r;
+
+	ask_start(&a, w, SOURCE_READ, &w->loose[i], off, LOOSE_SIZE, false);
+	r = ask_wait(&a);
+	ask_end(&a);
+	return r;
+}
+
+static void what_failed_is_named_until_it_comes_or_is_forgotten(void **state)
+{
+	struct retrieve_failed v[RETRIEVE_FAILED_MAX];
+	struct world *w = *state;
+	_cleanup_buf_ struct buf link = { 0 };
+
+	buf_init(&link, LINK_ENCODED_MAX);
+	assert_int_equal(link_encode(&w->loose[0], &link), 0);
+	both(w, STORE_WITHOUT);
+	for (unsigned i = 0; i < 2; i++) { /* the same twice is one */
+		assert_int_equal(read_loose(w, 0, 0), -EBADMSG);
+		assert_int_equal(failed(w, v), 1);
+	}
+	assert_true(v[0].wrong);
+	assert_int_equal(v[0].ino, FILE_INO);
+	assert_true(slice_eq(slice(v[0].link, v[0].n_link), buf_slice(&link)));
+	assert_non_null(strstr(v[0].error, "does not have piece b"));
+	for (unsigned i = 1; i <= RETRIEVE_FAILED_MAX; i++)
+		assert_int_equal(read_loose(w, 0, i), -EBADMSG);
+	assert_int_equal(failed(w, v), RETRIEVE_FAILED_MAX);
+	assert_int_equal(v[0].off, 1); /* the oldest went */
+	both(w, STORE_GOOD);
+	assert_int_equal(read_loose(w, 0, 2), 0);
+	assert_int_equal(failed(w, v), RETRIEVE_FAILED_MAX - 1);
+	assert_int_equal(v[1].off, 3);
+	retrieve_forget(w->r, v[0].id);
+	retrieve_forget(w->r, v[0].id);
+	assert_int_equal(failed(w, v), RETRIEVE_FAILED_MAX - 2);
+	assert_int_equal(v[0].off, 3);
 }
 
 static void read_ahead_is_not_tried_again(void **state)
@@ -330,6 +381,7 @@ int main(void)
 		T(stores_that_are_away_are_asked_again_until_the_deadline),
 		T(a_store_that_comes_back_answers_the_waiting_request),
 		T(what_is_wrong_or_missing_fails_at_once),
+		T(what_failed_is_named_until_it_comes_or_is_forgotten),
 		T(read_ahead_is_not_tried_again),
 		T(read_ahead_waits_behind_what_somebody_waits_for),
 		T(read_ahead_of_a_file_follows_who_waits_for_its_bytes),

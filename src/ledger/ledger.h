@@ -418,6 +418,12 @@ must_check int ledger_block_lost(struct ledger *l,
 				 const uint8_t digest[static LINK_DIGEST_SIZE],
 				 uint64_t hint);
 
+/*
+ * No LOST piece is linked into any more: that is what was seen when there had been so
+ * many losses.  If there are more by now, nothing is changed.
+ */
+must_check int ledger_lost_unlinked(struct ledger *l, uint64_t losses);
+
 #define LEDGER_PATH_MAX 4096 /* bytes; a longer one is cut */
 
 /* A file or directory of which `bytes` are nowhere any more. */

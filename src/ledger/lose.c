@@ -114,6 +114,25 @@ int ledger_losses(struct ledger *l, uint64_t *ret_losses, uint64_t *ret_mended)
 	return r;
 }
 
+static int unlinked(struct ledger *l, uint64_t losses)
+{
+	uint64_t now = 0;
+	int r = ledger_number(l, LEDGER_LOSSES, &now);
+
+	return r < 0 || now != losses ? MIN(r, 0) : db_run(l->st[STMT_lost_dead]);
+}
+
+int ledger_lost_unlinked(struct ledger *l, uint64_t losses)
+{
+	int r;
+
+	r = ledger_begin(l);
+	if (r < 0)
+		return r;
+	r = ledger_end(l, unlinked(l, losses));
+	return MIN(r, 0);
+}
+
 static int mended(struct ledger *l, uint64_t losses,
 		  const struct ledger_lost_file *v, size_t n,
 		  const uint64_t *ordinals, size_t n_ordinals)

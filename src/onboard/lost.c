@@ -126,25 +126,6 @@ int lost_file(struct lost_file *w, const struct link *l, uint64_t n)
 	return r;
 }
 
-/* How many bytes of what the link names are lost; a symlink has its target. */
-static int count(struct onboard *o, const struct attr *a, const struct link *l,
-		 uint64_t *ret)
-{
-	struct lost_file w = { .o = o };
-	int r;
-
-	*ret = 0;
-	if (S_ISREG(a->mode)) {
-		r = lost_file(&w, l, a->size);
-		*ret = w.bytes;
-		return r;
-	}
-	r = is_lost(o, l);
-	if (r > 0)
-		*ret = a->size;
-	return r;
-}
-
 /* ---- the newest commit ---- */
 
 struct folder {
@@ -160,14 +141,17 @@ struct naming {
 	void *ctx;
 	int n;
 
-	struct link root, table;
+	struct link root, table, catalogue;
 	uint64_t root_ino;
 	struct ino_map known;   /* the ledger names them */
 	struct ino_map shared;  /* the inode table; → bytes that are lost */
 	struct ino_map folders; /* that wait or were looked into */
 	struct folder *pending, *now;
 	size_t pending_bytes;
+	struct ino_map nodes; /* of directories, that were looked at */
+	uint64_t losses;      /* when it began */
 	bool over, table_over;
+	bool hangs; /* something of the commit may hang on a lost block */
 	char path[LEDGER_PATH_MAX + 1];
 	char sentence[LEDGER_PATH_MAX + 512];
 };
@@ -194,6 +178,68 @@ static const char *path_of(struct naming *m, struct slice name)
 	(void)snprintf(m->path, sizeof(m->path), "%s/%.*s", m->now->path,
 		       (int)name.n, (const char *)name.p); /* cut is fine */
 	return m->path;
+}
+
+/* How many bytes of what the link names are lost; a symlink has its target. */
+static int count(struct naming *m, const struct attr *a, const struct link *l,
+		 uint64_t *ret)
+{
+	struct lost_file w = { .o = m->o };
+	int r;
+
+	*ret = 0;
+	if (S_ISREG(a->mode)) {
+		r = lost_file(&w, l, a->size);
+		*ret = w.bytes;
+		m->hangs |= r < 0 || w.node || w.bytes;
+		return r;
+	}
+	r = is_lost(m->o, l);
+	if (r > 0)
+		*ret = a->size;
+	m->hangs |= r != 0;
+	return r;
+}
+
+/*
+ * Does the directory stand on a lost block?  That can be though it can be listed: its
+ * nodes may still be in the ledger's cache.
+ */
+static int look_at_nodes(struct naming *m, const struct link *l, unsigned level)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	struct onboard *o = m->o;
+	struct err why = { "" };
+	struct dir_node node = { .fanout = 0 };
+	struct dir_item item;
+	struct dir_iter it;
+	size_t at;
+	int r;
+
+	if (m->hangs || l->kind == LINK_NONE ||
+	    ino_map_get(&m->nodes, key_of(l), &at))
+		return 0;
+	m->hangs = m->nodes.n == LOST_FOLDERS_MAX || is_lost(o, l) != 0;
+	if (m->hangs)
+		return 0;
+	buf_init(&body, NODE_MAX);
+	r = ino_map_put(&m->nodes, key_of(l), 0);
+	if (r == 0)
+		r = o->p.nodes.body(o->p.nodes.ctx, l, &body, &why);
+	if (r == 0)
+		r = dir_node_parse(buf_slice(&body), true, level, &node);
+	if (r < 0) {
+		m->hangs = true; /* it cannot be told */
+		return r == -ENOMEM || r == -ECANCELED ? r : 0;
+	}
+	dir_iter_init(&it, &node);
+	while (node.fanout && (r = dir_next(&it, &item)) == 1) {
+		r = item.is_subshard ? look_at_nodes(m, &item.link, level + 1) : 0;
+		if (r < 0)
+			return r;
+	}
+	m->hangs |= r < 0;
+	return 0;
 }
 
 static int push(struct naming *m, const struct link *l, uint64_t ino,
@@ -245,7 +291,7 @@ static int on_shared(void *ctx, const struct dir_item *item)
 
 	r = attr_decode(item->attr, &a);
 	if (r == 0)
-		r = count(m->o, &a, &item->link, &bytes);
+		r = count(m, &a, &item->link, &bytes);
 	if (r < 0)
 		return r;
 	if (m->shared.n == LOST_SHARED_MAX) {
@@ -288,7 +334,7 @@ static int on_entry(void *ctx, const struct dir_item *item)
 		return 0;
 	if (a.shared)
 		return on_name(m, item->name, a.ino);
-	r = count(m->o, &a, &item->link, &bytes);
+	r = count(m, &a, &item->link, &bytes);
 	if (r < 0 && reseal_is_gone(r)) {
 		tell(m, path_of(m, item->name), err_str(r));
 		r = 0;
@@ -298,6 +344,7 @@ static int on_entry(void *ctx, const struct dir_item *item)
 	if (r == 0 && is_lost(m->o, &a.xattr_link) == 1)
 		tell(m, path_of(m, item->name),
 		     "its extended attributes are lost for good");
+	m->hangs |= r < 0;
 	return r;
 }
 
@@ -310,6 +357,9 @@ static int look_into(struct naming *m)
 	size_t at;
 	int r;
 
+	r = look_at_nodes(m, &m->now->link, 0);
+	if (r < 0)
+		return r;
 	r = o->p.nodes.list(o->p.nodes.ctx, &m->now->link, on_entry, m, &why);
 	if (r >= 0 || r == -ECANCELED || r == -ENOMEM)
 		return r;
@@ -339,6 +389,8 @@ static int on_head(void *ctx, const struct ledger_head *h)
 		return r;
 	m->root = info.root;
 	m->table = info.inode_table;
+	m->catalogue = info.catalogue;
+	m->hangs |= is_lost(m->o, &a.xattr_link) != 0;
 	m->root_ino = a.ino;
 	return 0;
 }
@@ -372,20 +424,33 @@ static int look_at_table(struct naming *m)
 static int begin(struct naming *m)
 {
 	struct ledger *l = m->o->p.ledger;
-	uint64_t seq = 0, lost = 0;
+	uint64_t seq = 0, lost = 0, mended = 0;
 	int r;
 
 	r = ledger_lost(l, &lost);
 	if (r == 0)
+		r = ledger_losses(l, &m->losses, &mended);
+	if (r == 0)
 		r = ledger_newest_head(l, &seq);
 	if (r < 0 || !lost || !seq)
 		return r < 0 ? r : 1;
+	m->hangs = m->losses != mended;
 	r = ledger_head_get(l, seq, on_head, m);
 	if (r == 0)
 		r = ledger_lost_files(l, on_known, m);
 	if (r == 0)
 		r = look_at_table(m);
+	if (r == 0)
+		r = look_at_nodes(m, &m->table, 0);
+	if (r == 0)
+		r = look_at_nodes(m, &m->catalogue, 0);
 	return r < 0 ? r : push(m, &m->root, m->root_ino, "");
+}
+
+/* All of the commit was looked at, and nothing of it is lost. */
+static bool is_sound(const struct naming *m)
+{
+	return !m->hangs && !m->over && !m->table_over && !m->n && !m->known.n;
 }
 
 int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
@@ -394,6 +459,7 @@ int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
 	struct naming *m = calloc(1, sizeof(*m));
 	struct folder *next;
 	int r, n;
+	bool walked;
 
 	if (!m)
 		return -ENOMEM;
@@ -401,6 +467,7 @@ int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
 	m->found = found;
 	m->ctx = ctx;
 	r = begin(m);
+	walked = r == 0;
 	while (r == 0 && (m->now = pop(m))) {
 		r = atomic_load(&o->stop) || go_on(ctx) ? -ECANCELED :
 							  look_into(m);
@@ -409,6 +476,8 @@ int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
 	if (r == 0 && m->over)
 		tell(m, "",
 		     "there are too many folders, or lost files of several names, to name all that is lost");
+	if (r == 0 && walked && is_sound(m))
+		r = ledger_lost_unlinked(o->p.ledger, m->losses);
 	for (; m->pending; m->pending = next) {
 		next = m->pending->next;
 		free(m->pending);
@@ -416,6 +485,7 @@ int lost_name(struct onboard *o, void (*found)(void *ctx, const char *sentence),
 	ino_map_fini(&m->known);
 	ino_map_fini(&m->shared);
 	ino_map_fini(&m->folders);
+	ino_map_fini(&m->nodes);
 	n = m->n;
 	free(m);
 	return r < 0 ? r : n;

@@ -69,7 +69,8 @@ must_check int lost_file(struct lost_file *w, const struct link *l, uint64_t n);
  * A sentence for each file and folder of the newest commit that has lost
  * something and is not in ledger_lost_files(), which `found` heard of already;
  * returns their number.  `go_on` is asked at each folder, and ends the walk by
- * anything but 0.
+ * anything but 0.  If nothing of the commit hangs on a lost piece any more, none of
+ * them is said to be linked into from then on.
  *
  * -ECANCELED  by go_on, or the engine stops
  */

@@ -14,11 +14,20 @@
 
 #define LOOK_MS 1000 /* between two looks at whether somebody still waits */
 
+/* What is wrong with a copy of a piece that was lost before: told, if something
+ * still hangs on it. */
+struct late {
+	struct late *next;
+	uint64_t ordinal;
+	char sentence[512];
+};
+
 struct verify {
 	struct onboard *o;
 	unsigned percent;
 	uint64_t seen, done, total;
 	int faults;
+	struct late *late, **late_end;
 	void (*found)(void *ctx, const char *sentence);
 	int (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
@@ -45,6 +54,50 @@ static struct shipper *shipper_of(struct onboard *o, uint64_t store)
 		if (o->shippers[i].store.id == store)
 			return &o->shippers[i];
 	return NULL;
+}
+
+static int tell(struct verify *v, const struct ledger_piece *p, const char *sentence)
+{
+	struct late *l;
+
+	if (p->state != LEDGER_PIECE_LOST) {
+		v->found(v->ctx, sentence);
+		v->faults++;
+		return 0;
+	}
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->ordinal = p->ordinal;
+	text_copy(l->sentence, sizeof(l->sentence), sentence);
+	*v->late_end = l;
+	v->late_end = &l->next;
+	return 0;
+}
+
+static int tell_late(struct verify *v)
+{
+	struct ledger_piece p = { 0 };
+	int r = 0;
+
+	for (const struct late *l = v->late; l && r == 0; l = l->next) {
+		r = ledger_piece_get(v->o->p.ledger, l->ordinal, &p);
+		if (r < 0 || (p.state == LEDGER_PIECE_LOST && !p.live))
+			continue;
+		v->found(v->ctx, l->sentence);
+		v->faults++;
+	}
+	return r;
+}
+
+static void late_free(struct verify *v)
+{
+	struct late *next;
+
+	for (; v->late; v->late = next) {
+		next = v->late->next;
+		free(v->late);
+	}
 }
 
 static int verify_at(struct verify *v, const struct ledger_piece *p,
@@ -88,8 +141,8 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 			       "%s: piece %s: could not be read back: %s",
 			       provider_name(s->store.provider), cid,
 			       req.err.text[0] ? req.err.text : err_str(r));
-	v->found(v->ctx, sentence);
-	v->faults++;
+	if (tell(v, p, sentence) < 0)
+		return -ENOMEM;
 	if (r != -ENOENT && r != -EBADMSG)
 		return 0; /* away is not lost */
 	/* What is damaged stays until it is replaced: it may be the only copy,
@@ -191,6 +244,7 @@ int onboard_verify(struct onboard *o, unsigned percent,
 	struct ledger_sums sums = { 0 };
 	int r;
 
+	v.late_end = &v.late;
 	r = ledger_sums(o->p.ledger, &sums);
 	v.total = sums.bytes * v.percent / 100;
 	if (r == 0)
@@ -203,6 +257,9 @@ int onboard_verify(struct onboard *o, unsigned percent,
 	if (r >= 0)
 		r = lost_name(o, on_lost, go_on, &v);
 	v.faults += MAX(r, 0);
+	if (r >= 0)
+		r = tell_late(&v);
+	late_free(&v);
 	if (r >= 0)
 		r = onboard_left_tell(o, found, ctx);
 	v.faults += MAX(r, 0);

@@ -210,6 +210,37 @@ def test_what_was_lost_is_named_until_it_is_gone_and_not_after(drives, damage):
     assert 'lost' not in done.stdout and 'is clean' in done.stdout
 
 
+@DAMAGE
+def test_a_piece_that_was_lost_before_anybody_looked_is_over_too(drives, damage):
+    """It is found lost right after a recover, when no folder is known yet that
+    could link into it: nobody can say then when that has ended, but verify."""
+    d, piece = make(drives)
+    d.lose().recover()
+    damage(os.path.join(d.stores[0], piece))
+    d.mount()
+    until(lambda: any('1 piece is whole at no store' in e
+                      for e in d.status()['errors']), what='it is lost')
+    verify = ('verify', '--drive', d.name, '--all')
+    done = d.run(*verify, check=False)
+    assert done.returncode == FOUND
+    assert piece.removesuffix('.car') in done.stdout and '/bad: ' in done.stdout
+    write(at(d, 'new'), b'what is lost is still linked')
+    d.sync()
+    assert d.run(*verify, check=False).returncode == FOUND
+    os.unlink(at(d, 'bad'))
+    d.sync()
+    assert 'sound' in d.run(*verify).stdout
+    assert d.status()['errors'] == []
+    write(at(d, 'newer'), b'this commit does not list it any more')
+    assert d.sync().run(*verify).returncode == 0
+    want = picture(d.mnt)
+    d.lose().recover().mount()
+    assert_same(want, picture(d.mnt))
+    until(lambda: all(not s['unread']['pieces'] for s in d.status()['stores']),
+          what='all has been read back')
+    assert d.status()['errors'] == []
+
+
 def test_a_symlink_that_was_lost_is_never_made_up(drives):
     """Its target was not read on this machine: it stays as it was in the commits
     that come, and is there again when its piece is."""

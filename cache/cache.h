@@ -380,8 +380,9 @@ void cache_fetch_cancel(struct cache *c, struct cache_fetch *w);
 
 /*
  * A point in time (I3): a group commit, and a view of exactly that instant
- * which stays while writers go on.  Its slots are pinned until close.  One
- * snapshot at a time.  Belongs to one thread.
+ * which stays while writers go on.  Its slots are pinned until close, so what is
+ * dropped since then makes no room before.  One snapshot at a time.  Belongs to
+ * one thread.
  */
 must_check int cache_snap_open(struct cache *c, struct cache_snap **ret);
 void cache_snap_close(struct cache_snap *s);
@@ -526,6 +527,9 @@ struct cache_stats {
 	uint64_t clean_bytes; /* of these, evictable */
 	uint64_t reserved_bytes; /* promised by fallocate, not written yet */
 	uint64_t room_bytes;     /* that data/ may hold at most now */
+	uint64_t free_bytes;     /* of these, that can be written at once */
+	uint64_t pinned_bytes;   /* of these, dropped, and kept for a snapshot
+				    or until the next group commit */
 	uint64_t wanted_ms;      /* monotonic clock: a writer looked for room in
 				vain; 0: none yet */
 	uint64_t disk_bytes; /* that data/ holds: slots, heads, room set aside */

@@ -457,8 +457,11 @@ void cache_committed(struct cache *c, uint64_t taken_ms)
 
 void cache_stats(struct cache *c, struct cache_stats *ret)
 {
+	struct room m;
+
 	memset(ret, 0, sizeof(*ret));
 	lock_take(&c->lock);
+	m = look(c);
 	ret->dirty_bytes = (c->dirty_blocks + c->buf.n) * CACHE_BLOCK;
 	ret->reserved_bytes = c->reserved * CACHE_BLOCK;
 	ret->dirty_inodes = c->dirty_inodes;
@@ -472,7 +475,9 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 	ret->dirty_since_ms = c->dirty_since_ms;
 	ret->changed_ms = c->changed_ms;
 	ret->used_bytes = slots_used(c) * CACHE_BLOCK;
-	ret->room_bytes = look(c).data;
+	ret->room_bytes = m.data;
+	ret->free_bytes = m.left;
+	ret->pinned_bytes = m.pinned;
 	ret->wanted_ms = c->wanted_ms;
 	ret->disk_bytes = held_bytes(c);
 	ret->clean_bytes = clean_blocks(c) * CACHE_BLOCK;

@@ -20,7 +20,9 @@
  *              outbox file may go
  *   CONDEMNED  nothing needs it (onboard/mark.h), and no commit to come may link
  *              into it; it goes from the stores once such a commit is published
- *   REMOVED    gone from every store; kept so that its ordinal stays taken
+ *   REMOVED    gone from every store; kept so that its ordinal stays taken.  Also
+ *              one that was READY, of a run that was given up, which no store has
+ *              begun to get (onboard/outbox.c)
  *   LOST       neither the outbox nor any store has it whole.  No block of it is
  *              linked again; what is still here in the clear is sealed anew
  *

@@ -17,6 +17,13 @@ bool due_in_vain(uint64_t room_bytes, uint64_t sealed_bytes)
 	return sealed_bytes < room_bytes / 128;
 }
 
+bool due_gives_way(const struct due_stand *s)
+{
+	return s->few_answer && s->now_ms >= s->moved_ms &&
+	       s->now_ms - s->moved_ms >= DUE_QUIET_MS &&
+	       s->kept_bytes >= MAX(s->free_bytes, DUE_KEPT_MIN);
+}
+
 bool due_now(const struct due_facts *f, const struct due_rules *r)
 {
 	/* what was dirty before the last commit is in that */

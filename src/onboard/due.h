@@ -15,6 +15,12 @@
  * smaller than what is written writers would wait for a quiet that only they can
  * bring, so its size counts, whatever the rules say.
  *
+ * And is one that is under way to be given up?  Its snapshot keeps what has been
+ * dropped since.  While too few stores answer, nothing comes on and the outbox is
+ * full, that may be for days, and who removes files from a full drive gets nothing
+ * for it.  So the run gives way once it keeps more than is free: what is free can be
+ * written anyway, and a run that keeps little is not packed twice for that.
+ *
  * Threading: any; pure.
  */
 #ifndef ONBOARD_DUE_H
@@ -27,6 +33,8 @@
 #define DUE_WANTED_MS   1000 /* who looked for room so lately still waits */
 #define DUE_WANTED_PART 64   /* less would be mostly the commit's own folders */
 #define DUE_VAIN_MS     30000 /* between two commits for room that makes none */
+#define DUE_QUIET_MS    10000 /* no byte moved for so long: nothing comes on */
+#define DUE_KEPT_MIN    (1u << 20) /* bytes; for less no run gives way */
 
 struct due_facts {
 	uint64_t now_ms;         /* of one clock, as all times here */
@@ -58,6 +66,18 @@ bool due_for_room(const struct due_facts *f);
  * bytes that no commit makes clean: damaged ones, those of open files without a name.
  */
 bool due_in_vain(uint64_t room_bytes, uint64_t sealed_bytes);
+
+/* How a run stands that waits for room in the outbox. */
+struct due_stand {
+	uint64_t now_ms;
+	uint64_t moved_ms;   /* a byte went to a store, or came back, last */
+	uint64_t kept_bytes; /* dropped since, and kept for the snapshot */
+	uint64_t free_bytes; /* that can be written at once */
+	bool few_answer;     /* stores; fewer than it takes copies */
+};
+
+/* Is it to be given up, so that what it keeps is free? */
+bool due_gives_way(const struct due_stand *s);
 
 /* There is something dirty. */
 bool due_now(const struct due_facts *f, const struct due_rules *r);

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <time.h>
 
 #include "base/io.h"
 #include "base/log.h"
 #include "cache/cache.h"
 #include "ledger/ledger.h"
+#include "onboard/due.h"
 #include "onboard/internal.h"
 #include "provider/provider.h"
 
@@ -145,19 +147,40 @@ static void abandon(struct fill *p)
 	blocks_clear(p);
 }
 
+/* Does the run, which waits since then, keep room that others need, and cannot go on? */
+static bool gives_way(struct onboard *o, uint64_t since_ms, bool few_answer)
+{
+	struct due_stand s = { .now_ms = monotonic_ms(),
+			       .moved_ms = MAX(o->moved_ms, since_ms),
+			       .few_answer = few_answer };
+	struct cache_stats cs;
+
+	if (!few_answer)
+		return false;
+	cache_stats(o->p.cache, &cs);
+	s.kept_bytes = cs.pinned_bytes;
+	s.free_bytes = cs.free_bytes;
+	if (!due_gives_way(&s))
+		return false;
+	log_info("no store takes what a commit has packed, and it keeps %" PRIu64
+		 " bytes that are written over or removed: it is made anew later",
+		 s.kept_bytes);
+	return true;
+}
+
 /* The outbox is a floor of the cache's accountant: wait until it has room. */
 static int outbox_wait(struct fill *p)
 {
+	uint64_t since = monotonic_ms();
 	struct onboard *o = p->o;
-	struct ledger_sums sums = { 0 };
+	bool few, has;
 	int r;
 
 	for (;;) {
-		r = ledger_sums(o->p.ledger, &sums);
+		r = outbox_has_room(o, &has);
 		if (r < 0)
 			return r;
-		if (!sums.outbox_bytes ||
-		    sums.outbox_bytes + o->p.piece_target <= o->p.outbox_max)
+		if (has)
 			break;
 		lock_take(&o->lock);
 		o->stats.phase = ONBOARD_PAUSED;
@@ -165,8 +188,13 @@ static int outbox_wait(struct fill *p)
 			(void)cond_wait_until_ms(&o->cond, &o->lock,
 						 monotonic_ms() + MOVED_MS);
 		onboard_moves(o);
+		few = ship_few_answer(o);
 		r = o->stopping ? -ECANCELED : 0;
 		lock_drop(&o->lock);
+		if (r == 0 && gives_way(o, since, few)) {
+			o->gave_way = true;
+			r = -ECANCELED;
+		}
 		if (r < 0)
 			return r;
 	}
@@ -242,6 +270,22 @@ int fill_begin(struct fill *p, enum piece_kind kind)
 	return 0;
 }
 
+/* Room for one more. */
+static int ended_room(struct fill *p)
+{
+	size_t cap = p->cap_ended ? 2 * p->cap_ended : 16;
+	uint64_t *v;
+
+	if (p->n_ended < p->cap_ended)
+		return 0;
+	v = realloc(p->ended, cap * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	p->ended = v;
+	p->cap_ended = cap;
+	return 0;
+}
+
 int fill_end(struct fill *p, const struct trailer_head *previous)
 {
 	const struct trailer_head none = { 0 };
@@ -251,8 +295,10 @@ int fill_end(struct fill *p, const struct trailer_head *previous)
 
 	if (!p->w)
 		return 0;
-	r = piece_writer_finish(p->w, (int64_t)time(NULL),
-				previous ? previous : &none, &res);
+	r = ended_room(p);
+	if (r == 0)
+		r = piece_writer_finish(p->w, (int64_t)time(NULL),
+					previous ? previous : &none, &res);
 	if (r == 0)
 		r = io_syncdir(o->p.io, LEDGER_OUTBOX);
 	if (r == 0)
@@ -267,11 +313,22 @@ int fill_end(struct fill *p, const struct trailer_head *previous)
 	io_close(p->f);
 	p->w = NULL;
 	p->f = NULL;
+	p->ended[p->n_ended++] = p->ordinal;
 	p->ordinal = 0;
 	blocks_clear(p);
 	outbox_account(o);
 	onboard_kick(o);
 	return 0;
+}
+
+int fill_take_back(struct fill *p)
+{
+	int r = 1;
+
+	/* a piece links into those before it */
+	while (p->n_ended && r == 1)
+		r = outbox_take_back(p->o, p->ended[--p->n_ended]);
+	return MIN(r, 0);
 }
 
 static int block_note(struct fill *p, const struct piece_block *b,
@@ -349,6 +406,7 @@ void fill_init(struct fill *p, struct onboard *o, const struct secret *convergen
 void fill_fini(struct fill *p)
 {
 	abandon(p);
+	free(p->ended);
 	free(p->blocks);
 	free(p->seen);
 	lock_fini(&p->lock);

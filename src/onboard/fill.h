@@ -10,7 +10,9 @@
  * workers.
  *
  * Threading: one thread (the packer); the lock is for what workers do.
- * Errors: -errno; -ECANCELED when the drive stops while there is no room.
+ * Errors: -errno; -ECANCELED when the drive stops while there is no room, or the run
+ * gives way to those who need the room that its snapshot keeps (due.h): then
+ * onboard->gave_way is set.
  * Memory: 170 to 185 bytes a block of the open piece, with what the writer has, and
  * so at most 100 MiB.
  */
@@ -53,6 +55,8 @@ struct fill {
 	bool nodes; /* the open piece has left its leaves behind */
 	struct ledger_block *blocks;
 	size_t n_blocks, cap_blocks;
+	uint64_t *ended; /* ordinals of the pieces that it has ended */
+	size_t n_ended, cap_ended;
 	/* Number of a block, from 1 on; open addressing on the digest.  The ledger
 	 * knows the blocks of pieces that are finished. */
 	uint32_t *seen;
@@ -77,5 +81,13 @@ must_check int fill_begin(struct fill *p, enum piece_kind kind);
 
 /* End the open piece, if there is one.  `previous`: the newest head, or NULL. */
 must_check int fill_end(struct fill *p, const struct trailer_head *previous);
+
+/*
+ * The run is given up: the pieces that it has ended go, but for those that a store
+ * has begun to get, and those in front of them, into which they may link.  For the
+ * next run finds their blocks anyway, and stores would be given what may be needed
+ * by nobody any more.
+ */
+must_check int fill_take_back(struct fill *p);
 
 #endif

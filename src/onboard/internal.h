@@ -99,9 +99,11 @@ struct onboard {
 	bool split_why;       /* lock: lock; stats.why is about the claims */
 	uint64_t dirtied_ms;  /* lock: lock; first change after all was clean */
 	uint64_t moved;       /* packer thread; onboard_moves() */
+	uint64_t moved_ms;    /* packer thread; when it changed last */
 	struct pack_last last; /* packer thread */
 	bool for_room;         /* packer thread; why a commit is due: due.h */
 	uint64_t room_bytes;   /* packer thread; likewise */
+	bool gave_way; /* packer thread; the last run did, and none was begun since */
 	struct onboard_stats stats; /* lock: lock */
 	atomic_bool stop;           /* the same as stopping, for loops */
 	atomic_bool sweep;          /* pieces are gone: forget their blocks */
@@ -116,7 +118,8 @@ struct onboard {
 };
 
 /* run.c: one commit, from snapshot to adoption.  Packer thread.  `asked`: by
- * somebody, and not of its own accord.  1: what is dirty has to stay so for now. */
+ * somebody, and not of its own accord.  1: what is dirty has to stay so for now;
+ * -ECANCELED with `gave_way`: nothing was done, and it is to be tried again. */
 must_check int run_commit(struct onboard *o, bool asked, struct err *reterr);
 
 /* How the clocks stand, for what is thinned later. */
@@ -144,6 +147,8 @@ must_check int ship_move(struct shipper *s, uint64_t piece,
 			 enum ledger_placement_state state);
 /* Do others take its place? */
 bool ship_is_away(const struct onboard *o, size_t i) REQUIRES(&o->lock);
+/* Do fewer stores answer than it takes copies? */
+bool ship_few_answer(const struct onboard *o) REQUIRES(&o->lock);
 
 /* Who has a piece: filled by spread_add(), a callback of ledger_placements(). */
 struct spread {
@@ -212,6 +217,16 @@ must_check int learn_blocks(struct shipper *s, const struct ledger_piece *p);
 /* outbox.c: after a crash, rows and files agree again. */
 must_check int outbox_recover(struct onboard *o);
 void outbox_account(struct onboard *o); /* its bytes, to the cache */
+
+/* Has the outbox room for one more piece? */
+must_check int outbox_has_room(struct onboard *o, bool *ret);
+
+/*
+ * A finished piece that no commit has, of a run that was given up, goes as if it had
+ * never been: nothing links into it.  1, or 0: it stays, since a store has it, is
+ * being given it, or may have a part of it.
+ */
+must_check int outbox_take_back(struct onboard *o, uint64_t ordinal);
 
 /* How many stores should have it: one more of a metadata piece. */
 unsigned outbox_copies(const struct onboard *o, const struct ledger_piece *p);

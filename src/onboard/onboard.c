@@ -133,8 +133,10 @@ void onboard_moves(struct onboard *o)
 	for (size_t i = 0; i < o->p.n_stores; i++)
 		if (o->shippers[i].req)
 			n += atomic_load(&o->shippers[i].req->moved);
-	if (n != o->moved)
+	if (n != o->moved) {
 		cache_room_comes(o->p.cache);
+		o->moved_ms = monotonic_ms();
+	}
 	o->moved = n;
 }
 
@@ -258,10 +260,34 @@ int onboard_job(struct onboard *o, struct pack_job *j,
 	return off ? -ECANCELED : j->status;
 }
 
+/*
+ * After a run that gave way: another one would stand where that stood, and keep what
+ * is dropped from then on.  So none is begun, asked or not, before it can go on.
+ */
+static bool is_held_back(struct onboard *o, uint64_t now, uint64_t until)
+{
+	bool few, has;
+
+	if (!o->gave_way)
+		return false;
+	if (outbox_has_room(o, &has) < 0)
+		has = true; /* the run says it */
+	lock_take(&o->lock);
+	onboard_moves(o);
+	few = ship_few_answer(o);
+	if (o->stats.phase != ONBOARD_STOPPED)
+		o->stats.phase = ONBOARD_PAUSED;
+	if ((few || !has || now < until) && !o->stopping && !o->job)
+		(void)cond_wait_until_ms(&o->cond, &o->lock, now + TICK_MS);
+	lock_drop(&o->lock);
+	o->gave_way = few || !has || now < until;
+	return o->gave_way;
+}
+
 static void *pack_thread(void *arg)
 {
 	struct onboard *o = arg;
-	uint64_t ticket, failed_ms = 0, pause_ms = AWAY_MS;
+	uint64_t ticket, failed_ms = 0, pause_ms = AWAY_MS, held_until = 0;
 	bool asked, behind, go;
 
 	thread_background();
@@ -291,6 +317,8 @@ static void *pack_thread(void *arg)
 			continue;
 		}
 		now = monotonic_ms();
+		if (is_held_back(o, now, held_until))
+			continue;
 		o->for_room = false;
 		behind = is_behind(o);
 		if (!asked && ((failed_ms && now - failed_ms < RETRY_MS) ||
@@ -300,6 +328,11 @@ static void *pack_thread(void *arg)
 
 		if (r == -EREMOTEIO) {
 			pack_wait(o, pause_ms, &e);
+			pause_ms = MIN(2 * pause_ms, RETRY_MS);
+			continue;
+		}
+		if (r == -ECANCELED && o->gave_way) {
+			held_until = monotonic_ms() + pause_ms;
 			pause_ms = MIN(2 * pause_ms, RETRY_MS);
 			continue;
 		}
@@ -586,7 +619,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.watch_ms = p->watch_ms ? p->watch_ms : WATCH_MS;
 	o->p.watch_away_s = p->watch_away_s ? p->watch_away_s : WATCH_AWAY_S;
 	o->p.watch_wrong = p->watch_wrong ? p->watch_wrong : WATCH_WRONG;
-	o->dirtied_ms = monotonic_ms();
+	o->dirtied_ms = o->moved_ms = monotonic_ms();
 	run_clock(o);
 	r = load(o);
 	if (r == 0)

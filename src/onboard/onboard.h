@@ -14,7 +14,9 @@
  * the next mount goes on from there, does nothing twice and loses nothing.
  *
  * A store that hangs holds nobody but itself: each shipper asks its own, heads
- * are counted, and what a commit needs from a store that is away it waits for.
+ * are counted, and what a commit needs from a store that is away it waits for.  One
+ * that cannot go on for want of stores, and keeps room that writers lack, is called
+ * off and made anew when they answer (due.h); who waits for it waits on.
  *
  * Threading: one packer thread, one shipper thread a store.  All functions here
  * from any thread; none of them waits for a store but onboard_wait() and

@@ -72,6 +72,69 @@ int outbox_unpull(struct onboard *o, uint64_t ordinal)
 	return r;
 }
 
+int outbox_has_room(struct onboard *o, bool *ret)
+{
+	struct ledger_sums sums = { 0 };
+	int r = ledger_sums(o->p.ledger, &sums);
+
+	*ret = !sums.outbox_bytes ||
+	       sums.outbox_bytes + o->p.piece_target <= o->p.outbox_max;
+	return r;
+}
+
+static int on_placement(void *ctx, const struct ledger_placement *p)
+{
+	(void)p;
+	*(bool *)ctx = true;
+	return 1;
+}
+
+/* Who begins with a piece has o->outbox as well (ship.c). */
+static bool is_busy(struct onboard *o, uint64_t ordinal)
+{
+	bool busy = false;
+
+	lock_take(&o->lock);
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		busy |= o->shippers[i].busy_piece == ordinal;
+	lock_drop(&o->lock);
+	return busy;
+}
+
+static int take_back(struct onboard *o, uint64_t ordinal)
+{
+	char name[LEDGER_OUTBOX_NAME_MAX];
+	struct ledger_piece p = { 0 };
+	bool placed = false;
+	int r;
+
+	r = ledger_piece_get(o->p.ledger, ordinal, &p);
+	if (r == 0)
+		r = ledger_placements(o->p.ledger, ordinal, on_placement, &placed);
+	if (r < 0)
+		return r;
+	if (p.state != LEDGER_READY || p.seq || placed || is_busy(o, ordinal))
+		return 0;
+	r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_REMOVED, false);
+	if (r < 0)
+		return r;
+	atomic_store(&o->sweep, true);
+	ledger_outbox_name(ordinal, name);
+	r = io_unlink(o->p.io, name); /* as in drop() */
+	outbox_account(o);
+	return r < 0 && r != -ENOENT ? r : 1;
+}
+
+int outbox_take_back(struct onboard *o, uint64_t ordinal)
+{
+	int r;
+
+	lock_take(&o->outbox);
+	r = take_back(o, ordinal);
+	lock_drop(&o->outbox);
+	return r;
+}
+
 /* I2: only copies that were read back count. */
 static int settle_one(struct onboard *o, uint64_t ordinal)
 {

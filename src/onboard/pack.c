@@ -397,6 +397,11 @@ int pack_commit(struct pack *p, struct slice record,
 	return r < 0 ? r : fill_end(&p->fill, previous);
 }
 
+int pack_take_back(struct pack *p)
+{
+	return fill_take_back(&p->fill);
+}
+
 void pack_free(struct pack *p)
 {
 	if (!p)

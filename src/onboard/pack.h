@@ -35,6 +35,9 @@ must_check int pack_new(struct onboard *o, struct pack **ret);
 /* Drops the piece that is open; finished ones stay (they are found again). */
 void pack_free(struct pack *p);
 
+/* The run is given up: what it has finished goes as well (fill.h). */
+must_check int pack_take_back(struct pack *p);
+
 /*
  * Room for a leaf of n bytes, which go to SEAL_HEAD_SIZE in it: it is sealed where
  * it stands.  Heap: for pack_leaf() or free().  NULL: no memory.

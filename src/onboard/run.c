@@ -501,6 +501,8 @@ int run_commit(struct onboard *o, bool asked, struct err *reterr)
 		rc = pack_new(o, &r.pack);
 	if (rc == 0)
 		rc = build(&r, &parent, &rec);
+	if (rc == -ECANCELED && o->gave_way)
+		best_effort(pack_take_back(r.pack)); /* what stays is found again */
 	pack_free(r.pack);
 	if (rc == 0)
 		rc = keep_end(&r);

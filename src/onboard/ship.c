@@ -86,6 +86,15 @@ bool ship_is_away(const struct onboard *o, size_t i)
 	       provider_silence_ms(s->store.provider) >= AWAY_SILENT_MS;
 }
 
+bool ship_few_answer(const struct onboard *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		n += !ship_is_away(o, i);
+	return n < o->p.copies;
+}
+
 /* The head of a commit that is not published yet is claimed at a network by being
  * added there: so it has to come to the store that claims, whoever else has it. */
 static bool is_to_be_claimed(struct onboard *o, const struct ledger_piece *p,
@@ -414,14 +423,37 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	return r < 0 ? r : outbox_settle(s->o, n->piece.ordinal);
 }
 
+static void set_busy(struct shipper *s, uint64_t ordinal, uint64_t n_bytes)
+{
+	lock_take(&s->o->lock);
+	s->busy_piece = ordinal;
+	s->busy_bytes = n_bytes;
+	lock_drop(&s->o->lock);
+}
+
+/* It is taken back (outbox.c) before this, or not while it is busy. */
+static int begin(struct shipper *s, const struct next *n)
+{
+	struct ledger_piece p = { 0 };
+	int r;
+
+	lock_take(&s->o->outbox);
+	r = ledger_piece_get(s->o->p.ledger, n->piece.ordinal, &p);
+	if (r == 0 && p.state != LEDGER_REMOVED) {
+		set_busy(s, n->piece.ordinal, n->piece.size);
+		r = 1;
+	}
+	lock_drop(&s->o->outbox);
+	return r;
+}
+
 static int step(struct shipper *s, struct next *n, struct err *e)
 {
-	int r = 0;
+	int r = begin(s, n);
 
-	lock_take(&s->o->lock);
-	s->busy_piece = n->piece.ordinal;
-	s->busy_bytes = n->piece.size;
-	lock_drop(&s->o->lock);
+	if (r <= 0)
+		return r;
+	r = 0;
 	if (n->state != LEDGER_STORED && n->state != LEDGER_LISTED) {
 		r = step_put(s, n, e);
 		n->state = LEDGER_STORED;
@@ -430,9 +462,7 @@ static int step(struct shipper *s, struct next *n, struct err *e)
 	} else {
 		r = step_verify(s, n, e);
 	}
-	lock_take(&s->o->lock);
-	s->busy_piece = 0;
-	lock_drop(&s->o->lock);
+	set_busy(s, 0, 0);
 	if (n->pulled)
 		best_effort(outbox_unpull(s->o, n->piece.ordinal)); /* the next
 			start settles what is left */

@@ -1,5 +1,6 @@
 """Out: what leaves for the stores, when, how often, and how it is told."""
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -580,6 +581,39 @@ def test_more_than_the_cache_holds_can_be_written_and_read(drives):
     assert s['cache']['used_bytes'] <= size
     assert s['bytes_fetched'] >= files * 16 * MIB - size - 32 * MIB
     assert s['errors'] == []
+
+
+def test_what_is_removed_from_a_full_drive_makes_room_while_its_store_is_away(
+        drives):
+    d = drives(cache_size='256M').init()
+    d.set(full_timeout='2s', onboard_idle='1s').mount()
+    write(at(d, 'first'), b'1' * 50000)
+    d.sync()
+    os.rename(d.stores[0], d.stores[0] + '.away')
+    rand, files = random.Random(5), 0
+    with pytest.raises(OSError) as e:
+        for files in range(256):
+            write(at(d, f'{files:03}'), rand.randbytes(MIB))
+    assert e.value.errno == errno.ENOSPC
+    assert files >= 64, 'what is under way fits into the outbox'
+    waiting = d.start_sync()
+
+    def free():
+        s = os.statvfs(d.mnt)
+        return s.f_bavail * s.f_frsize
+
+    before = free()
+    for i in range(files - 8):
+        os.unlink(at(d, f'{i:03}'))
+    until(lambda: free() >= before + (files - 12) * MIB, what='df shows the room')
+    for i in range(files - 16):
+        write(at(d, f'new{i:03}'), rand.randbytes(MIB))
+    assert waiting.poll() is None, 'nothing is held, but it says so'
+    os.rename(d.stores[0] + '.away', d.stores[0])
+    assert waiting.wait(PATIENCE) == 0, waiting.stderr.read()
+    want = picture(d.sync().mnt)
+    d.lose().recover().mount()
+    assert_same(want, picture(d.mnt))
 
 
 # ---- two devices ----

@@ -353,10 +353,14 @@ static void open_ledger(struct device *d)
 
 static struct cache_params cache_params(struct device *d)
 {
-	struct cache_params p = { .io = d->io,
-				  .key = keys_secret(d->rig->keys, KEYS_DB),
-				  .commit_interval_ms = 5000,
-				  .full_timeout_ms = 5000 };
+	struct cache_params p = {
+		.io = d->io,
+		.key = keys_secret(d->rig->keys, KEYS_DB),
+		.commit_interval_ms = 5000,
+		.full_timeout_ms = d->rig->cache_bytes ? 1000 : 5000,
+		.max_bytes = d->rig->cache_bytes,
+		.meta_floor_bytes = d->rig->cache_bytes ? 1u << 20 : 0
+	};
 
 	memcpy(p.drive_id, keys_drive_id(d->rig->keys), sizeof(p.drive_id));
 	return p;

@@ -57,7 +57,9 @@ struct rig {
 	struct parks *parks;   /* the stores are these; NULL: plain folders */
 	struct recorder *disk; /* of devices to be opened; who sets it frees it;
 				  NULL: folders */
-	struct far_line line;  /* to all stores opened from now on; those
+	uint64_t cache_bytes; /* of caches to be opened; 0: as much as there is.  Who
+				 writes waits for room for 1 s then, else for 5 */
+	struct far_line line; /* to all stores opened from now on; those
 				 do not hang; zero: none */
 };
 
@@ -172,6 +174,9 @@ uint64_t f_write(struct device *d, const char *path, uint64_t off,
 /* Bytes that follow from the seed. */
 uint64_t f_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
 		uint64_t seed);
+/* The same, where there may be no room. */
+int f_try_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
+	       uint64_t seed);
 uint64_t f_lookup(struct device *d, const char *path, struct cache_attr *ret);
 void f_symlink(struct device *d, const char *path, const char *target);
 void f_node(struct device *d, const char *path, mode_t mode, dev_t rdev);

@@ -127,14 +127,14 @@ void f_node(struct device *d, const char *path, mode_t mode, dev_t rdev)
 	(void)make(d, path, &n);
 }
 
-static void write_at(struct device *d, uint64_t ino, uint64_t off,
-		     const uint8_t *p, size_t n)
+static int write_at(struct device *d, uint64_t ino, uint64_t off,
+		    const uint8_t *p, size_t n)
 {
 	struct cache_op op = { .uid = 0 };
 	int r;
 
 	again(r, op, cache_write(d->cache, &op, ino, off, slice(p, n), 0));
-	ok(r);
+	return r;
 }
 
 static uint64_t file_of(struct device *d, const char *path)
@@ -157,7 +157,7 @@ uint64_t f_write(struct device *d, const char *path, uint64_t off,
 	uint64_t ino = file_of(d, path);
 
 	if (n)
-		write_at(d, ino, off, p, n);
+		ok(write_at(d, ino, off, p, n));
 	return ino;
 }
 
@@ -169,21 +169,29 @@ static uint64_t next(uint64_t *x)
 	return *x;
 }
 
-uint64_t f_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
-		uint64_t seed)
+int f_try_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
+	       uint64_t seed)
 {
 	uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15u, done = 0;
 	uint8_t *p = malloc(RIG_BLOCK);
 	uint64_t ino = file_of(d, path);
+	int r = 0;
 
 	assert_non_null(p);
-	for (; done < n; done += MIN(RIG_BLOCK, n - done)) {
+	for (; done < n && r == 0; done += MIN(RIG_BLOCK, n - done)) {
 		for (size_t i = 0; i < RIG_BLOCK; i += 8)
 			put_le64(p + i, next(&x));
-		write_at(d, ino, off + done, p, MIN(RIG_BLOCK, n - done));
+		r = write_at(d, ino, off + done, p, MIN(RIG_BLOCK, n - done));
 	}
 	free(p);
-	return ino;
+	return r;
+}
+
+uint64_t f_fill(struct device *d, const char *path, uint64_t off, uint64_t n,
+		uint64_t seed)
+{
+	ok(f_try_fill(d, path, off, n, seed));
+	return file_of(d, path);
 }
 
 void f_link(struct device *d, const char *from, const char *to)

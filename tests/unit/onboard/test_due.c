@@ -157,6 +157,35 @@ static void the_first_one_of_a_mount_waits_for_no_other(void **state)
 	assert_false(due_now(&f, &rules));
 }
 
+static void a_run_that_cannot_go_on_gives_way_once_it_keeps_more_than_is_free(void **state)
+{
+	const struct due_stand sure = { .now_ms = NOW,
+					.moved_ms = NOW - DUE_QUIET_MS,
+					.kept_bytes = 9u << 20,
+					.free_bytes = 9u << 20,
+					.few_answer = true };
+	struct due_stand s = sure;
+
+	(void)state;
+	assert_true(due_gives_way(&s));
+	s.free_bytes++;
+	assert_false(due_gives_way(&s));
+	s = sure;
+	s.few_answer = false; /* they may be slow, but room will come */
+	assert_false(due_gives_way(&s));
+	s = sure;
+	s.moved_ms++;
+	assert_false(due_gives_way(&s));
+	s.moved_ms = NOW + 1; /* by another thread, just now */
+	assert_false(due_gives_way(&s));
+	s = sure;
+	s.free_bytes = 0;
+	s.kept_bytes = DUE_KEPT_MIN - 1; /* hardly worth a run */
+	assert_false(due_gives_way(&s));
+	s.kept_bytes++;
+	assert_true(due_gives_way(&s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +198,8 @@ int main(void)
 		cmocka_unit_test(a_commit_that_made_no_room_is_not_made_again_at_once),
 		cmocka_unit_test(commits_take_a_tenth_of_the_time_at_most),
 		cmocka_unit_test(the_first_one_of_a_mount_waits_for_no_other),
+		cmocka_unit_test(
+			a_run_that_cannot_go_on_gives_way_once_it_keeps_more_than_is_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

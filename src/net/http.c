@@ -106,8 +106,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct sock *s = container_of(poll, struct sock, poll);
 	int flags = 0;
 
+	/* Curl learns what is wrong from the socket, and asks anew if a kept
+	 * connection was reset; CURL_CSELECT_ERR would end the request. */
 	if (status < 0)
-		flags = CURL_CSELECT_ERR;
+		flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
 	if (events & UV_READABLE)
 		flags |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)

@@ -153,6 +153,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_peak(self):
         self.answer(200, str(Handler.peak).encode())
 
+    def get_drops(self):
+        """Answers.  Whatever comes next on the connection is not read: a reset,
+        as of a server that has just decided to end an idle one."""
+        self.answer(200, b'kept')
+        self.connection.recv(1, socket.MSG_PEEK)
+        os.close(self.connection.detach())
+        self.close_connection = True
+
     def get_stop(self):
         os._exit(0)
 

@@ -652,6 +652,20 @@ static void a_server_that_dies_is_an_error_and_so_is_its_port(void **state)
 	finish(&g);
 }
 
+static void a_kept_connection_that_is_reset_is_made_anew(void **state)
+{
+	struct get g;
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(get(*state, &g, "drops"), 0);
+		finish(&g);
+		prepare(*state, &g, i ? "post" : "bytes/10");
+		g.req.method = i ? HTTP_POST : HTTP_GET;
+		assert_int_equal(run(&g), 0);
+		finish(&g);
+	}
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -678,6 +692,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_run_side_by_side_within_the_limit,
 						set_up_two_per_host, tear_down),
 		CASE(a_cancelled_request_is_done_once),
+		CASE(a_kept_connection_that_is_reset_is_made_anew),
 		CASE(a_server_that_dies_is_an_error_and_so_is_its_port),
 	};
 

@@ -29,11 +29,11 @@ struct trace {
 };
 
 /* Once there is what is missing. */
-#define UNTIL_THERE(d, r, call)                      \
- do {                                                \
-  struct cache_op op = { 0 };                        \
-  while (((r) = (call)) == -EINPROGRESS)             \
-   assert_int_equal(fetch_wait((d), &op, 10000), 0); \
+#define UNTIL_THERE(d, r, call)                  \
+ do {                                            \
+  struct cache_op op = { 0 };                    \
+  while (((r) = (call)) == -EINPROGRESS)         \
+   assert_int_equal(fetch_wait((d), &op, 0), 0); \
  } while (0)
 
 /* ---- one number ---- */

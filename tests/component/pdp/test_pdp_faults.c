@@ -68,24 +68,43 @@ static void commit_at_last(struct world *w, const char *name,
 		fail_msg("%d: %s", r, e.text);
 }
 
+/* The same of one who does not answer; all else is the result. */
+#define UNTIL_ANSWERED(r, call)                                  \
+ do {                                                            \
+  (r) = (call);                                                  \
+  for (unsigned i_ = 0; i_ < TRIES && (r) == -EREMOTEIO; i_++) { \
+   (void)poll(NULL, 0, 50);                                      \
+   (r) = (call);                                                 \
+  }                                                              \
+ } while (0)
+
 static struct piece_cid put_one(struct world *w, char name[static 32])
 {
 	struct piece_cid cid = world_piece(w, PIECE, name);
 	struct err e = { 0 };
+	int r;
 
-	if (world_put(w, 0, name, &cid, &e) != 0)
+	UNTIL_ANSWERED(r, world_put(w, 0, name, &cid, &e));
+	if (r != 0)
 		fail_msg("%s", e.text);
 	return cid;
 }
 
-static void check_once(struct world *w, const char *name, const struct piece_cid *cid)
+static void is_there(struct world *w, const char *name, const struct piece_cid *cid)
 {
 	struct err e = { 0 };
+	int r;
 
+	UNTIL_ANSWERED(r, world_verify(w, 0, name, cid, &e));
+	if (r != 0)
+		fail_msg("%s", e.text);
+}
+
+static void check_once(struct world *w, const char *name, const struct piece_cid *cid)
+{
 	assert_int_equal(world_count_adds(w, cid), 1);
 	assert_int_equal(w->notes[0].n_spends, world_count(w, "add"));
-	if (world_verify(w, 0, name, cid, &e) != 0)
-		fail_msg("%s", e.text);
+	is_there(w, name, cid);
 	world_admin(w, "reset", "{}");
 }
 
@@ -201,8 +220,7 @@ static void lose_and_add_again(struct world *w)
 		fail_msg("%d: %s", r, e.text);
 	commit_at_last(w, name, &cid);
 	assert_int_equal(world_count_adds(w, &cid), 1);
-	if (world_verify(w, 0, name, &cid, &e) != 0)
-		fail_msg("%s", e.text);
+	is_there(w, name, &cid);
 }
 
 /* Nobody asks for it: the slot looks by itself. */
@@ -277,6 +295,7 @@ static void sweep(struct world *w, bool claim, bool fresh)
 	unsigned hits = 0;
 	bool killed = true;
 	char name[32];
+	int r;
 
 	for (int n = 0; killed; n++) {
 		assert_true(n < CHANGES);
@@ -289,17 +308,18 @@ static void sweep(struct world *w, bool claim, bool fresh)
 			hits += killed;
 			if (!claim) {
 				commit_at_last(w, name, &cid);
-			} else if (head_claim(w->p[0], w->keys, h, &cid, &e) != 0) {
-				fail_msg("%s", e.text);
 			} else {
-				assert_int_equal(head_read(w->p[0], w->keys, h,
-							   &there, &e),
-						 0);
+				UNTIL_ANSWERED(r, head_claim(w->p[0], w->keys,
+							     h, &cid, &e));
+				if (r != 0)
+					fail_msg("%s", e.text);
+				UNTIL_ANSWERED(r, head_read(w->p[0], w->keys, h,
+							    &there, &e));
+				assert_int_equal(r, 0);
 				assert_true(piece_cid_eq(&there, &cid));
 			}
 			assert_int_equal(world_count_adds(w, &cid), 1);
-			if (world_verify(w, 0, name, &cid, &e) != 0)
-				fail_msg("%s", e.text);
+			is_there(w, name, &cid);
 		}
 	}
 	assert_true(hits >= 4);

@@ -54,7 +54,7 @@ def time_goes_on(net):
 
 
 def test_who_misses_proofs_is_replaced_and_the_books_add_up(net, d):
-    d.paying().set(proof_watch='1s').mount()
+    d.paying().set(proof_watch='1s', store_timeout='10m').mount()
     fill(d)
     d.sync()
     until(d.shipped, what='both have all')
@@ -107,7 +107,7 @@ def test_who_misses_proofs_is_replaced_and_the_books_add_up(net, d):
 
 @pytest.mark.parametrize('net', [{'period': DAY, 'window': 60}], indirect=True)
 def test_a_deposit_that_melts_is_said_in_time_and_can_be_filled_up(net, d):
-    d.paying(deposit='0.36').mount_logged()
+    d.paying(deposit='0.36').set(store_timeout='10m').mount_logged()
     kept = fill(d)
     d.sync()
     until(d.shipped, what='both have all')

@@ -16,6 +16,7 @@ from syscalls import write
 
 pytestmark = pytest.mark.devnet
 DRIVES = 4  # at a time; what they wait for is the network, not this machine
+PATIENT = '10m'  # with a network that is one process of a busy machine
 
 # What an ordinary commit goes through.  (Who opens a ledger drops what is BUILDING.)
 STATES = {'piece READY', 'piece HELD', 'placement PLANNED',
@@ -90,7 +91,7 @@ def test_a_commit_killed_at_any_state_is_stored_and_paid_once(net):
     sweep = Sweep(net, STATES, 20)
 
     def one_drive(d, _):
-        d.paying().mount()
+        d.paying().set(store_timeout=PATIENT).mount()
         kept = {}
         put(d, 'first', b'1' * 5000)
         d.sync()
@@ -118,7 +119,7 @@ def test_a_first_commit_killed_again_and_again_makes_two_data_sets(net):
     met = []
 
     def one_drive(d, step):
-        d.paying().mount()
+        d.paying().set(store_timeout=PATIENT).mount()
         kept = {'a': put(d, 'a', os.urandom(5000)),
                 'b': put(d, 'b', os.urandom(1_500_000))}
         moment = step
@@ -146,7 +147,7 @@ def test_a_replacement_killed_again_and_again_is_made_and_paid_once(net):
     deaths = []
 
     def one_drive(d, step):
-        d.paying().set(proof_watch='1s').mount()
+        d.paying().set(proof_watch='1s', store_timeout=PATIENT).mount()
         kept = {'a': put(d, 'a', os.urandom(50_000))}
         d.sync()
         until(d.shipped, what='both have all')

@@ -30,7 +30,7 @@ def gc(d, *args, **kw):
 
 def fill(d):
     """A drive of four commits that has deleted most of what it had."""
-    d.paying().mount()
+    d.paying().set(store_timeout='10m').mount()
     write(os.path.join(d.mnt, 'kept'), b'k' * 50_000)
     d.sync()
     write(os.path.join(d.mnt, 'gone'), os.urandom(4 * MIB))
@@ -122,7 +122,7 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
 
 
 def test_a_data_set_that_was_given_up_is_ended(net, d):
-    d.paying().set(proof_watch='1s').mount()
+    d.paying().set(proof_watch='1s', store_timeout='10m').mount()
     write(os.path.join(d.mnt, 'f'), os.urandom(100_000))
     d.sync()
     until(d.shipped, what='both have all')

@@ -73,7 +73,7 @@ def drives():
 @pytest.fixture(scope='module')
 def net():
     """A network with a short day, for all tests of a file."""
-    made = Devnet(epoch_ms=20)
+    made = Devnet(epoch_ms=50)
     yield made
     made.close()
 

@@ -341,8 +341,10 @@ int db_checkpoint(struct db *db, enum db_checkpoint mode)
 	lock_take(&sh->lock);
 	turn = sh->wal_turn;
 	lock_drop(&sh->lock);
+	db->vfs->restarts = mode != DB_CHECKPOINT_PASSIVE;
 	rc = sqlite3_wal_checkpoint_v2(db->sqlite, "main", modes[mode], &n_log,
 				       &n_done);
+	db->vfs->restarts = false;
 	lock_take(&sh->lock);
 	if (n_done > 0 && turn == sh->wal_turn)
 		sh->wal_done = MIN(sh->wal_used,

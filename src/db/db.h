@@ -16,7 +16,8 @@
  * (the caller's mutex).  Several connections to the same (io, name) may live in
  * one process, each on its own thread: they share locks and wal-index in memory.
  * There is no lock between processes: the daemon holds the drive's only lock.
- * One writes at a time (-EBUSY for the second, at once); readers never wait.
+ * One writes at a time (-EBUSY for the second, at once, and for nobody else); readers
+ * never wait.
  *
  * Errors: -errno, translated once from SQLite's:
  *

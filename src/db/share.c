@@ -37,6 +37,7 @@ int share_get(const struct io *io, const char *name, struct share **ret) NO_LOCK
 		}
 		sh->io = io;
 		lock_init(&sh->lock);
+		cond_init(&sh->looked);
 		list_push(&registry, &sh->node);
 	}
 	sh->refs++;
@@ -57,6 +58,7 @@ static void put_locked(struct share *sh) REQUIRES(&registry_lock)
 	for (size_t i = 0; i < sh->n_regions; i++)
 		free(sh->regions[i]);
 	free(sh->regions);
+	cond_fini(&sh->looked);
 	lock_fini(&sh->lock);
 	free(sh->name);
 	free(sh);
@@ -128,17 +130,23 @@ bool share_is_reserved(struct share *sh)
 	return yes;
 }
 
-int share_slots_take(struct share *sh, unsigned first, unsigned n, bool exclusive)
+int share_slots_take(struct share *sh, unsigned first, unsigned n,
+		     bool exclusive, bool writes)
 {
+	bool place = first == SHARE_SLOT_WRITE && exclusive;
 	int r = 0;
 
 	assert(first + n <= SHARE_SLOTS);
 	lock_take(&sh->lock);
+	while (place && writes && sh->looked_at)
+		cond_wait(&sh->looked, &sh->lock);
 	for (unsigned i = first; i < first + n; i++)
 		if (sh->slots[i] < 0 || (exclusive && sh->slots[i] > 0))
 			r = -EBUSY;
 	for (unsigned i = first; r == 0 && i < first + n; i++)
 		sh->slots[i] = exclusive ? -1 : sh->slots[i] + 1;
+	if (r == 0 && place)
+		sh->looked_at = !writes;
 	lock_drop(&sh->lock);
 	return r;
 }
@@ -149,6 +157,10 @@ void share_slots_drop(struct share *sh, unsigned first, unsigned n, bool exclusi
 	lock_take(&sh->lock);
 	for (unsigned i = first; i < first + n; i++)
 		sh->slots[i] = exclusive ? 0 : sh->slots[i] - 1;
+	if (first == SHARE_SLOT_WRITE && exclusive && sh->looked_at) {
+		sh->looked_at = false;
+		cond_wake_all(&sh->looked);
+	}
 	lock_drop(&sh->lock);
 }
 

@@ -22,7 +22,8 @@
 
 struct io;
 
-#define SHARE_SLOTS 8 /* SQLITE_SHM_NLOCK */
+#define SHARE_SLOTS      8 /* SQLITE_SHM_NLOCK */
+#define SHARE_SLOT_WRITE 0
 
 /* SQLite's ladder; PENDING is not needed, nobody starves in WAL mode. */
 enum share_level {
@@ -45,6 +46,8 @@ struct share {
 
 	/* lock: slots of the wal-index, -1 is exclusive, else how many share */
 	int slots[SHARE_SLOTS];
+	bool looked_at;     /* who has SHARE_SLOT_WRITE is no writer */
+	struct cond looked; /* not any more */
 	void **regions;
 	size_t n_regions;
 
@@ -80,9 +83,14 @@ bool share_is_reserved(struct share *sh);
 /*
  * Slots first..first+n-1, shared or exclusive.  What the caller holds itself is
  * the caller's knowledge.  -EBUSY, and nothing is taken.
+ *
+ * SHARE_SLOT_WRITE is also taken by who reads: if the wal-index's head is just being
+ * written, it is looked at again in the writer's place, for some microseconds (if the
+ * reader is not stopped there).  Who `writes` waits for that: refused would be the
+ * only writer that there is, right after its COMMIT.
  */
 must_check int share_slots_take(struct share *sh, unsigned first, unsigned n,
-				bool exclusive);
+				bool exclusive, bool writes);
 void share_slots_drop(struct share *sh, unsigned first, unsigned n, bool exclusive);
 
 /* Region i of `size` bytes; *ret is NULL if it is absent and not `make`. */

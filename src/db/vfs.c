@@ -15,7 +15,8 @@
 #include "db/share.h"
 #include "db/walfile.h"
 
-#define SLOT_RECOVER     2 /* of SQLite's wal-index locks */
+#define SLOT_RECOVER     2    /* of SQLite's wal-index locks */
+#define SLOTS_READ       0xf8 /* bits: 3 to 7, of snapshots */
 #define WAL_STEP_DEFAULT (4u << 20)
 
 struct main_file {
@@ -228,6 +229,12 @@ static int shm_map(sqlite3_file *f, int i, int size, int extend, void volatile *
 	return r < 0 ? vfs_fail(m->vfs, r, SQLITE_IOERR_SHMMAP) : SQLITE_OK;
 }
 
+/* Who writes has a snapshot; who only looks at the head has none yet. */
+static bool may_write(const struct main_file *m)
+{
+	return m->mine_shared & SLOTS_READ || m->vfs->restarts;
+}
+
 static int shm_lock(sqlite3_file *f, int first, int n, int flags)
 {
 	struct main_file *m = main_of(f);
@@ -245,7 +252,7 @@ static int shm_lock(sqlite3_file *f, int first, int n, int flags)
 		if ((*mine & mask) == mask)
 			return SQLITE_OK;
 		if (share_slots_take(m->vfs->share, (unsigned)first,
-				     (unsigned)n, exclusive) < 0)
+				     (unsigned)n, exclusive, may_write(m)) < 0)
 			return SQLITE_BUSY;
 		*mine |= mask;
 	}

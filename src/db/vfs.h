@@ -36,6 +36,7 @@ struct vfs {
 	char wal_name[DB_NAME_MAX + 16];
 	char dir[DB_NAME_MAX + 8]; /* where they stand */
 	bool read_only;
+	bool restarts;     /* a checkpoint in the writer's place */
 	bool recovering;   /* holds the slot of WAL recovery */
 	int error;         /* -errno of the disk, or 0 */
 	uint64_t wal_step; /* bytes */

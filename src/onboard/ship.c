@@ -415,8 +415,8 @@ static int step_verify(struct shipper *s, struct next *n, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "%s", req.err.text);
 	good.next_try = now_s();
-	r = watch_place(s, generation, n->state, &good);
-	if (r == 1) /* a verify has missed it meanwhile */
+	r = watch_place(s, generation, n->state, n->doubted, &good);
+	if (r == 1) /* a verify or a reader has missed it meanwhile */
 		return 0;
 	if (r == 0)
 		best_effort(learn_blocks(s, &n->piece)); /* for dedup only */

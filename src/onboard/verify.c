@@ -106,6 +106,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	struct shipper *s = shipper_of(v->o, at->store);
 	struct provider_req req = { .verb = PROVIDER_VERIFY, .cid = p->cid };
 	enum ledger_placement_state was = at->state;
+	bool doubted = ledger_is_doubted(at);
 	char cid[PIECE_CID_TEXT_MAX], sentence[512];
 	unsigned generation;
 	int r;
@@ -121,7 +122,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	if (r == 0) { /* read back before the shipper did, or brought back */
 		at->state = LEDGER_VERIFIED;
 		at->error[0] = '\0';
-		r = watch_place(s, generation, was, at);
+		r = watch_place(s, generation, was, doubted, at);
 		if (r == 1) /* another has its place now, or missed it */
 			return 0;
 		if (r == 0)
@@ -149,7 +150,7 @@ static int verify_at(struct verify *v, const struct ledger_piece *p,
 	 * and all of its other blocks are sound. */
 	at->state = LEDGER_LOST;
 	text_copy(at->error, sizeof(at->error), sentence);
-	r = watch_place(s, generation, was, at);
+	r = watch_place(s, generation, was, doubted, at);
 	if (r == 0)
 		watch_wrong(s);
 	if (r == 0)

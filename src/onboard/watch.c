@@ -224,17 +224,23 @@ unsigned watch_generation(struct shipper *s)
 	return g;
 }
 
-/* Readings take a while: a good one is no news of a piece that was missed since. */
-static bool still_counts(enum ledger_placement_state was,
-			 enum ledger_placement_state now,
+/*
+ * Readings take a while: a good one is no news of a piece that was missed since, nor
+ * of one that a reader was served wrong since.
+ */
+static bool still_counts(enum ledger_placement_state was, bool doubted,
+			 const struct ledger_placement *now,
 			 enum ledger_placement_state next)
 {
-	return now == was || spread_counts(now) ||
-	       (now == LEDGER_LOST && next == LEDGER_LOST);
+	if (next == LEDGER_VERIFIED && ledger_is_doubted(now) && !doubted)
+		return false;
+	return now->state == was || spread_counts(now->state) ||
+	       (now->state == LEDGER_LOST && next == LEDGER_LOST);
 }
 
 int watch_place(struct shipper *s, unsigned generation,
-		enum ledger_placement_state was, const struct ledger_placement *p)
+		enum ledger_placement_state was, bool doubted,
+		const struct ledger_placement *p)
 {
 	struct ledger *l = s->o->p.ledger;
 	struct ledger_placement now = { .state = 0 };
@@ -244,7 +250,7 @@ int watch_place(struct shipper *s, unsigned generation,
 	if (watch_generation(s) == generation)
 		r = ledger_placement_get(l, p->piece, p->store, &now);
 	if (r == 0)
-		r = still_counts(was, now.state, p->state) ?
+		r = still_counts(was, doubted, &now, p->state) ?
 			    ledger_placement_set(l, p) :
 			    1;
 	lock_drop(&s->o->outbox);

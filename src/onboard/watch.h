@@ -82,13 +82,14 @@ must_check int watch_turn(struct shipper *s);
 
 /*
  * A piece was read back from it in vain, or well, while it was the `generation` that
- * it is: the placement's new state.  It was in state `was` when the reading began.
- * 0: kept; 1: nothing was changed, for meanwhile it has been replaced, or somebody
- * else looked and did not find the piece, or removes it.
+ * it is: the placement's new state.  It was in state `was`, and `doubted` or not, when
+ * the reading began.  0: kept; 1: nothing was changed, for meanwhile it has been
+ * replaced, or somebody else looked and did not find the piece, was served it wrong,
+ * or removes it.
  */
 unsigned watch_generation(struct shipper *s);
 must_check int watch_place(struct shipper *s, unsigned generation,
-			   enum ledger_placement_state was,
+			   enum ledger_placement_state was, bool doubted,
 			   const struct ledger_placement *p);
 
 /*

@@ -442,11 +442,16 @@ struct row {
 	struct device *d;
 	struct piece_cid cid;
 	enum ledger_placement_state state;
+	uint64_t piece, store;
 };
 
 static int on_row(void *ctx, const struct ledger_placement *p)
 {
-	((struct row *)ctx)->state = p->state;
+	struct row *row = ctx;
+
+	row->state = p->state;
+	row->piece = p->piece;
+	row->store = p->store;
 	return 0;
 }
 
@@ -459,13 +464,12 @@ static int on_row_piece(void *ctx, const struct ledger_piece *p)
 	return ledger_placements(row->d->ledger, p->ordinal, on_row, row);
 }
 
-/* The shipper's reading has ended well, but is not written down yet. */
-static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
+/* Its only store's file of a piece that the shipper has just read back well, which is
+ * not written down yet, is gone. */
+static void lose_what_was_read(struct rig *r, struct device *b, struct row *row)
 {
 	char text[PIECE_CID_TEXT_MAX], name[PIECE_CID_TEXT_MAX + 8], path[256];
-	struct rig *r = *state;
-	struct row row = { .state = 0 };
-	struct device a, b;
+	struct device a;
 
 	device_init(&a, r, "a", 1, 1);
 	device_start(&a);
@@ -473,21 +477,53 @@ static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
 	ok(device_sync(&a));
 	device_close(&a);
 
-	device_recover(&b, r, "b", 1, 1, 0);
-	device_late(&b, 0, PROVIDER_VERIFY);
-	device_start(&b);
-	device_late_cid(&b, 0, &row.cid);
-	piece_cid_text(&row.cid, text);
+	device_recover(b, r, "b", 1, 1, 0);
+	device_late(b, 0, PROVIDER_VERIFY);
+	device_start(b);
+	device_late_cid(b, 0, &row->cid);
+	row->d = b;
+	piece_cid_text(&row->cid, text);
 	(void)snprintf(name, sizeof(name), "%s.car", text); /* fits */
 	car_path(r, "s0", name, path, sizeof(path));
 	assert_int_equal(unlink(path), 0);
+}
+
+static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
+{
+	struct rig *r = *state;
+	struct row row = { .state = 0 };
+	struct device b;
+
+	lose_what_was_read(r, &b, &row);
 	assert_true(verify_all(&b) > 0);
 	device_let_go(&b, 0);
 	onboard_free(b.onboard); /* when the shipper has written it down */
 	b.onboard = NULL;
-	row.d = &b;
 	ok(ledger_pieces(b.ledger, 0, on_row_piece, &row));
 	assert_int_equal(row.state, LEDGER_LOST);
+	device_close(&b);
+}
+
+static void a_reading_from_before_does_not_undo_what_a_reader_found(void **state)
+{
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+	struct rig *r = *state;
+	struct row row = { .state = 0 };
+	struct device b;
+
+	lose_what_was_read(r, &b, &row);
+	ok(ledger_pieces(b.ledger, 0, on_row_piece, &row));
+	assert_int_equal(row.state, LEDGER_LISTED);
+	assert_int_equal(ledger_placement_doubt(b.ledger, row.piece, row.store,
+						"it does not have it any more"),
+			 1);
+	onboard_doubted(b.onboard, row.store, row.piece);
+	device_let_go(&b, 0);
+	while (row.state != LEDGER_LOST) {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
+		ok(ledger_pieces(b.ledger, 0, on_row_piece, &row));
+	}
 	device_close(&b);
 }
 
@@ -495,6 +531,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_reading_from_before_does_not_undo_what_verify_found),
+		T(a_reading_from_before_does_not_undo_what_a_reader_found),
 		T(a_damaged_block_costs_its_file_and_nothing_else),
 		T(a_lost_piece_is_named_and_the_rest_comes_back),
 		T(with_two_copies_nobody_notices_and_repair_follows),

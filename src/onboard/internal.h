@@ -203,8 +203,8 @@ must_check int pull_piece(struct shipper *s, struct ledger_piece *p);
  * something; 0: there is nothing to do now. */
 must_check int remove_turn(struct shipper *s, struct err *e);
 
-/* onboard.c: run `j` on the packer thread, between two commits; waits.  -ECANCELED,
- * also when `progress` says so before it has begun. */
+/* onboard.c: run `j` on the packer thread, between two commits; waits, for others that
+ * came before as well.  -ECANCELED, also when `progress` says so before it has begun. */
 must_check int onboard_job(struct onboard *o, struct pack_job *j,
 			   int (*progress)(void *ctx, const char *stage,
 					   uint64_t done, uint64_t total),

@@ -238,9 +238,16 @@ int onboard_job(struct onboard *o, struct pack_job *j,
 
 	j->o = o;
 	lock_take(&o->lock);
-	if (o->job || o->stopping) {
+	while (o->job && !o->stopping && !off) {
+		(void)cond_wait_until_ms(&o->cond, &o->lock,
+					 monotonic_ms() + TICK_MS);
 		lock_drop(&o->lock);
-		return o->job ? -EBUSY : -ECANCELED;
+		off = progress(ctx, "waiting for another gc or verify", 0, 0);
+		lock_take(&o->lock);
+	}
+	if (off || o->stopping) {
+		lock_drop(&o->lock);
+		return -ECANCELED;
 	}
 	o->job = j;
 	cond_wake_all(&o->cond);

@@ -86,12 +86,12 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
     fill(d)
     args = ['gc', '--drive', d.name, '--quiet', '--passfile', d.passfile,
             '--yes', '--all', '--forget-before', '99']
-    kills = 0
+    kills, stalled = 0, True
     net.pace(0)  # what it pays for cannot land, so it does not end by itself
     while True:
         run = d.start(*args)
         try:
-            run.wait(0.02 * 1.4 ** kills)
+            said = run.communicate(timeout=0.02 * 1.4 ** kills)
             break
         except subprocess.TimeoutExpired:
             run.kill()
@@ -99,10 +99,10 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
             kills += 1
         if kills % 3 == 2:  # so is the daemon
             d.kill9().mount()
-        if kills == STALLED:
+        if stalled and kills == STALLED:
             net.pace(EPOCH_MS)
-            kills = 0
-    run.communicate()
+            kills, stalled = 0, False
+    assert run.returncode == 0 and not stalled, said
     d.run(*args)
     until(lambda: left(d) == [0, 0], what='the drive has seen it')
     removed = [(e['dataSetId'], p) for e in removals(d) for p in e['pieceIds']]

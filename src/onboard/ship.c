@@ -511,17 +511,21 @@ static bool rest(struct shipper *s, uint64_t ms)
  */
 static bool rest_out(struct shipper *s)
 {
-	for (;;) {
-		uint64_t now = monotonic_ms(), ms;
+	struct onboard *o = s->o;
 
-		ms = s->not_before_ms > now ? s->not_before_ms - now : 0;
-		if (s->silent && provider_silence_ms(s->store.provider) == 0)
-			ms = 0;
-		if (ms == 0)
-			return !atomic_load(&s->o->stop);
-		if (!rest(s, s->silent ? MIN(ms, SILENT_MS) : ms))
-			return false;
+	lock_take(&o->lock);
+	while (!o->stopping) {
+		uint64_t now = monotonic_ms(), until = s->not_before_ms;
+
+		if (until <= now ||
+		    (s->silent && provider_silence_ms(s->store.provider) == 0))
+			break;
+		(void)cond_wait_until_ms(&o->cond, &o->lock,
+					 s->silent ? MIN(until, now + SILENT_MS) :
+						     until);
 	}
+	lock_drop(&o->lock);
+	return !atomic_load(&o->stop);
 }
 
 static const char *why_of(int status)

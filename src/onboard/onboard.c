@@ -24,6 +24,7 @@
 #define PIECE_BLOCKS (1u << 19) /* 160 MiB of the smallest */
 #define READBACK_DAY (256ull << 20)
 #define WATCH_MS     1800000
+#define AGAIN_MAX    8 /* runs of one commit, behind the first */
 #define WATCH_AWAY_S 86400
 #define WATCH_WRONG  3
 #define TICK_MS      1000
@@ -106,14 +107,15 @@ static int commit(struct onboard *o, bool asked, struct err *e)
 	uint64_t taken = monotonic_ms(), before = cpu_ms(), had = sealed(o);
 	int r = run_commit(o, asked, e);
 
-	/* The catalogue filled the head piece: now all of it is known. */
-	if (r == -EAGAIN) {
+	/* The catalogue filled the head piece, or a piece was lost meanwhile: now
+	 * all of it is known. */
+	for (int k = 0; r == -EAGAIN && k < AGAIN_MAX; k++) {
 		e->text[0] = '\0';
 		taken = monotonic_ms();
 		r = run_commit(o, asked, e);
-		if (r == -EAGAIN)
-			log_err(r, "the catalogue does not go into one piece");
 	}
+	if (r == -EAGAIN)
+		log_err(r, "the catalogue does not go into one piece");
 	if (r < 0)
 		return r;
 	o->last = (struct pack_last){ .taken_ms = taken,

@@ -9,15 +9,12 @@
 #include "rig.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "onboard/internal.h"
 #include "parks.h"
 
 #define MIB  (1u << 20)
@@ -730,69 +727,6 @@ static void a_new_folder_gets_heads_whose_pieces_are_gone(void **state)
 	device_close(&b);
 }
 
-/* Two commands at a time: one that was killed is still at work when the next begins. */
-struct pair {
-	struct pack_job first, second;
-	struct device *d;
-	pthread_t other;
-	int status;
-	atomic_bool waits, over, done;
-};
-
-static int waits(void *ctx, const char *stage, uint64_t done, uint64_t total)
-{
-	struct pair *p = ctx;
-
-	(void)stage;
-	(void)done;
-	(void)total;
-	atomic_store(&p->waits, true);
-	return 0;
-}
-
-static void *ask_for_second(void *arg)
-{
-	struct pair *p = arg;
-
-	p->status = onboard_job(p->d->onboard, &p->second, waits, p);
-	atomic_store(&p->over, true);
-	return NULL;
-}
-
-/* Goes on when the second waits, or has ended. */
-static int run_first(struct pack_job *j)
-{
-	struct pair *p = container_of(j, struct pair, first);
-
-	if (pthread_create(&p->other, NULL, ask_for_second, p) != 0)
-		return -EAGAIN;
-	while (!atomic_load(&p->waits) && !atomic_load(&p->over))
-		(void)usleep(1000); /* a pause */
-	return 0;
-}
-
-static int run_second(struct pack_job *j)
-{
-	atomic_store(&container_of(j, struct pair, second)->done, true);
-	return 0;
-}
-
-static void a_second_one_waits_for_the_first(void **state)
-{
-	struct device a;
-	struct pair p = { .d = &a,
-			  .first = { .run = run_first },
-			  .second = { .run = run_second } };
-
-	device_init(&a, *state, "a", 1, 1);
-	device_start(&a);
-	ok(onboard_job(a.onboard, &p.first, no_progress, NULL));
-	assert_int_equal(pthread_join(p.other, NULL), 0);
-	ok(p.status);
-	assert_true(atomic_load(&p.done));
-	device_close(&a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -803,7 +737,6 @@ int main(void)
 		T(who_is_superseded_removes_nothing),
 		T(who_is_superseded_meanwhile_removes_nothing),
 		T(killed_at_any_time_it_goes_on_and_removes_no_more),
-		T(a_second_one_waits_for_the_first),
 		T(every_kind_of_block_is_needed),
 		T(after_a_recover_it_looks_through_what_nobody_has_opened),
 		T(nothing_is_removed_while_a_commit_cannot_be_read),

@@ -14,6 +14,10 @@
  * While a call that ran into its limit has not come back and nothing else has
  * been heard, the store is silent: it is asked anew only now and then, by one
  * caller at a time, so that its threads are not used up one after the other.
+ *
+ * Silence is what a caller has listened to.  If none has looked for a while, the
+ * process was stopped or others have the machine: the store may have answered long
+ * ago, and that time is not held against it.
  */
 #include "provider/provider.h"
 
@@ -29,6 +33,7 @@
 #define HUNG_MAX   3     /* calls that hang, and then it is asked no more */
 #define LEFT_MAX   32    /* calls that were left for whatever reason */
 #define STUCK      10    /* limits; while others are answered */
+#define STOOD_MS   1000  /* who has not looked for so long was stopped */
 
 struct call {
 	struct provider_req req; /* what the provider sees */
@@ -186,11 +191,15 @@ static int call_take(const struct call *c, struct provider_req *req)
 
 /* ---- the store ---- */
 
+/* `now` may be from before the lock was taken. */
+static uint64_t since(uint64_t then, uint64_t now)
+{
+	return now > then ? now - then : 0;
+}
+
 static uint64_t silence(const struct provider *p, uint64_t now) REQUIRES(&p->lock)
 {
-	return p->n_open > p->n_left - p->n_hung && now > p->heard_ms ?
-		       now - p->heard_ms :
-		       0;
+	return p->n_open > p->n_left - p->n_hung ? since(p->heard_ms, now) : 0;
 }
 
 static uint64_t limit_of(const struct provider *p, const struct provider_req *req)
@@ -206,6 +215,21 @@ static int say_silent(struct provider *p, uint64_t ms, struct provider_req *req)
 		       provider_name(p), MAX(ms, 1000) / 1000);
 }
 
+/* Who looks at least once a tick, and last did then: how long he stood. */
+static uint64_t stood(uint64_t then, uint64_t now)
+{
+	uint64_t ms = since(then, now);
+
+	return ms > STOOD_MS ? ms - TICK_MS : 0;
+}
+
+static void look(struct provider *p, uint64_t now) REQUIRES(&p->lock)
+{
+	if (p->n_open > p->n_left) /* somebody listens */
+		p->heard_ms = MIN(now, p->heard_ms + stood(p->looked_ms, now));
+	p->looked_ms = MAX(p->looked_ms, now);
+}
+
 /* May the store be asked now?  It is counted as asked then. */
 static int call_begin(struct provider *p, struct provider_req *req)
 {
@@ -213,6 +237,7 @@ static int call_begin(struct provider *p, struct provider_req *req)
 	int r = 0;
 
 	lock_take(&p->lock);
+	look(p, now);
 	ms = silence(p, now);
 	if (p->stopped)
 		r = -ECANCELED;
@@ -234,11 +259,15 @@ static int call_begin(struct provider *p, struct provider_req *req)
 static int call_wait(struct provider *p, struct call *c, struct provider_req *req)
 	REQUIRES(&p->lock)
 {
-	uint64_t began = monotonic_ms(), now = began, moved = 0, limit, m;
+	uint64_t began = monotonic_ms(), now = began, last = now, moved = 0,
+		 limit, m;
 
 	while (!c->over) {
 		if (p->stopped || atomic_load(&req->cancelled))
 			return -ECANCELED;
+		look(p, now);
+		began += stood(last, now);
+		last = now;
 		limit = limit_of(p, req); /* it may have become less */
 		m = atomic_load(&c->req.moved);
 		if (m != moved) {
@@ -248,7 +277,7 @@ static int call_wait(struct provider *p, struct call *c, struct provider_req *re
 			p->silent = false;
 		}
 		if (now - began >= (req->limit_ms ? 1 : STUCK) * limit ||
-		    now - MAX(began, p->heard_ms) >= limit)
+		    since(MAX(began, p->heard_ms), now) >= limit)
 			return -EREMOTEIO;
 		(void)cond_wait_until_ms(&p->cond, &p->lock,
 					 now + MIN(TICK_MS, limit));
@@ -274,7 +303,7 @@ static int call_leave(struct call *c, int why, struct provider_req *req)
 		if (why == -EREMOTEIO) {
 			c->hung = true;
 			p->n_hung++;
-			p->silent |= now - p->heard_ms >= limit_of(p, req);
+			p->silent |= since(p->heard_ms, now) >= limit_of(p, req);
 			p->probe_ms = now + PROBE_MS;
 		}
 	}
@@ -379,10 +408,12 @@ void provider_patience(struct provider *p, unsigned ms)
 
 uint64_t provider_silence_ms(struct provider *p)
 {
-	uint64_t ms;
+	uint64_t now, ms;
 
 	lock_take(&p->lock);
-	ms = silence(p, monotonic_ms());
+	now = monotonic_ms();
+	look(p, now);
+	ms = silence(p, now);
 	lock_drop(&p->lock);
 	return ms;
 }

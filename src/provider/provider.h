@@ -207,11 +207,13 @@ struct provider {
 	bool stopped; /* lock: lock */
 	bool silent;  /* lock: lock; a call ran into its limit, and nothing was
 			      heard since */
-	unsigned n_open;   /* lock: lock; calls without an answer */
-	unsigned n_left;   /* lock: lock; of them, without a caller */
-	unsigned n_hung;   /* lock: lock; of those, left for their silence */
-	uint64_t heard_ms; /* lock: lock; last sign of life, or first question */
-	uint64_t probe_ms; /* lock: lock; silent: not asked before this */
+	unsigned n_open; /* lock: lock; calls without an answer */
+	unsigned n_left; /* lock: lock; of them, without a caller */
+	unsigned n_hung; /* lock: lock; of those, left for their silence */
+	uint64_t heard_ms; /* lock: lock; last sign of life, or first question; later
+			      by the time in which no caller looked */
+	uint64_t looked_ms; /* lock: lock; a caller did */
+	uint64_t probe_ms;  /* lock: lock; silent: not asked before this */
 };
 
 /* For the kinds of providers: `p` is the head of their struct. */

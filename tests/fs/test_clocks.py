@@ -2,6 +2,7 @@
 lost, and the drive goes on by itself."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -193,19 +194,23 @@ def test_who_was_stopped_has_not_waited_for_a_store(drives):
         d.init().mount()
         data = os.urandom(200000)
         put(at(d, 'f'), data)
-        d.sync().lose().recover().set(fetch_timeout='1h').mount()
+        d.sync().lose().recover()
+        d.set(fetch_timeout='1h', store_timeout='1h').mount()
         os.stat(at(d, 'f'))
         share.stop()
         reader = subprocess.Popen(['cat', at(d, 'f')], stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE)
         until(lambda: d.status()['requests']['waiting'], what='it waits')
-        for pid in d.pids():
-            os.kill(pid, signal.SIGSTOP)
-        d.pass_time(DAY)
-        for pid in d.pids():
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: d.status()['stores'][0]['state'] == 'not answering',
-              what='the daemon goes on')
+        for _ in range(5):
+            for pid in d.pids():
+                os.kill(pid, signal.SIGSTOP)
+            d.pass_time(DAY)
+            for pid in d.pids():
+                os.kill(pid, signal.SIGCONT)
+            time.sleep(0.5)  # it looks how long it has waited, twice
+            error = d.status()['stores'][0]['error'] or 'for 0 s'
+            assert int(re.search(r'for (\d+) s', error)[1]) < 3600
+            assert d.status()['requests']['waiting']
         share.go_on()
         assert reader.communicate(timeout=PATIENCE) == (data, b'')
     finally:

@@ -315,16 +315,47 @@ static bool is_idle(const struct fetch_state *f)
 	return list_empty(&f->jobs) && list_empty(&f->room);
 }
 
+static void put_off(struct list *waiters, uint64_t ms)
+{
+	list_foreach(p, waiters) {
+		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
+
+		w->deadline_ms += w->deadline_ms ? ms : 0;
+	}
+}
+
+/*
+ * The thread was to be here by f->look_ms and was not: somebody had stopped the
+ * process, or others have the machine.  Nobody has waited for a store meanwhile.  A
+ * deadline alone does not tell: who is stopped long before it has all of the time
+ * left that he had, and not none.
+ */
+static void forgive(struct fetch_state *f, uint64_t now) REQUIRES(f->lock)
+{
+	uint64_t late = f->look_ms && now > f->look_ms ? now - f->look_ms : 0;
+
+	if (late >= STOPPED_MS) {
+		list_foreach(p, &f->jobs) {
+			struct job *j = container_of(p, struct job, node);
+
+			put_off(&j->waiters, late);
+			if (atomic_load(&j->heard_ms))
+				atomic_fetch_add(&j->heard_ms, late);
+		}
+		put_off(&f->room, late);
+	}
+	f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;
+}
+
 int cache_fetch(struct cache *c, struct cache_fetch *w)
 {
 	struct fetch_state *f = c->fetch;
-	uint64_t now = monotonic_ms();
 	struct want want = { 0 };
+	uint64_t now;
 	struct job *j;
 	int r = 0;
 
 	list_init(&w->node);
-	w->deadline_ms = w->timeout_ms ? now + w->timeout_ms : 0;
 	w->job = NULL;
 	w->status = 0;
 	if (w->miss.kind != CACHE_MISS_ROOM) {
@@ -335,8 +366,12 @@ int cache_fetch(struct cache *c, struct cache_fetch *w)
 			return r;
 	}
 	lock_take(&f->lock);
+	now = monotonic_ms();
+	if (f->look_ms && now > f->look_ms + STOPPED_MS)
+		forgive(f, now); /* those who came before; w has all its time */
 	if (is_idle(f))
 		f->look_ms = now + LOOK_MS;
+	w->deadline_ms = w->timeout_ms ? now + w->timeout_ms : 0;
 	if (f->stop) {
 		r = -ECANCELED;
 	} else if (w->miss.kind == CACHE_MISS_ROOM) {
@@ -597,38 +632,6 @@ static void queue_readahead(struct cache *c, struct fetch_state *f) REQUIRES(f->
 	}
 }
 
-static void put_off(struct list *waiters, uint64_t ms)
-{
-	list_foreach(p, waiters) {
-		struct cache_fetch *w = container_of(p, struct cache_fetch, node);
-
-		w->deadline_ms += w->deadline_ms ? ms : 0;
-	}
-}
-
-/*
- * The thread was to be here by f->look_ms and was not: somebody had stopped the
- * process, or others have the machine.  Nobody has waited for a store meanwhile.  A
- * deadline alone does not tell: who is stopped long before it has all of the time
- * left that he had, and not none.
- */
-static void forgive(struct fetch_state *f, uint64_t now) REQUIRES(f->lock)
-{
-	uint64_t late = f->look_ms && now > f->look_ms ? now - f->look_ms : 0;
-
-	if (late >= STOPPED_MS) {
-		list_foreach(p, &f->jobs) {
-			struct job *j = container_of(p, struct job, node);
-
-			put_off(&j->waiters, late);
-			if (atomic_load(&j->heard_ms))
-				atomic_fetch_add(&j->heard_ms, late);
-		}
-		put_off(&f->room, late);
-	}
-	f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;
-}
-
 static void *fetcher(void *arg)
 {
 	struct cache *c = arg;
@@ -656,7 +659,8 @@ static void *fetcher(void *arg)
 			look_for_room(c, f, now);
 			next = MIN(next, now + ROOM_LOOK_MS);
 		}
-		f->look_ms = is_idle(f) ? 0 : now + LOOK_MS;
+		/* what has been forgiven meanwhile is not forgiven twice */
+		f->look_ms = is_idle(f) ? 0 : MAX(f->look_ms, now + LOOK_MS);
 		next = MIN(next, f->look_ms ? f->look_ms : next);
 		if (!list_empty(&f->done) || f->n_ahead)
 			continue;

@@ -77,8 +77,8 @@ struct op {
 	/* private to retry.c */
 	struct list node, cancel_node;
 	struct cache_fetch fetch;
-	uint64_t deadline_ms;
-	size_t n_parked; /* bytes on the heap; 0: still on a stack */
+	uint64_t left_ms; /* how long it may still wait for stores */
+	size_t n_parked;  /* bytes on the heap; 0: still on a stack */
 	int state;
 	int status;
 	bool held, interrupted;

@@ -64,8 +64,11 @@ static void fetched(struct cache_fetch *f, int status)
 {
 	struct op *op = container_of(f, struct op, fetch);
 	struct retry *q = op->env->retry;
+	uint64_t now = monotonic_ms();
 
 	lock_take(&q->lock);
+	/* the deadline was put off if the process was stopped */
+	op->left_ms = f->deadline_ms > now ? f->deadline_ms - now : 0;
 	op->status = status;
 	op->state = STATE_READY;
 	list_del(&op->node);
@@ -92,16 +95,15 @@ static void interrupted(fuse_req_t req, void *data)
 static int start_fetch(struct retry *q, struct op *op)
 {
 	bool room = op->who.miss.kind == CACHE_MISS_ROOM;
-	uint64_t now = monotonic_ms();
 	int r;
 
-	if (now >= op->deadline_ms && !room)
+	if (!op->left_ms && !room)
 		return -ETIMEDOUT;
 	op->fetch = (struct cache_fetch){
 		.miss = op->who.miss,
 		.done = fetched,
 		/* how long there may be no room, the cache knows */
-		.timeout_ms = room ? 0 : (unsigned)(op->deadline_ms - now),
+		.timeout_ms = room ? 0 : (unsigned)op->left_ms,
 	};
 	lock_take(&q->lock);
 	if (q->stopping) {
@@ -195,7 +197,7 @@ int retry_park(struct retry *q, struct op *op)
 		lock_drop(&q->lock);
 		return -ENOMEM;
 	}
-	o->deadline_ms = monotonic_ms() + q->p.timeout_ms;
+	o->left_ms = q->p.timeout_ms;
 	r = start_fetch(q, o);
 	if (r < 0)
 		forget_op(q, o);
@@ -227,14 +229,11 @@ static void run_again(struct retry *q, struct op *op)
 	fuse_req_interrupt_func(op->req, NULL, NULL);
 	r = failure(q, op);
 	if (r == 0) {
-		/* It was put off if the process was stopped meanwhile. */
-		op->deadline_ms = MAX(op->deadline_ms, op->fetch.deadline_ms);
 		/* What keeps coming may come after the deadline, and no
 		   store was waited for while there was no room. */
 		if (op->fetch.miss.kind == CACHE_MISS_DIR ||
 		    op->fetch.miss.kind == CACHE_MISS_ROOM)
-			op->deadline_ms = MAX(op->deadline_ms,
-					      monotonic_ms() + q->p.timeout_ms);
+			op->left_ms = q->p.timeout_ms;
 		r = op->run(op);
 		if (r == -EINPROGRESS) {
 			r = start_fetch(q, op);

@@ -382,7 +382,8 @@ int tree_symlinks(struct run *r)
 struct table {
 	struct run *run;
 	struct dir_builder *b;
-	struct ino_map here; /* shared inodes that the cache knows, or lost */
+	struct ino_map here; /* shared inodes that the cache knows, or lost, or
+				were met */
 	struct inos shared;
 };
 
@@ -437,8 +438,45 @@ static int on_base_row(void *ctx, const struct dir_item *item)
 	rc = attr_decode(item->attr, &a);
 	if (rc < 0 || ino_map_get(&t->here, a.ino, &at))
 		return rc;
-	return dir_builder_add(t->b, item->name, &item->link, item->tsize,
-			       item->attr);
+	if (t->run->mending) /* it may be met again */
+		rc = ino_map_put(&t->here, a.ino, 0);
+	return rc < 0 ? rc :
+			dir_builder_add(t->b, item->name, &item->link,
+					item->tsize, item->attr);
+}
+
+/*
+ * The rows of a table of which lost pieces had a part: of every shard that can still
+ * be read.  Those that nobody here has asked for and that are in none went with them.
+ */
+static int table_walk(struct table *t, const struct link *l, unsigned level)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	struct onboard *o = t->run->o;
+	struct err why = { "" };
+	struct dir_node node;
+	struct dir_item item;
+	struct dir_iter it;
+	int rc;
+
+	if (atomic_load(&o->stop))
+		return -ECANCELED;
+	buf_init(&body, DAG_NODE_MAX);
+	rc = o->p.nodes.body(o->p.nodes.ctx, l, &body, &why);
+	if (rc == 0)
+		rc = dir_node_parse(buf_slice(&body), true, level, &node);
+	if (reseal_is_gone(rc))
+		return 0;
+	if (rc < 0)
+		return err_set(t->run->err, rc, "%s", why.text);
+	dir_iter_init(&it, &node);
+	while ((rc = dir_next(&it, &item)) == 1) {
+		rc = item.is_subshard ? table_walk(t, &item.link, level + 1) :
+					on_base_row(t, &item);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
 }
 
 static int table_rows(struct table *t, const struct link *base)
@@ -452,10 +490,9 @@ static int table_rows(struct table *t, const struct link *base)
 	if (rc == 0 && base->kind != LINK_NONE)
 		rc = o->p.nodes.list(o->p.nodes.ctx, base, on_base_row, t,
 				     t->run->err);
-	/* Rows that nobody here has asked for went with a lost piece. */
 	if (t->run->mending && reseal_is_gone(rc)) {
 		t->run->err->text[0] = '\0';
-		rc = 0;
+		rc = table_walk(t, base, 0);
 	}
 	for (size_t i = 0; i < t->shared.n && rc == 0; i++)
 		if (!keep_is_out(t->run, t->shared.v[i]))

@@ -13,6 +13,7 @@
 
 #define MIB        (1u << 20)
 #define FAULTS_MAX 8192
+#define N_SHARED   600
 #define T(f)       cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 static void wait_ms(long ms)
@@ -335,6 +336,71 @@ static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state
 	device_close(&b);
 }
 
+/* Files of two names, so many that their table is a shard of shards. */
+static void plant_shared(struct device *d)
+{
+	char path[64], other[64];
+
+	f_mkdir(d, "d");
+	for (int i = 0; i < N_SHARED; i++) {
+		(void)snprintf(path, sizeof(path), "d/%d", i);
+		(void)snprintf(other, sizeof(other), "d/%d too", i);
+		f_fill(d, path, 0, 300, 100 + (uint64_t)i);
+		f_link(d, path, other);
+	}
+}
+
+/*
+ * Which rows of the table went with the first commit's pieces, who has just recovered
+ * does not know.  What the second one changed has rows all over it.
+ */
+static void rows_behind_lost_ones_stay_in_the_table(void **state)
+{
+	struct rig *r = *state;
+	char path[160], other[64], faults[FAULTS_MAX];
+	static struct piece_file v[16];
+	uint8_t got[5], want[5] = { 'n', 'e', 'w', 0, 0 };
+	struct device a, b, c;
+	size_t n, n_got;
+
+	begin(&a, r);
+	plant_shared(&a);
+	ok(device_sync(&a));
+	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
+	assert_in_range(n, 1, ARRAY_LEN(v));
+	f_mkdir(&a, "n");
+	for (int i = 0; i < N_SHARED; i += 50) {
+		(void)snprintf(path, sizeof(path), "d/%d", i);
+		(void)snprintf(other, sizeof(other), "n/%d", i);
+		f_fill(&a, path, 0, 3000, 7);
+		f_write(&a, path, 0, want, sizeof(want));
+		f_link(&a, path, other);
+	}
+	ok(device_sync(&a));
+	device_close(&a);
+
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(path, sizeof(path), "s0/%.120s", v[i].name);
+		rig_remove(r, path);
+	}
+	assert_true(verify_all(&b, faults) > 0);
+	f_write(&b, "after", 0, "after", 5);
+	ok(device_sync(&b));
+	device_close(&b);
+
+	device_recover(&c, r, "c", 1, 1, 0);
+	device_start(&c);
+	for (int i = 0; i < N_SHARED; i += 50) {
+		(void)snprintf(other, sizeof(other), "n/%d", i);
+		ok(f_read(&c, other, 0, got, sizeof(got), &n_got));
+		assert_int_equal(n_got, sizeof(got));
+		assert_memory_equal(got, want, sizeof(got));
+	}
+	device_close(&c);
+}
+
 static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 {
 	struct rig *r = *state;
@@ -488,6 +554,7 @@ int main(void)
 		T(an_outbox_lost_under_the_daemon_is_sealed_anew),
 		T(what_is_nowhere_is_named_and_the_rest_goes_on),
 		T(what_is_lost_in_folders_that_were_never_opened_is_named),
+		T(rows_behind_lost_ones_stay_in_the_table),
 		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
 		T(sound_blocks_of_a_damaged_copy_are_saved),
 		T(a_piece_that_is_found_again_counts_again),

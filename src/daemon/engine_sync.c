@@ -39,9 +39,7 @@ static void sync_progress(struct engine *e, struct engine_sync *s)
 	case ONBOARD_PACKING:
 		s->progress(s, "sealing", os.pack_done, os.pack_total);
 		break;
-	case ONBOARD_PAUSED:
-		s->progress(s, "waiting for room in the outbox", 0, 0);
-		break;
+	case ONBOARD_PAUSED: s->progress(s, "waiting for stores", 0, 0); break;
 	case ONBOARD_SHIPPING:
 		s->progress(s, "uploading", os.ship_done, os.ship_total);
 		break;

@@ -166,7 +166,7 @@ enum onboard_phase {
 	ONBOARD_IDLE,     /* nothing to do */
 	ONBOARD_WAITING,  /* dirty, but not yet time */
 	ONBOARD_PACKING,  /* sealing a commit */
-	ONBOARD_PAUSED,   /* the outbox is full: the stores are too slow */
+	ONBOARD_PAUSED,   /* the outbox is full, or too few stores answer */
 	ONBOARD_SHIPPING, /* pieces are on their way */
 	ONBOARD_STOPPED,  /* superseded: see why */
 };

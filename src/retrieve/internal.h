@@ -108,6 +108,14 @@ must_check int walk_find(struct retrieve *r, const struct link *dir,
 			 const char *name, struct stop *stop, struct buf *body,
 			 struct dir_item *ret, struct err *reterr);
 
+/*
+ * row.c: the row of an inode of several names in `table`, or, if that does not have
+ * it, in the newest older one.  -EBADMSG: no commit that is kept has it.
+ */
+must_check int row_find(struct retrieve *r, const struct link *table,
+			uint64_t ino, struct stop *stop, struct buf *body,
+			struct dir_item *ret, struct err *reterr);
+
 typedef int (*walk_file_cb)(void *ctx, uint64_t off, struct slice data,
 			    uint64_t n_hole);
 /* Only the holes: nodes are fetched, leaves are not. */

@@ -25,7 +25,6 @@
 #define GIVE_UP_MS      60000
 #define RETRY_FIRST_MS  250
 #define RETRY_MAX_MS    4000
-#define INODE_NAME_SIZE 17 /* 16 hex digits and NUL */
 #define XATTRS_MAX      1024
 
 struct job {
@@ -190,7 +189,6 @@ static int job_read(struct job *j, struct err *e)
 static int job_inode(struct job *j, struct err *e)
 {
 	_cleanup_buf_ struct buf body = { 0 };
-	char name[INODE_NAME_SIZE];
 	struct dir_item item;
 	struct link table;
 	int r;
@@ -198,12 +196,8 @@ static int job_inode(struct job *j, struct err *e)
 	lock_take(&j->r->lock);
 	table = j->r->inode_table;
 	lock_drop(&j->r->lock);
-	if (table.kind == LINK_NONE)
-		return -ENOENT;
-	(void)snprintf(name, sizeof(name), "%016llx",
-		       (unsigned long long)j->req->ino); /* fits */
 	buf_init(&body, 2u << 20);
-	r = walk_find(j->r, &table, name, &j->stop, &body, &item, e);
+	r = row_find(j->r, &table, j->req->ino, &j->stop, &body, &item, e);
 	return r < 0 ? r : entry(j, &item);
 }
 

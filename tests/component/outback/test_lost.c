@@ -336,69 +336,105 @@ static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state
 	device_close(&b);
 }
 
-/* Files of two names, so many that their table is a shard of shards. */
-static void plant_shared(struct device *d)
+/*
+ * Files of two names, which are what is in them, so many that their table is a shard
+ * of shards; later every 50th of them got another name, and that in it.
+ */
+static void plant_shared(struct device *d, const char *dir, int step)
 {
-	char path[64], other[64];
+	char first[32], name[32], too[32];
 
-	f_mkdir(d, "d");
-	for (int i = 0; i < N_SHARED; i++) {
-		(void)snprintf(path, sizeof(path), "d/%d", i);
-		(void)snprintf(other, sizeof(other), "d/%d too", i);
-		f_fill(d, path, 0, 300, 100 + (uint64_t)i);
-		f_link(d, path, other);
+	f_mkdir(d, dir);
+	for (int i = 0; i < N_SHARED; i += step) {
+		(void)snprintf(first, sizeof(first), "d/%d", i);
+		(void)snprintf(name, sizeof(name), "%s/%d", dir, i);
+		(void)snprintf(too, sizeof(too), "%s/%d too", dir, i);
+		f_write(d, first, 0, name, strlen(name));
+		if (step > 1)
+			f_link(d, first, name);
+		f_link(d, first, too);
 	}
 }
 
-/*
- * Which rows of the table went with the first commit's pieces, who has just recovered
- * does not know.  What the second one changed has rows all over it.
- */
-static void rows_behind_lost_ones_stay_in_the_table(void **state)
+static void these_are(struct device *d, const char *dir, const char *in_them, int step)
 {
-	struct rig *r = *state;
-	char path[160], other[64], faults[FAULTS_MAX];
-	static struct piece_file v[16];
-	uint8_t got[5], want[5] = { 'n', 'e', 'w', 0, 0 };
-	struct device a, b, c;
-	size_t n, n_got;
+	char path[32], want[32], got[32];
+	size_t n;
+
+	for (int i = step == 1; i < N_SHARED; i += step) {
+		if (step == 1 && i % 50 == 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%d", dir, i);
+		(void)snprintf(want, sizeof(want), "%s/%d", in_them, i);
+		ok(f_read(d, path, 0, (uint8_t *)got, sizeof(got), &n));
+		assert_int_equal(n, strlen(want));
+		assert_memory_equal(got, want, n);
+	}
+}
+
+/* The piece of the first commit, which is all of it, goes out of s0, or back. */
+static void first_piece(struct rig *r, bool back)
+{
+	static struct piece_file v[8];
+	char path[160], there[512], aside[512];
+
+	if (!back)
+		assert_in_range(store_pieces(r, "s0", v, ARRAY_LEN(v)), 2, 2);
+	(void)snprintf(path, sizeof(path), "s0/%.120s", v[0].name);
+	rig_path(r, path, there, sizeof(there));
+	rig_path(r, "aside", aside, sizeof(aside));
+	assert_int_equal(back ? rename(aside, there) : rename(there, aside), 0);
+}
+
+/* "b" was recovered, and opened nothing until a piece with rows of the table was
+ * lost.  Then it made a commit. */
+static void lose_rows(struct rig *r)
+{
+	char faults[FAULTS_MAX];
+	struct device a, b;
 
 	begin(&a, r);
-	plant_shared(&a);
+	plant_shared(&a, "d", 1);
 	ok(device_sync(&a));
-	n = store_pieces(r, "s0", v, ARRAY_LEN(v));
-	assert_in_range(n, 1, ARRAY_LEN(v));
-	f_mkdir(&a, "n");
-	for (int i = 0; i < N_SHARED; i += 50) {
-		(void)snprintf(path, sizeof(path), "d/%d", i);
-		(void)snprintf(other, sizeof(other), "n/%d", i);
-		f_fill(&a, path, 0, 3000, 7);
-		f_write(&a, path, 0, want, sizeof(want));
-		f_link(&a, path, other);
-	}
+	plant_shared(&a, "n", 50);
 	ok(device_sync(&a));
 	device_close(&a);
-
 	device_recover(&b, r, "b", 1, 1, 0);
 	device_start(&b);
-	for (size_t i = 0; i < n; i++) {
-		(void)snprintf(path, sizeof(path), "s0/%.120s", v[i].name);
-		rig_remove(r, path);
-	}
+	first_piece(r, false);
 	assert_true(verify_all(&b, faults) > 0);
 	f_write(&b, "after", 0, "after", 5);
 	ok(device_sync(&b));
 	device_close(&b);
+}
 
-	device_recover(&c, r, "c", 1, 1, 0);
+static void rows_behind_lost_ones_stay_in_the_table(void **state)
+{
+	struct device c;
+
+	lose_rows(*state);
+	device_recover(&c, *state, "c", 1, 1, 0);
 	device_start(&c);
-	for (int i = 0; i < N_SHARED; i += 50) {
-		(void)snprintf(other, sizeof(other), "n/%d", i);
-		ok(f_read(&c, other, 0, got, sizeof(got), &n_got));
-		assert_int_equal(n_got, sizeof(got));
-		assert_memory_equal(got, want, sizeof(got));
-	}
+	these_are(&c, "n", "n", 50);
 	device_close(&c);
+}
+
+static void lost_rows_come_back_with_their_piece(void **state)
+{
+	struct device c;
+
+	lose_rows(*state);
+	first_piece(*state, true);
+	for (int again = 0; again < 2; again++) {
+		device_recover(&c, *state, again ? "e" : "c", 1, 1, 0);
+		device_start(&c);
+		these_are(&c, "d", "d", 1);
+		these_are(&c, "d", "n", 50);
+		if (!again) /* the next table has them */
+			f_link(&c, "d/1", "d/one");
+		ok(device_sync(&c));
+		device_close(&c);
+	}
 }
 
 static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
@@ -555,6 +591,7 @@ int main(void)
 		T(what_is_nowhere_is_named_and_the_rest_goes_on),
 		T(what_is_lost_in_folders_that_were_never_opened_is_named),
 		T(rows_behind_lost_ones_stay_in_the_table),
+		T(lost_rows_come_back_with_their_piece),
 		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
 		T(sound_blocks_of_a_damaged_copy_are_saved),
 		T(a_piece_that_is_found_again_counts_again),

@@ -13,7 +13,8 @@
 
 #define PER_HOST 6
 #define TOTAL    64
-#define TICK_MS  50 /* how exact our deadlines are */
+#define TICK_MS  50   /* how exact our deadlines are */
+#define STOOD_MS 1000 /* a loop that is so late was stopped */
 
 struct http {
 	struct http_params p;
@@ -22,6 +23,7 @@ struct http {
 	struct loop_timer *timer; /* curl's */
 	struct loop_timer *tick;  /* deadlines; runs while there are jobs */
 	struct list active;       /* loop; of http_req.node */
+	uint64_t looked_ms;       /* loop; while there are jobs */
 	struct loop_task wake;
 	struct lock lock;
 	struct list starting; /* lock: lock */
@@ -53,9 +55,41 @@ static void complete(struct http_job *j)
 	req->done(req, status);
 }
 
+/*
+ * The loop was to be here a tick after it last was.  Where it was not, the process
+ * was stopped or others have the machine: what has come meanwhile is read before
+ * anything is called late.  Returns the time.
+ */
+static uint64_t look(struct http *h)
+{
+	uint64_t now = monotonic_ms(), stood = now - h->looked_ms;
+
+	h->looked_ms = now;
+	if (stood >= STOOD_MS)
+		list_foreach(n, &h->active)
+			http_job_stood(container_of(n, struct http_req, node)->job,
+				       stood - TICK_MS, now);
+	return now;
+}
+
+/* Curl's own limit, of connecting, counts also time in which nobody looked. */
+static bool connects_anew(struct http_job *j, CURLcode cc)
+{
+	CURLM *multi = j->req->http->multi;
+
+	if (cc != CURLE_OPERATION_TIMEDOUT || j->stop || j->moved_ms)
+		return false;
+	(void)look(j->req->http); /* curl has looked later than we did */
+	if (!j->stood)
+		return false;
+	j->stood = false;
+	(void)curl_multi_remove_handle(multi, j->easy); /* ours */
+	return curl_multi_add_handle(multi, j->easy) == CURLM_OK;
+}
+
 static void finish(struct http_job *j, CURLcode cc)
 {
-	if (j->removed)
+	if (j->removed || connects_anew(j, cc))
 		return;
 	j->removed = true;
 	(void)curl_multi_remove_handle(j->req->http->multi, j->easy); /* ours */
@@ -94,6 +128,7 @@ static void act(struct http *h, curl_socket_t fd, int events)
 {
 	int running;
 
+	(void)look(h);
 	/* Fails for a socket that it has just let go of: nothing to do. */
 	(void)curl_multi_socket_action(h->multi, fd, events, &running);
 	check_finished(h);
@@ -189,7 +224,7 @@ static void on_timer(void *ctx)
 static void on_tick(void *ctx)
 {
 	struct http *h = ctx;
-	uint64_t now = monotonic_ms();
+	uint64_t now = look(h);
 	struct http_job *late;
 
 	/* One at a time: `done` may do what it likes to the list. */
@@ -244,9 +279,11 @@ static void http_destroy(struct http *h)
 
 static void begin(struct http *h, struct http_req *req)
 {
+	(void)look(h);
 	if (list_empty(&h->active))
 		loop_timer_start(h->tick, TICK_MS, TICK_MS);
 	list_push(&h->active, &req->node);
+	req->job->start_ms = h->looked_ms;
 	if (curl_multi_add_handle(h->multi, req->job->easy) != CURLM_OK)
 		stop(req->job, -ENOMEM);
 }

@@ -88,6 +88,7 @@ struct http_req {
 	int (*sink)(struct http_req *req, struct slice bytes);
 	uint64_t body_max;
 
+	/* Time in which the loop stood, since the process did, does not count. */
 	uint64_t connect_ms; /* to be connected; 0: 10 s */
 	uint64_t idle_ms;    /* once connected, nothing moves; 0: 60 s */
 	uint64_t total_ms;   /* from http_start(), a place in the queue

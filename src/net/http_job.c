@@ -332,15 +332,28 @@ int http_job_verdict(struct http_job *j, CURLcode cc)
 	return r;
 }
 
+void http_job_stood(struct http_job *j, uint64_t ms, uint64_t now)
+{
+	j->stood = true;
+	j->start_ms += ms;
+	if (j->moved_ms) /* which may have been after that time */
+		j->moved_ms = MIN(j->moved_ms + ms, now);
+}
+
+static uint64_t since(uint64_t then, uint64_t now)
+{
+	return now > then ? now - then : 0;
+}
+
 int http_job_deadline(const struct http_job *j, uint64_t now)
 {
 	const struct http_req *req = j->req;
 	uint64_t idle_ms = req->idle_ms ? req->idle_ms : IDLE_MS;
 
-	if (req->total_ms && now - j->start_ms > req->total_ms)
+	/* both may be a moment younger than `now` */
+	if (req->total_ms && since(j->start_ms, now) > req->total_ms)
 		return -ETIMEDOUT;
-	/* moved_ms may be a moment younger than `now` */
-	if (j->moved_ms && now > j->moved_ms && now - j->moved_ms > idle_ms)
+	if (j->moved_ms && since(j->moved_ms, now) > idle_ms)
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -538,7 +551,6 @@ int http_job_new(const struct http_params *p, const char *agent,
 	if (!j)
 		return -ENOMEM;
 	j->req = req;
-	j->start_ms = monotonic_ms();
 	r = job_setup(j, p, agent, ready);
 	if (r < 0) {
 		http_job_free(j);

@@ -21,12 +21,13 @@ struct http_job {
 	CURL *easy;
 	struct curl_slist *headers;
 	struct http_upload *upload;
-	uint64_t start_ms; /* monotonic, as the next */
+	uint64_t start_ms; /* monotonic, as the next; later by what stood */
 	uint64_t moved_ms; /* something moved; 0: waits for its connection */
 	bool checked;      /* the head was found good */
 	bool enough;       /* we stopped reading an error's text */
 	bool paused;       /* the upload waits for the disk */
 	bool removed;      /* from the multi handle */
+	bool stood;        /* in some of its time nobody looked */
 	int stop;          /* our own reason to stop; 0: none */
 	size_t n_said;
 	int status; /* the verdict, once removed */
@@ -42,6 +43,9 @@ void http_job_free(struct http_job *j); /* NULL is fine */
 
 /* It is over, with curl's code or j->stop: the status, and err.text. */
 int http_job_verdict(struct http_job *j, CURLcode cc);
+
+/* For so long, until `now`, nobody has looked at it: that counts for no deadline. */
+void http_job_stood(struct http_job *j, uint64_t ms, uint64_t now);
 
 /* What `now` (monotonic, ms) means for its deadlines: 0 or -ETIMEDOUT. */
 int http_job_deadline(const struct http_job *j, uint64_t now);

@@ -10,6 +10,8 @@
 #define BACKOFF_MS     500
 #define BACKOFF_MAX_MS 120000
 #define REQUEST_MS     20000
+#define LOOK_MS        1000 /* how often who waits is looked at */
+#define STOOD_MS       1000 /* a loop that is so late was stopped */
 
 /* ---- the end of a call ---- */
 
@@ -168,15 +170,33 @@ static void place(struct rpc *r, struct rpc_call *call, uint64_t now)
 
 /* ---- the pump ---- */
 
+/*
+ * The timer was to fire by r->look_ms.  If it is much later, the process was stopped
+ * or others have the machine, and nobody has waited for an answer meanwhile.
+ */
+static void forgive(struct rpc *r, uint64_t now)
+{
+	uint64_t late = r->look_ms && now > r->look_ms ? now - r->look_ms : 0;
+
+	if (late < STOOD_MS)
+		return;
+	r->look_ms = now;
+	list_foreach(n, &r->live)
+		container_of(n, struct rpc_call, live)->until_ms += late;
+}
+
 static void set_timer(struct rpc *r, uint64_t now)
 {
 	uint64_t at = UINT64_MAX;
 
+	r->look_ms = list_empty(&r->live) ? 0 : now + LOOK_MS;
 	list_foreach(n, &r->live)
 		at = MIN(at, container_of(n, struct rpc_call, live)->until_ms);
 	for (unsigned i = 0; i < r->n && !list_empty(&r->waiting); i++)
 		if (r->ep[i].away_until_ms > now && r->ep[i].state != RPC_REFUSED)
 			at = MIN(at, r->ep[i].away_until_ms);
+	if (r->look_ms)
+		at = MIN(at, r->look_ms);
 	if (at == UINT64_MAX)
 		loop_timer_stop(r->timer);
 	else
@@ -191,6 +211,7 @@ static void rpc_pump(struct rpc *r)
 	do {
 		r->again = false;
 		now = monotonic_ms();
+		forgive(r, now);
 		list_foreach_safe(n, &r->waiting)
 			place(r, container_of(n, struct rpc_call, node), now);
 		for (unsigned i = 0; i < r->n; i++) {
@@ -211,6 +232,7 @@ static void on_timer(void *ctx)
 	struct rpc *r = ctx;
 	uint64_t now = monotonic_ms();
 
+	forgive(r, now);
 	list_foreach_safe(n, &r->live) {
 		struct rpc_call *call = container_of(n, struct rpc_call, live);
 
@@ -230,8 +252,13 @@ static void on_timer(void *ctx)
 
 static void begin(struct rpc *r, struct rpc_call *call)
 {
+	uint64_t now = monotonic_ms();
 	int e;
 
+	forgive(r, now); /* those who came before; it has all its time */
+	if (!r->look_ms)
+		r->look_ms = now + LOOK_MS;
+	call->until_ms = now + (call->deadline_ms ? call->deadline_ms : RPC_CALL_MS);
 	list_push(&r->live, &call->live);
 	list_push(&r->waiting, &call->node);
 	if (atomic_load(&call->cancelled)) {
@@ -344,8 +371,6 @@ int rpc_start(struct rpc *r, struct rpc_call *call)
 	call->tried = 0;
 	call->answered = call->alone = false;
 	call->last = 0;
-	call->until_ms = monotonic_ms() +
-			 (call->deadline_ms ? call->deadline_ms : RPC_CALL_MS);
 	lock_take(&r->lock);
 	list_push(&r->starting, &call->node);
 	wake(r);

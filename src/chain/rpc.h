@@ -84,7 +84,8 @@ struct rpc_call {
 	const char *params; /* a JSON array; NULL: []; borrowed */
 	enum rpc_want want;
 	uint32_t max; /* bytes of the result's text; 0: RPC_RESULT_MAX */
-	uint64_t deadline_ms; /* from the start; 0: RPC_CALL_MS */
+	uint64_t deadline_ms; /* from the start, without time in which the
+				 process stood; 0: RPC_CALL_MS */
 	/*
 	 * 1 + the number of an endpoint: only this one is asked, once, and not
 	 * at all while it is away.  0: any.

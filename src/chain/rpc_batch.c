@@ -285,7 +285,8 @@ static void on_failure(struct rpc_batch *b, int status)
 {
 	const struct http_head *h = &b->req.head;
 	struct slice said = slice_str(b->req.said);
-	uint64_t pause_s = 0; /* one that hung, for as long as it cost */
+	/* One that hung, for as long as it cost; a stop of ours cost nothing. */
+	uint64_t pause_s = 0, hung_ms = monotonic_ms() - b->start_ms;
 
 	if (status == -EMSGSIZE && h->status == 200 && b->n > 1) {
 		split(b, 0);
@@ -309,7 +310,7 @@ static void on_failure(struct rpc_batch *b, int status)
 		return;
 	}
 	if (status == -ETIMEDOUT)
-		pause_s = (monotonic_ms() - b->start_ms) / 1000;
+		pause_s = MIN(hung_ms, b->rpc->p.request_ms) / 1000;
 	if (h->has_retry_after)
 		pause_s = h->retry_after_s;
 	if (!retry_worthwhile(status))

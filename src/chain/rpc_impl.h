@@ -28,6 +28,7 @@ struct rpc {
 	struct list live;    /* of rpc_call.live: all */
 	struct list batches; /* of rpc_batch.node: on their way */
 	struct loop_timer *timer;
+	uint64_t look_ms; /* when it fires at the latest; 0: nobody waits */
 	struct loop_task wake;
 	bool again; /* the pump has new work */
 	struct lock lock;

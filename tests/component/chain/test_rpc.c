@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "chain/rpc_agree.h"
+#include "helper/jump.h"
+#include "net/waiter.h"
 #include "tests/component/chain/rig.h"
 
 #define PATIENCE_MS 60000 /* who needs as long hangs */
@@ -276,20 +278,36 @@ static void a_busy_node_is_left_alone_as_long_as_it_asks(void **state)
 	rpc_free(r);
 }
 
-/* What is left of it when it is looked at; ms. */
-static uint64_t left_alone(void **state, unsigned round)
+static void on_over(struct rpc_call *c, int status)
 {
+	waiter_over(c->ctx, status);
+}
+
+/* What is left of it when it is looked at; ms. */
+static uint64_t left_alone(void **state, unsigned round, unsigned stood_s)
+{
+	const struct rig *g = *state;
 	struct rpc_call c = { .method = "t_echo", .only = 1 };
 	uint64_t start = monotonic_ms();
 	struct rpc_status s;
+	struct waiter w;
 	struct rpc *r;
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "hang/2/%u", round); /* fits */
 	r = one(state, path);
-	assert_int_not_equal(rpc_wait(r, &c), 0);
+	waiter_init(&w);
+	c.ctx = &w;
+	c.done = on_over;
+	assert_int_equal(rpc_start(r, &c), 0);
+	do { /* it is asked, which it has not answered */
+		(void)usleep(1000);
+		rpc_endpoint_status(r, 0, &s);
+	} while (s.state != RPC_OK && !s.n_failed);
+	jump_s(stood_s);
+	assert_int_not_equal(waiter_fini(&w, 0), 0);
 	rpc_endpoint_status(r, 0, &s);
-	assert_true(s.away_ms <= monotonic_ms() - start + 1000);
+	assert_true(s.away_ms <= MIN(monotonic_ms() - start, g->request_ms) + 1000);
 	rpc_free(r);
 	return s.away_ms;
 }
@@ -300,9 +318,38 @@ static void a_node_that_hung_is_left_alone_as_long_as_that_took(void **state)
 	unsigned round = 0;
 
 	g->request_ms = 4000;
-	while (left_alone(state, round) <= 1000) /* or it was looked at late */
+	while (left_alone(state, round, 0) <= 1000) /* or it was looked at late */
 		assert_true(++round < ROUNDS_MAX);
+	g->request_ms = 1000;
+	for (unsigned i = 0; i < 3; i++) /* wherever it was just then */
+		(void)left_alone(state, ++round, JUMP_DAY);
 	g->request_ms = 0;
+}
+
+static void on_day(struct rpc_call *c, int status)
+{
+	atomic_int *over = c->ctx;
+
+	atomic_store(over, status);
+}
+
+static void who_was_stopped_has_not_waited_for_a_node(void **state)
+{
+	struct rpc *r = one(state, "delay/300");
+	atomic_int over = 1;
+	_cleanup_rpc_call_ struct rpc_call c = { .method = "t_echo",
+						 .params = "[\"0x1\"]",
+						 .done = on_day,
+						 .ctx = &over };
+
+	assert_int_equal(rpc_start(r, &c), 0);
+	while (atomic_load(&over) == 1) {
+		jump_s(JUMP_DAY);
+		(void)usleep(1000); /* the loop comes by */
+	}
+	assert_int_equal(over, 0);
+	assert_string_equal(json_string_value(c.result), "0x1");
+	rpc_free(r);
 }
 
 static void what_one_node_cannot_another_may(void **state)
@@ -676,6 +723,7 @@ int main(void)
 		cmocka_unit_test(nobody_there_is_said_before_the_deadline),
 		cmocka_unit_test(a_busy_node_is_left_alone_as_long_as_it_asks),
 		cmocka_unit_test(a_node_that_hung_is_left_alone_as_long_as_that_took),
+		cmocka_unit_test(who_was_stopped_has_not_waited_for_a_node),
 		cmocka_unit_test(what_one_node_cannot_another_may),
 		cmocka_unit_test(a_pinned_call_asks_its_node_once),
 		cmocka_unit_test(the_faster_node_is_preferred_when_it_is_much_faster),

@@ -17,6 +17,7 @@
 #include "daemon/engine.h"
 #include "daemon/exits.h"
 #include "daemon/units.h"
+#include "daemon/verbs.h"
 
 #define SETS_MAX   64
 #define PAY_MONTHS 12 /* a removal should pay for itself in so many */
@@ -307,17 +308,21 @@ int gc_paid_go(struct gc_paid *p)
 /* ---- doing it ---- */
 
 /* The daemon writes down what was paid, and looks what is gone. */
-static int tell(struct client_conn *c, json_t *request)
+static int tell(const struct gc_paid *p, json_t *request)
 {
+	_cleanup_client_ struct client_conn *c = NULL;
 	_cleanup_json_ json_t *answer = NULL;
 	struct err why = { "" };
-	int r = request ? client_call(c, request, -1, NULL, NULL, &answer, &why) :
-			  -ENOMEM;
+	int r = request ? client_connect(verbs_drive(p->w.cli), &c, &why) : -ENOMEM;
 
+	if (r == 0)
+		r = client_call(c, request, -1, NULL, NULL, &answer, &why);
+	else
+		json_decref(request);
 	return r < 0 ? exits_err(r, &why, "telling the daemon") : EXITS_OK;
 }
 
-static int tell_paid(struct client_conn *c, const struct dataset *s,
+static int tell_paid(const struct gc_paid *p, const struct dataset *s,
 		     const struct dataset_removed *d)
 {
 	_cleanup_buf_ struct buf ref = { 0 };
@@ -330,7 +335,7 @@ static int tell_paid(struct client_conn *c, const struct dataset *s,
 	(void)snprintf(text, sizeof(text),
 		       "removing %zu pieces from data set %" PRIu64 " at %.64s",
 		       d->n, s->view.data_set_id, s->provider.name); /* fits */
-	return tell(c, json_pack("{s:s, s:s%, s:s, s:s}", "verb", "gc-removed",
+	return tell(p, json_pack("{s:s, s:s%, s:s, s:s}", "verb", "gc-removed",
 				 "ref", (const char *)ref.p, ref.n, "amount",
 				 amount, "text", text));
 }
@@ -359,7 +364,7 @@ static size_t cids_of(const json_t *list, struct piece_cid *ret, size_t cap)
 	return n;
 }
 
-static int remove_at(struct gc_paid *p, struct client_conn *c, const json_t *store)
+static int remove_at(struct gc_paid *p, const json_t *store)
 {
 	struct piece_cid cids[FOC_AUTH_REMOVALS_MAX];
 	size_t n = cids_of(json_object_get(store, "removals"), cids,
@@ -386,16 +391,16 @@ static int remove_at(struct gc_paid *p, struct client_conn *c, const json_t *sto
 	if (done.n == 0) {
 		exits_out("Data set %" PRIu64 ": that was done before.\n",
 			  s->view.data_set_id);
-		return tell(c, json_pack("{s:s}", "verb", "gc-removed"));
+		return tell(p, json_pack("{s:s}", "verb", "gc-removed"));
 	}
 	exits_out("Done: %zu piece%s of data set %" PRIu64
 		  " at %s go with its next proof.\n",
 		  done.n, done.n == 1 ? "" : "s", s->view.data_set_id,
 		  s->provider.name);
-	return tell_paid(c, s, &done);
+	return tell_paid(p, s, &done);
 }
 
-static int end_one(struct gc_paid *p, struct client_conn *c, const struct dataset *s)
+static int end_one(struct gc_paid *p, const struct dataset *s)
 {
 	struct err why = { "" };
 	int r;
@@ -409,11 +414,11 @@ static int end_one(struct gc_paid *p, struct client_conn *c, const struct datase
 	}
 	exits_out("Done: data set %" PRIu64 " %s.\n", s->view.data_set_id,
 		  s->answers ? "has ended" : "runs out");
-	return tell(c, json_pack("{s:s, s:I}", "verb", "gc-removed", "ended",
+	return tell(p, json_pack("{s:s, s:I}", "verb", "gc-removed", "ended",
 				 (json_int_t)s->view.data_set_id));
 }
 
-int gc_paid_do(struct gc_paid *p, struct client_conn *c, const json_t *done)
+int gc_paid_do(struct gc_paid *p, const json_t *done)
 {
 	const json_t *store;
 	int r, worst = EXITS_OK;
@@ -421,11 +426,11 @@ int gc_paid_do(struct gc_paid *p, struct client_conn *c, const json_t *done)
 
 	json_array_foreach(json_object_get(done, "stores"), i, store)
 	{
-		r = p->removes ? remove_at(p, c, store) : EXITS_OK;
+		r = p->removes ? remove_at(p, store) : EXITS_OK;
 		worst = r ? r : worst;
 	}
 	for (i = 0; i < p->n; i++) {
-		r = p->idle[i] ? end_one(p, c, &p->sets[i]) : EXITS_OK;
+		r = p->idle[i] ? end_one(p, &p->sets[i]) : EXITS_OK;
 		worst = r ? r : worst;
 	}
 	return worst;

@@ -23,7 +23,6 @@
 #include "base/util.h"
 
 struct cli;
-struct client_conn;
 struct gc_paid;
 
 /* Is there a store of a network?  `found` is what the daemon found. */
@@ -42,7 +41,6 @@ must_check int gc_paid_plan(struct gc_paid *p, unsigned *ret_pieces, bool *ret_a
 must_check int gc_paid_go(struct gc_paid *p);
 
 /* `done`: what the daemon has condemned. */
-must_check int gc_paid_do(struct gc_paid *p, struct client_conn *c,
-			  const json_t *done);
+must_check int gc_paid_do(struct gc_paid *p, const json_t *done);
 
 #endif

@@ -133,14 +133,22 @@ static int ask(const struct cli *cli)
 	return EXITS_OK;
 }
 
-/* One look, or one removal. */
-static int call(const struct cli *cli, struct client_conn *c, bool remove,
-		unsigned network, uint64_t before, json_t **ret)
+/*
+ * One look, or one removal.  Each on a connection of its own: in between a person
+ * thinks, or the chain is waited for, and the daemon lets go of who is idle.
+ */
+static int call(const struct cli *cli, bool remove, unsigned network,
+		uint64_t before, json_t **ret)
 {
+	_cleanup_client_ struct client_conn *c = NULL;
 	struct err why = { "" };
 	struct progress bar;
 	int r;
 
+	if (client_connect(verbs_drive(cli), &c, NULL) < 0)
+		return exits_say(EXITS_MOUNTPOINT,
+				 "drive '%s' is not mounted; fildrive mount --drive %s MOUNTPOINT",
+				 verbs_drive(cli), verbs_drive(cli));
 	progress_init(&bar, cli_flag(cli, "quiet") || cli_flag(cli, "json"));
 	r = client_call(c,
 			json_pack("{s:s, s:b, s:I, s:I}", "verb", "gc", "remove",
@@ -177,8 +185,7 @@ static int say_done(const json_t *found, const json_t *done)
 }
 
 /* Folders only. */
-static int free_of_charge(const struct cli *cli, struct client_conn *c,
-			  const json_t *found, uint64_t before)
+static int free_of_charge(const struct cli *cli, const json_t *found, uint64_t before)
 {
 	_cleanup_json_ json_t *done = NULL;
 	int r;
@@ -190,13 +197,12 @@ static int free_of_charge(const struct cli *cli, struct client_conn *c,
 	}
 	r = ask(cli);
 	if (r == 0)
-		r = call(cli, c, true, 0, before, &done);
+		r = call(cli, true, 0, before, &done);
 	return r ? r : say_done(found, done);
 }
 
 /* What is on a network its owner has removed; folders go along. */
-static int paid(const struct cli *cli, struct client_conn *c,
-		const json_t *found, uint64_t before)
+static int paid(const struct cli *cli, const json_t *found, uint64_t before)
 {
 	_cleanup_json_ json_t *done = NULL;
 	struct gc_paid *p = NULL;
@@ -214,23 +220,23 @@ static int paid(const struct cli *cli, struct client_conn *c,
 	}
 	if (!any) {
 		gc_paid_free(p);
-		return free_of_charge(cli, c, found, before);
+		return free_of_charge(cli, found, before);
 	}
 	r = gc_paid_go(p);
 	if (r == 0)
-		r = call(cli, c, true, network, before, &done);
+		r = call(cli, true, network, before, &done);
 	if (r == 0) {
 		say_sum(done, "condemned", "Given up");
-		r = gc_paid_do(p, c, done);
+		r = gc_paid_do(p, done);
 	}
 	gc_paid_free(p);
 	return r;
 }
 
-static int gc(const struct cli *cli, struct client_conn *c, uint64_t before)
+static int gc(const struct cli *cli, uint64_t before)
 {
 	_cleanup_json_ json_t *found = NULL;
-	int r = call(cli, c, false, ENGINE_GC_NETWORK, before, &found);
+	int r = call(cli, false, ENGINE_GC_NETWORK, before, &found);
 
 	if (r)
 		return r;
@@ -238,25 +244,20 @@ static int gc(const struct cli *cli, struct client_conn *c, uint64_t before)
 		return say_json(found);
 	say_found(found);
 	if (gc_paid_is_needed(found))
-		return paid(cli, c, found, before);
+		return paid(cli, found, before);
 	return cli_flag(cli, "dry-run") ? EXITS_OK :
-					  free_of_charge(cli, c, found, before);
+					  free_of_charge(cli, found, before);
 }
 
 static int run(const struct cli *cli)
 {
-	_cleanup_client_ struct client_conn *c = NULL;
 	const char *text_of = cli_get(cli, "forget-before");
 	uint64_t before = 0;
 
 	if (text_of && (units_number(text_of, &before) < 0 || before > INT64_MAX))
 		return exits_say(EXITS_USAGE,
 				 "gc: --forget-before wants the number of a commit");
-	if (client_connect(verbs_drive(cli), &c, NULL) < 0)
-		return exits_say(EXITS_MOUNTPOINT,
-				 "drive '%s' is not mounted; fildrive mount --drive %s MOUNTPOINT",
-				 verbs_drive(cli), verbs_drive(cli));
-	return gc(cli, c, before);
+	return gc(cli, before);
 }
 
 const struct cli_verb verb_gc = {

@@ -36,7 +36,8 @@ def fails(status, call, *says):
 
 
 def on_terminal(d, *args, answers=(), **env):
-    """(exit status, all that was shown); answers go to successive prompts."""
+    """(exit status, all that was shown); answers go to successive prompts; one may
+    be a function, which says it when it has done what it is there for."""
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir('/')
@@ -52,8 +53,10 @@ def on_terminal(d, *args, answers=(), **env):
         if not part:
             break
         shown += part
-        if answers and shown.endswith(': '):
-            os.write(fd, answers.pop(0).encode() + b'\n')
+        if answers and shown.endswith((': ', '[y/N] ')):
+            answer = answers.pop(0)
+            answer = answer() if callable(answer) else answer
+            os.write(fd, answer.encode() + b'\n')
     os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from drive import PATIENCE, until
+from test_cli import on_terminal
 from test_disk import MIB, at, put
 from test_hung import Share
 from timed import DAY, Timed
@@ -215,3 +216,20 @@ def test_who_was_stopped_has_not_waited_for_a_store(drives):
         assert reader.communicate(timeout=PATIENCE) == (data, b'')
     finally:
         share.close()
+
+
+def test_a_question_may_be_answered_tomorrow(drives):
+    """The daemon lets go of who is idle; a person who thinks is not."""
+    d = drives.adopt(Timed()).init().set(onboard_idle='1d', onboard_age='1d')
+    d.mount()
+    for i in range(3):
+        put(at(d, 'f'), os.urandom(3 * MIB))
+        d.sync()
+
+    def tomorrow():
+        d.pass_time(DAY / 2)
+        d.status()  # its timers have seen that
+        return 'y'
+    status, shown = on_terminal(d, 'gc', '--drive', d.name, '--quiet',
+                                '--forget-before', '3', answers=[tomorrow])
+    assert status == 0 and 'All of it is removed' in shown, shown

@@ -18,6 +18,7 @@
 #include "net/loop.h"
 
 #define BACKLOG 16
+#define LAST_MS 1 /* for what lies in the socket already */
 
 struct control {
 	struct loop *loop;
@@ -40,6 +41,7 @@ struct client {
 	uv_timer_t timer; /* no request for too long; at the end: lingering */
 	unsigned n_handles;
 	bool closing;
+	bool late;     /* the timer has fired once */
 	bool starting; /* inside a verb's start(): no recursion into next */
 	struct lines in;
 	struct control_call *call; /* under way; NULL: none */
@@ -94,14 +96,26 @@ static void client_close(struct client *c)
 	uv_close((uv_handle_t *)&c->timer, on_client_closed);
 }
 
+/*
+ * Timers are looked at before sockets: if the process stood meanwhile, the request
+ * may have been here for long.  So once more, after a look at the socket.
+ */
 static void on_timer(uv_timer_t *t)
 {
-	client_close(t->data);
+	struct client *c = t->data;
+
+	if (c->late) {
+		client_close(c);
+		return;
+	}
+	c->late = true;
+	(void)uv_timer_start(t, on_timer, LAST_MS, 0); /* as below */
 }
 
 /* Errors are those of bad arguments, which these are not. */
 static void client_patience(struct client *c, uint64_t ms)
 {
+	c->late = false;
 	if (ms)
 		(void)uv_timer_start(&c->timer, on_timer, ms, 0);
 	else
@@ -169,8 +183,11 @@ bool control_gone(const struct control_call *call)
 void control_progress(struct control_call *call, json_t *progress)
 {
 	json_t *line = json_pack("{s:o}", "progress", progress);
+	const struct client *c = call->client;
 
-	if (call->client && line)
+	if (c && line &&
+	    uv_stream_get_write_queue_size((const uv_stream_t *)&c->pipe) <
+		    CONTROL_PROGRESS_MAX)
 		client_send(call->client, line);
 	json_decref(line);
 }

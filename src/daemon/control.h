@@ -16,7 +16,9 @@
  * Bounds: CONTROL_CLIENTS_MAX clients (more are turned away), requests of
  * CONTROL_REQUEST_MAX bytes, CONTROL_PENDING_MAX bytes that a client has not
  * read yet, CONTROL_IDLE_MS without a request.  A client over a bound is closed;
- * none can make the loop wait.
+ * none can make the loop wait.  One that was stopped while it waits for an answer
+ * is over none: where it reads no lines of progress, none are sent, and it gets its
+ * last one when it goes on.
  *
  * Threading: control_new() before the loop runs; everything else on the loop.
  */
@@ -37,8 +39,10 @@ struct loop;
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_REQUEST_MAX 4096       /* bytes of one line */
 #define CONTROL_PENDING_MAX (1u << 20) /* bytes */
-#define CONTROL_IDLE_MS     60000
-#define CONTROL_LINGER_MS   2000 /* for last words at the end */
+#define CONTROL_PROGRESS_MAX \
+ (64u << 10) /* bytes that wait: no more lines of progress */
+#define CONTROL_IDLE_MS   60000
+#define CONTROL_LINGER_MS 2000 /* for last words at the end */
 
 /*
  * One verb.  `start` gets the request (borrowed until it returns) and ends the
@@ -65,7 +69,7 @@ must_check int control_new(struct loop *loop, const char *path,
 void control_stop(struct control *c, void (*done)(void *ctx), void *ctx);
 void control_free(struct control *c); /* after `done`, or the loop never ran */
 
-/* Takes the reference to `progress`, also when the client has gone. */
+/* Takes the reference to `progress`, also when the client has gone, or does not read. */
 void control_progress(struct control_call *call, json_t *progress);
 
 /*

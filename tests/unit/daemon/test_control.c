@@ -17,10 +17,13 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "base/thread.h"
+#include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/control.h"
 #include "daemon/lines.h"
 #include "net/loop.h"
+
+#include "helper/jump.h"
 
 #define DRIVE   "test"
 #define WAIT_MS 120000 /* what takes as long hangs */
@@ -73,7 +76,7 @@ static void hold_start(void *ctx, struct control_call *call, const json_t *reque
 	atomic_fetch_add(&s->n_holds, 1);
 }
 
-/* More than a client that does not read may have waiting. */
+/* As of a call that goes on for long; more than fits into any socket. */
 static void flood_start(void *ctx, struct control_call *call, const json_t *request)
 {
 	static char text[65536];
@@ -277,26 +280,98 @@ static void a_client_that_leaves_is_forgotten(void **state)
 	assert_int_equal(atomic_load(&s->n_holds), 1);
 }
 
-static void a_client_that_does_not_read_stops_nobody(void **state)
+static void assert_answered(struct client_conn *c)
 {
-	_cleanup_client_ struct client_conn *deaf = connected(), *c = connected();
 	_cleanup_json_ json_t *o = NULL;
-	int r = 0;
 
-	(void)state;
-	assert_int_equal(client_send(deaf, json_pack("{s:s}", "verb", "flood")), 0);
 	assert_int_equal(
 		client_call(c, json_pack("{s:s, s:i}", "verb", "echo", "say", 1),
 			    WAIT_MS, NULL, NULL, &o, NULL),
 		0);
-	/* It was cut off: 4 MiB never arrive whole. */
-	for (int i = 0; r == 0 && i < 65; i++) {
-		json_t *line = NULL;
+}
 
-		r = client_recv(deaf, WAIT_MS, &line);
-		json_decref(line);
+static void who_was_stopped_while_it_waited_gets_its_answer(void **state)
+{
+	_cleanup_client_ struct client_conn *deaf = connected(), *c = connected();
+	struct err e = { "" };
+	int r = 1, n = 0;
+
+	(void)state;
+	assert_int_equal(client_send(deaf, json_pack("{s:s}", "verb", "flood")), 0);
+	assert_answered(c); /* by then it has all that it gets unread */
+	for (; r == 1; n++) {
+		_cleanup_json_ json_t *line = NULL;
+
+		assert_int_equal(client_recv(deaf, WAIT_MS, &line), 0);
+		r = answer_end(line, &e);
 	}
+	assert_int_equal(r, 0);
+	assert_in_range(n, 2, 64); /* 4 MiB never arrive whole */
+	assert_answered(deaf);
+}
+
+static void a_client_that_reads_no_answers_stops_nobody(void **state)
+{
+	_cleanup_client_ struct client_conn *deaf = connected(), *c = connected();
+	static char text[CONTROL_REQUEST_MAX / 2];
+	int r = 0, n = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	while (r == 0 && n++ < 65536)
+		r = client_send(deaf, json_pack("{s:s, s:s}", "verb", "echo",
+						"say", text));
 	assert_int_equal(r, -ECONNRESET);
+	assert_answered(c);
+}
+
+/* ---- a loop that stands ---- */
+
+struct standing {
+	struct loop_task task;
+	struct server *s;
+	bool stands, ends; /* lock: s->lock */
+};
+
+static void stand(struct loop_task *t)
+{
+	struct standing *st = container_of(t, struct standing, task);
+
+	lock_take(&st->s->lock);
+	st->stands = true;
+	cond_wake_all(&st->s->changed);
+	while (!st->ends)
+		cond_wait(&st->s->changed, &st->s->lock);
+	st->stands = false;
+	cond_wake_all(&st->s->changed);
+	lock_drop(&st->s->lock);
+}
+
+static void what_came_while_the_daemon_stood_is_answered(void **state)
+{
+	_cleanup_client_ struct client_conn *c = connected();
+	_cleanup_json_ json_t *line = NULL;
+	struct server *s = *state;
+	struct standing st = { .s = s, .task.run = stand };
+
+	assert_answered(c); /* its time begins */
+	loop_post(s->loop, &st.task);
+	lock_take(&s->lock);
+	while (!st.stands)
+		cond_wait(&s->changed, &s->lock);
+	lock_drop(&s->lock);
+	assert_int_equal(client_send(c, json_pack("{s:s, s:i}", "verb", "echo",
+						  "say", 2)),
+			 0);
+	jump_s(JUMP_DAY);
+	lock_take(&s->lock);
+	st.ends = true;
+	cond_wake_all(&s->changed);
+	while (st.stands)
+		cond_wait(&s->changed, &s->lock);
+	lock_drop(&s->lock);
+	assert_int_equal(client_recv(c, WAIT_MS, &line), 0);
+	assert_int_equal(json_integer_value(json_object_get(line, "said")), 2);
 }
 
 static void too_many_clients_are_turned_away(void **state)
@@ -381,7 +456,9 @@ int main(void)
 		cmocka_unit_test(nonsense_is_refused_with_a_reason),
 		WITH_SERVER(a_waiting_client_gets_the_last_words),
 		WITH_SERVER(a_client_that_leaves_is_forgotten),
-		WITH_SERVER(a_client_that_does_not_read_stops_nobody),
+		WITH_SERVER(who_was_stopped_while_it_waited_gets_its_answer),
+		WITH_SERVER(a_client_that_reads_no_answers_stops_nobody),
+		WITH_SERVER(what_came_while_the_daemon_stood_is_answered),
 		WITH_SERVER(too_many_clients_are_turned_away),
 		WITH_SERVER(an_endless_line_is_cut_off),
 		WITH_SERVER(the_socket_is_ours_alone),

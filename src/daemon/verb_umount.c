@@ -4,7 +4,8 @@
  *
  * The daemon is asked first to say when it has ended, then the kernel to
  * unmount, which ends the daemon.  A mount whose daemon does not listen to us
- * (dead, or another user's) is unmounted all the same.
+ * (dead, or another user's) is unmounted all the same.  One that lives and does not
+ * answer (its machine is busy, or somebody has stopped it) is waited for afterwards.
  */
 #include <assert.h>
 #include <poll.h>
@@ -35,18 +36,22 @@ static const struct cli_option options[] = {
 	CLI_END,
 };
 
-/* The daemon behind our socket, if it is the one of this mount; else 0. */
-static long pid_of_daemon(struct client_conn *c, const char *mountpoint)
+/* The answer to "status": 1: the daemon behind our socket is the one of this mount; 0:
+ * it is not; or as client_recv(). */
+static int is_ours(struct client_conn *c, const char *mountpoint,
+		   int timeout_ms, long *ret_pid)
 {
 	_cleanup_json_ json_t *status = NULL;
 	_cleanup_free_ char *at = NULL;
+	int r = client_recv(c, timeout_ms, &status);
 
-	if (client_status(c, &status) < 0)
+	if (r < 0)
+		return r;
+	if (answer_end(status, NULL) != 0)
 		return 0;
 	at = answer_mountpoint(status);
-	if (!at || strcmp(at, mountpoint) != 0)
-		return 0;
-	return (long)json_integer_value(json_object_get(status, "pid"));
+	*ret_pid = (long)json_integer_value(json_object_get(status, "pid"));
+	return at && strcmp(at, mountpoint) == 0;
 }
 
 /*
@@ -70,7 +75,14 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 					 "no drive is mounted at %s", cli->args[0]);
 		return 0;
 	}
-	if (client_connect(name, &c, NULL) < 0 || client_status(c, &status) < 0)
+	r = client_connect(name, &c, NULL);
+	if (r == 0)
+		r = client_status(c, &status);
+	if (r == -ETIMEDOUT)
+		return exits_say(EXITS_MOUNTPOINT,
+				 "the daemon of drive '%s' does not answer; it is unmounted all the same by its mountpoint",
+				 name);
+	if (r < 0)
 		return exits_say(EXITS_MOUNTPOINT,
 				 "drive '%s' is not mounted (a dead mount is named by its mountpoint)",
 				 name);
@@ -80,19 +92,37 @@ static int find(const struct cli *cli, struct mounts_entry *ret)
 					       exits_err(-ENOMEM, NULL, "umount");
 }
 
-/* Registered for the end, so that the answer cannot be missed. */
+/*
+ * Registered for the end, so that the answer cannot be missed.  *ret_pid 0: it has not
+ * said yet whose daemon it is.
+ */
 static struct client_conn *enlist(const struct mounts_entry *m, long *ret_pid)
 {
 	_cleanup_client_ struct client_conn *c = NULL;
 	_cleanup_json_ json_t *line = NULL;
+	int r;
 
-	if (client_connect(m->drive, &c, NULL) < 0)
+	if (client_connect(m->drive, &c, NULL) < 0 ||
+	    client_send(c, json_pack("{s:s}", "verb", "status")) < 0 ||
+	    client_send(c, json_pack("{s:s}", "verb", "umount")) < 0)
 		return NULL;
-	*ret_pid = pid_of_daemon(c, m->mountpoint);
-	if (!*ret_pid || client_send(c, json_pack("{s:s}", "verb", "umount")) < 0 ||
-	    client_recv(c, CLIENT_WAIT_MS, &line) < 0)
+	r = is_ours(c, m->mountpoint, CLIENT_WAIT_MS, ret_pid);
+	if (r == -ETIMEDOUT)
+		return steal(&c);
+	if (r <= 0)
 		return NULL;
-	return steal(&c);
+	r = client_recv(c, CLIENT_WAIT_MS, &line);
+	return r == 0 || r == -ETIMEDOUT ? steal(&c) : NULL;
+}
+
+/* The mount is gone, and its daemon may have to write yet.  False: it is not its. */
+static bool wait_for_word(struct client_conn *c, const char *mountpoint, long *ret_pid)
+{
+	(void)fprintf(stderr,
+		      "%s is unmounted; waiting for its daemon, which does not answer.\n",
+		      mountpoint);
+	/* It may be too far on the way to its end to say more than that. */
+	return is_ours(c, mountpoint, -1, ret_pid) != 0 || !*ret_pid;
 }
 
 static int wait_for_end(struct client_conn *c)
@@ -152,6 +182,8 @@ static int run(const struct cli *cli)
 		return exits_say(EXITS_MOUNTPOINT, "%s",
 				 why.text[0] ? why.text : err_str(r));
 	if (!c || lazy)
+		return EXITS_OK;
+	if (!pid && !wait_for_word(c, m.mountpoint, &pid))
 		return EXITS_OK;
 	r = wait_for_end(c);
 	wait_for_unlock(m.drive, pid);

@@ -9,11 +9,13 @@
  *   8       8     nanoseconds added to CLOCK_MONOTONIC and CLOCK_BOOTTIME
  *
  * Who waits until a time is woken every SLICE_MS, as condition variables may do,
- * and so sees a clock that was set; but a wait without end stays one.
+ * and so sees a clock that was set; but a wait without end stays one.  poll(2)
+ * ends when that clock says so.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -36,6 +38,7 @@ struct added {
 static struct added *added;
 static int (*real_wait)(pthread_cond_t *, pthread_mutex_t *,
 			const struct timespec *);
+static int (*real_poll)(struct pollfd *, nfds_t, int);
 static int (*real_epoll)(int, struct epoll_event *, int, int, const sigset_t *);
 
 /* What the process calls under the names of the C library. */
@@ -44,6 +47,7 @@ time_t our_time(time_t *ret) __asm__("time");
 int our_gettimeofday(struct timeval *ret, void *zone) __asm__("gettimeofday");
 int our_wait(pthread_cond_t *c, pthread_mutex_t *m,
 	     const struct timespec *until) __asm__("pthread_cond_timedwait");
+int our_poll(struct pollfd *v, nfds_t n, int timeout) __asm__("poll");
 int our_epoll(int fd, struct epoll_event *v, int n, int timeout,
 	      const sigset_t *mask) __asm__("epoll_pwait");
 int our_epoll_wait(int fd, struct epoll_event *v, int n,
@@ -59,6 +63,7 @@ __attribute__((constructor)) static void begin(void)
 		dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
 	if (!real_wait) /* machines that never had the older one */
 		*(void **)&real_wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+	*(void **)&real_poll = dlsym(RTLD_NEXT, "poll");
 	*(void **)&real_epoll = dlsym(RTLD_NEXT, "epoll_pwait");
 	if (!path)
 		return;
@@ -148,4 +153,20 @@ int our_epoll(int fd, struct epoll_event *v, int n, int timeout, const sigset_t 
 int our_epoll_wait(int fd, struct epoll_event *v, int n, int timeout)
 {
 	return our_epoll(fd, v, n, timeout, NULL);
+}
+
+int our_poll(struct pollfd *v, nfds_t n, int timeout)
+{
+	struct timespec t;
+	int64_t end = 0, left;
+	int r;
+
+	do {
+		(void)our_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+		left = t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+		end = end ? end : left + timeout;
+		left = timeout < 0 ? SLICE_MS : end > left ? end - left : 0;
+		r = real_poll(v, n, left > SLICE_MS ? SLICE_MS : (int)left);
+	} while (r == 0 && left > 0);
+	return r;
 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from drive import PATIENCE, until
+from drive import PATIENCE, alive, binary, until
 from test_cli import on_terminal
 from test_disk import MIB, at, put
 from test_hung import Share
@@ -233,3 +233,31 @@ def test_a_question_may_be_answered_tomorrow(drives):
     status, shown = on_terminal(d, 'gc', '--drive', d.name, '--quiet',
                                 '--forget-before', '3', answers=[tomorrow])
     assert status == 0 and 'All of it is removed' in shown, shown
+
+
+def test_umount_waits_for_a_daemon_that_does_not_answer(drives):
+    """Stopped, or on a busy machine: what was written is on the disk by the end."""
+    d = drives.adopt(Timed()).init().set(onboard_idle='1d', onboard_age='1d')
+    d.mount()
+    data = os.urandom(300000)
+    put(at(d, 'f'), data)
+    pids = d.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    umount = subprocess.Popen([binary(), 'umount', d.mnt], env=d.env(),
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        while d.is_mounted():
+            d.pass_time(31)  # longer than it waits for any answer
+            assert umount.poll() is None
+            time.sleep(0.01)
+        assert 'does not answer' in umount.stderr.readline()
+        assert umount.poll() is None
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert umount.communicate(timeout=PATIENCE)[1] == ''
+    assert umount.returncode == 0 and not any(alive(p) for p in pids)
+    d.mount()
+    with open(at(d, 'f'), 'rb') as f:
+        assert f.read() == data

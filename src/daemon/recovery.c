@@ -196,10 +196,11 @@ static bool was_given_up(const struct holder *p)
 	return p->hurried && p->err.text[0];
 }
 
-/* The others did not do: it is waited for after all.  1: one more answers. */
+/* The others did not do: it is waited for after all.  1: one more answers.  What is
+ * counted is pauses: in time in which we stood nobody has waited. */
 static int wait_for_all(struct recovery *r)
 {
-	uint64_t until = monotonic_ms() + silence_of(r);
+	unsigned waited_ms = 0;
 	int n = 0;
 
 	for (size_t i = 0; i < r->n; i++) {
@@ -211,7 +212,8 @@ static int wait_for_all(struct recovery *r)
 		recovery_say(r, "%s has something that the other stores do not have: waiting for it",
 			     p->name);
 		p->hurried = false;
-		while (provider_silence_ms(p->provider) && monotonic_ms() < until)
+		for (; provider_silence_ms(p->provider) && waited_ms < silence_of(r);
+		     waited_ms += PAUSE_MS)
 			(void)poll(NULL, 0, PAUSE_MS); /* a pause */
 		provider_patience(p->provider, silence_of(r));
 		if (provider_silence_ms(p->provider) ||

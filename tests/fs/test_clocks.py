@@ -3,12 +3,14 @@ lost, and the drive goes on by itself."""
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 
+import cars
 from drive import PATIENCE, alive, binary, until
 from test_cli import on_terminal
 from test_disk import MIB, at, put
@@ -261,3 +263,43 @@ def test_umount_waits_for_a_daemon_that_does_not_answer(drives):
     d.mount()
     with open(at(d, 'f'), 'rb') as f:
         assert f.read() == data
+
+
+def start_recover(d):
+    other = Timed(stores=0, name=d.name)
+    other.stores = d.stores
+    shutil.copy(d.words, other.words)
+    return other, other.start('recover', '--drive', d.name, *other.store_args(),
+                              '--words-file', other.words, '--passfile',
+                              other.passfile)
+
+
+def test_a_recover_that_was_stopped_has_not_waited_for_a_store(drives):
+    """For the only one that has it all, and does not answer at once."""
+    d = drives.adopt(Timed(stores=2, copies=2))
+    share = Share(d.stores[1])
+    try:
+        d.init().mount()
+        put(at(d, 'f'), os.urandom(3 * MIB))
+        want = picture(d.mnt)
+        d.sync().umount()
+        for path in cars.pieces(d.stores[0]):
+            os.unlink(path)
+        for _ in range(5):  # ten seconds of its own, and this may get none
+            share.stop()
+            back, process = start_recover(d)
+            drives.adopt(back)
+            while 'waiting for it' not in (line := process.stderr.readline()):
+                assert line
+            os.kill(process.pid, signal.SIGSTOP)
+            back.pass_time(DAY)
+            os.kill(process.pid, signal.SIGCONT)
+            time.sleep(0.5)
+            share.go_on()
+            said = process.communicate(timeout=PATIENCE)[1]
+            if process.returncode == 0:
+                break
+        assert process.returncode == 0, said
+        assert_same(want, picture(back.mount().mnt))
+    finally:
+        share.close()

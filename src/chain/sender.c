@@ -294,10 +294,14 @@ static int settle_displaced(struct sender *s, struct sender_tx *tx)
 	return settle(s, tx);
 }
 
+static bool is_late(const struct sender_tx *tx)
+{
+	return tx->until_ms && monotonic_ms() >= tx->until_ms;
+}
+
 static int wait_a_while(struct sender *s, struct sender_tx *tx)
 {
 	uint64_t until = monotonic_ms() + s->p.poll_ms;
-	int r = 0;
 
 	if (tx->until_ms)
 		until = MIN(until, tx->until_ms);
@@ -305,11 +309,7 @@ static int wait_a_while(struct sender *s, struct sender_tx *tx)
 	while (!atomic_load(&tx->cancelled) && monotonic_ms() < until)
 		(void)cond_wait_until_ms(&s->cond, &s->lock, until); /* the loop looks */
 	lock_drop(&s->lock);
-	if (atomic_load(&tx->cancelled))
-		r = -ECANCELED;
-	else if (tx->until_ms && monotonic_ms() >= tx->until_ms)
-		r = tx->trouble ? tx->trouble : -ETIMEDOUT;
-	return r;
+	return atomic_load(&tx->cancelled) ? -ECANCELED : 0;
 }
 
 /* It is in no block: send it again, or pay more. */
@@ -337,9 +337,13 @@ static int watch(struct sender *s, struct sender_tx *tx)
 {
 	struct sender_sight sight;
 	uint64_t used_since = 0;
+	bool late;
 	int r;
 
 	for (;;) {
+		/* The deadline ends what was looked at since: most of the time may
+		   have passed while we were stopped, and it was mined. */
+		late = is_late(tx);
 		r = sender_look(s, tx, &sight);
 		if (r == -ECANCELED)
 			return r;
@@ -368,6 +372,8 @@ static int watch(struct sender *s, struct sender_tx *tx)
 			if (!sight.used)
 				push(s, tx, &sight);
 		}
+		if (late)
+			return tx->trouble ? tx->trouble : -ETIMEDOUT;
 		r = wait_a_while(s, tx);
 		if (r < 0)
 			return r;

@@ -650,6 +650,30 @@ static void a_nonce_far_off_is_not_believed(void **state)
 	rpc_free(p.rpc);
 }
 
+static void at_its_deadline_it_is_looked_at_once_more(void **state)
+{
+	struct fixture *f = *state;
+	struct sender_params p = defaults(f);
+	struct sender *s;
+	unsigned ms = TRY_MS, n = 0;
+	struct run run;
+	int r;
+
+	p.poll_ms = 10 * PATIENCE_MS; /* it is mined while nobody looks */
+	s = sender_with(f, &p);
+	do {
+		run = (struct run){ .tx.deadline_ms = ms };
+		run_start(&run, s, ++n);
+		assert_int_equal(usleep(ms * 1000 / 2), 0);
+		mine(f, 6);
+		r = run_end(&run);
+		ms *= 2; /* mined too late */
+	} while (r == -ETIMEDOUT && ms < PATIENCE_MS);
+	assert_int_equal(r, 0);
+	assert_int_equal(f->n_settled, 1);
+	sender_free(s);
+}
+
 /* ---- crashes ---- */
 
 static void what_is_not_written_down_is_not_sent(void **state)
@@ -767,6 +791,7 @@ int main(int argc, char **argv)
 		CASE(a_signature_of_another_key_is_refused),
 		CASE(one_nodes_receipt_is_not_enough),
 		CASE(a_node_that_hides_a_receipt_holds_the_end_up_but_cannot_change_it),
+		CASE(at_its_deadline_it_is_looked_at_once_more),
 		CASE(a_nonce_far_off_is_not_believed),
 		CASE(what_is_not_written_down_is_not_sent),
 		CASE(a_restart_goes_on_wherever_it_was),

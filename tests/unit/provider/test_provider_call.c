@@ -196,15 +196,19 @@ static void a_silent_store_is_not_asked_by_everybody(void **state)
 {
 	struct hung *h = *state;
 	struct provider_req req = { .verb = PROVIDER_ATTACH };
-	uint64_t began = monotonic_ms();
-	unsigned asked;
+	uint64_t began = monotonic_ms(), last = began, now;
+	unsigned asked, slow = 0;
 
 	assert_int_equal(ask(h, PROVIDER_GET), -EREMOTEIO);
 	assert_true(provider_silence_ms(&h->provider) >= LIMIT_MS);
-	for (int i = 0; i < 5000; i++)
+	for (int i = 0; i < 5000; i++) {
 		assert_int_equal(provider_call(&h->provider, &req), -EREMOTEIO);
-	/* Had they waited, it were 5,000 limits; a busy machine takes its time. */
-	assert_true(monotonic_ms() - began < 2500ul * LIMIT_MS);
+		now = monotonic_ms();
+		slow += now - last >= LIMIT_MS;
+		last = now;
+	}
+	/* Had they waited, each were slow; a busy machine takes its time for some. */
+	assert_in_range(slow, 0, 2500);
 	asked = n_asked(h);
 	assert_in_range(asked, 1, 1 + (monotonic_ms() - began) / PROBE_MS);
 
@@ -239,16 +243,16 @@ static void wait_until_kept(struct hung *h)
 	lock_drop(&h->lock);
 }
 
-/* For three limits; the longest time in which it did not move. */
-static uint64_t move_on(struct hung *h)
+/* For three limits; the longest time since `last` in which it did not move. */
+static uint64_t move_on(struct hung *h, uint64_t *last)
 {
-	uint64_t now = monotonic_ms(), until = now + 3ul * MOVE_MS, last, gap = 0;
+	uint64_t now = monotonic_ms(), until = now + 3ul * MOVE_MS, gap = 0;
 
 	do {
-		atomic_fetch_add(&h->kept[0]->moved, 1);
-		last = now;
 		now = monotonic_ms();
-		gap = MAX(gap, now - last);
+		gap = MAX(gap, now - *last);
+		*last = now;
+		atomic_fetch_add(&h->kept[0]->moved, 1);
 	} while (now < until);
 	return gap;
 }
@@ -256,8 +260,8 @@ static uint64_t move_on(struct hung *h)
 static void a_call_that_moves_on_has_no_end(void **state)
 {
 	struct hung *h = *state;
+	uint64_t gap, last;
 	struct caller c;
-	uint64_t gap;
 	pthread_t t;
 
 	h->provider.silence_ms = MOVE_MS;
@@ -267,12 +271,14 @@ static void a_call_that_moves_on_has_no_end(void **state)
 		lock_take(&h->lock);
 		h->answers = false;
 		lock_drop(&h->lock);
+		last = monotonic_ms();
 		assert_int_equal(pthread_create(&t, NULL, call_thread, &c), 0);
 		wait_until_kept(h);
-		gap = move_on(h);
+		gap = move_on(h, &last);
 		wake_up(h);
+		gap = MAX(gap, monotonic_ms() - last);
 		assert_int_equal(pthread_join(t, NULL), 0);
-	} while (gap > MOVE_MS / 2 && c.status == -EREMOTEIO);
+	} while (gap > MOVE_MS / 4 && c.status == -EREMOTEIO);
 	assert_int_equal(c.status, 0);
 }
 
@@ -352,7 +358,7 @@ static void a_limit_of_the_callers_own_is_kept_though_others_are_answered(void *
 		assert_int_equal(pthread_join(t, NULL), 0);
 		assert_int_equal(c.status, -EREMOTEIO);
 		wake_up(h);
-	} while (gap > MOVE_MS / 2 && r < 0);
+	} while (gap > MOVE_MS / 4 && r < 0);
 	assert_int_equal(r, 0);
 }
 

@@ -338,7 +338,7 @@ int world_new(void **state)
 	for (size_t i = 0; i < N_STORES; i++) {
 		struct store *s = &w->stores[i];
 
-		provider_init(&s->provider, &store_ops, 0);
+		provider_init(&s->provider, &store_ops, SILENCE_MS);
 		s->world = w;
 		lock_init(&s->lock);
 		cond_init(&s->cond);

@@ -34,6 +34,7 @@
 #define FILE_INO    77u
 #define HANGING_MAX 16
 #define GIVE_UP_MS  3000u
+#define SILENCE_MS  600000u /* longer than a machine stands still */
 
 enum store_mood {
 	STORE_GOOD,

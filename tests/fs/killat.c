@@ -12,9 +12,12 @@
  *   0       8     left: at the moment that makes it 0 the process ends; 0: never
  *   8       8     seen: moments so far, whoever they ended
  *
- * The file is KILLAT_FILE.  Numbers have the machine's byte order.
+ * The file is KILLAT_FILE.  Numbers have the machine's byte order.  A moment is one
+ * with the file's flock(2) held, and who dies of it holds that to his end: so a test
+ * that has it knows whether the last moment was taken.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -23,15 +26,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 struct count {
-	_Atomic int64_t left, seen;
+	int64_t left, seen; /* with the lock */
 };
 
 static struct count *count;
-static const char *name;
+static const char *name, *file;
 static atomic_bool written; /* since the last fdatasync */
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_fdatasync)(int);
@@ -42,16 +46,16 @@ ssize_t our_pwrite(int fd, const void *p, size_t n, off_t off) __asm__("pwrite64
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *path = getenv("KILLAT_FILE");
 	void *at = MAP_FAILED;
 	int fd;
 
 	*(void **)&real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
 	*(void **)&real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+	file = getenv("KILLAT_FILE");
 	name = getenv("KILLAT_NAME");
-	if (!path || !name)
+	if (!file || !name)
 		return;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(file, O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		at = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE,
 			  MAP_SHARED, fd, 0);
@@ -78,17 +82,20 @@ static bool is_it(int fd)
 
 static void moment(void)
 {
-	int64_t left = atomic_load(&count->left);
+	int fd = open(file, O_RDWR | O_CLOEXEC); /* a lock for each thread */
 
-	atomic_fetch_add(&count->seen, 1);
-	while (left > 0 &&
-	       !atomic_compare_exchange_weak(&count->left, &left, left - 1))
-		;
-	if (left != 1)
-		return;
-	(void)kill(getpid(), SIGKILL);
-	for (;;)
-		(void)pause(); /* until that has arrived */
+	if (fd < 0)
+		abort();
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			abort();
+	count->seen++;
+	if (count->left > 0 && --count->left == 0) {
+		(void)kill(getpid(), SIGKILL);
+		for (;;)
+			(void)pause(); /* until that has arrived */
+	}
+	(void)close(fd);
 }
 
 ssize_t our_pwrite(int fd, const void *p, size_t n, off_t off)

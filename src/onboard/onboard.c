@@ -27,6 +27,7 @@
 #define AGAIN_MAX    8 /* runs of one commit, behind the first */
 #define WATCH_AWAY_S 86400
 #define WATCH_WRONG  3
+#define SILENT_MS    10000 /* of a store */
 #define TICK_MS      1000
 #define RETRY_MS     30000 /* a run that failed is tried again after so long */
 #define AWAY_MS      3000 /* one that needs a store that is away, after so long */
@@ -627,6 +628,7 @@ int onboard_new(const struct onboard_params *p, struct onboard **ret,
 	o->p.readback_day = p->readback_day ? p->readback_day : READBACK_DAY;
 	o->p.watch_ms = p->watch_ms ? p->watch_ms : WATCH_MS;
 	o->p.watch_away_s = p->watch_away_s ? p->watch_away_s : WATCH_AWAY_S;
+	o->p.away_ms = p->away_ms ? p->away_ms : SILENT_MS;
 	o->p.watch_wrong = p->watch_wrong ? p->watch_wrong : WATCH_WRONG;
 	o->dirtied_ms = o->moved_ms = monotonic_ms();
 	run_clock(o);

@@ -86,6 +86,7 @@ struct onboard_params {
 	/* Storage providers that do not prove, or do not answer (watch.h). */
 	unsigned watch_ms;     /* between two looks; 0: 30 min */
 	uint64_t watch_away_s; /* without an answer; 0: 24 h */
+	unsigned away_ms; /* silent for so long, others take its place; 0: 10 s */
 	uint32_t watch_wrong;  /* times that pieces came back wrong; 0: 3 */
 	uint64_t readback_day; /* bytes a day that are read back of a store that
 				  is metered, of pieces that it is only said to

@@ -33,8 +33,7 @@
 #define IDLE_MS        5000   /* a store is looked at again after so long */
 #define AWAY_AFTER     3 /* failures in a row before others take its place */
 #define BROKEN_AFTER   3 /* turns that a damaged database ended: it stays so */
-#define AWAY_SILENT_MS 10000 /* so does a store that has not answered so long */
-#define SILENT_MS      1000  /* how often it is looked whether it has */
+#define SILENT_MS      1000 /* how often it is looked whether it has */
 #define DEFER_FIRST_S \
  60 /* a piece that nobody can give is left alone so long */
 #define DEFER_MAX_S 3600
@@ -83,7 +82,7 @@ bool ship_is_away(const struct onboard *o, size_t i)
 	const struct shipper *s = &o->shippers[i];
 
 	return s->failures >= AWAY_AFTER ||
-	       provider_silence_ms(s->store.provider) >= AWAY_SILENT_MS;
+	       provider_silence_ms(s->store.provider) >= o->p.away_ms;
 }
 
 bool ship_few_answer(const struct onboard *o)

@@ -312,6 +312,8 @@ static void open_providers(struct device *d, bool create)
 		char url[256];
 
 		store_url(d, i, url, sizeof(url));
+		if (!p.silence_ms)
+			p.silence_ms = RIG_PATIENT_MS;
 		p.url = url;
 		p.create = create;
 		if (d->ledger) {
@@ -481,6 +483,7 @@ void device_start(struct device *d)
 				    .manual = true,
 				    .watch_ms = d->watch_ms,
 				    .watch_away_s = d->watch_away_s,
+				    .away_ms = RIG_PATIENT_MS,
 				    .piece_target = d->piece_target,
 				    .piece_blocks = d->piece_blocks,
 				    .outbox_max = d->outbox_max,

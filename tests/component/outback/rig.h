@@ -38,6 +38,7 @@
 
 #define RIG_STORES_MAX 4
 #define RIG_WAIT_MS    120000 /* who needs as long hangs */
+#define RIG_PATIENT_MS (2 * RIG_WAIT_MS)
 #define RIG_GIVE_UP_MS 1500
 #define RIG_SILENT_MS  1500
 
@@ -52,7 +53,8 @@ struct rig {
 	char root[64]; /* everything below it */
 	struct secret *entropy;
 	struct keys *keys;
-	unsigned silence_ms;   /* of stores to be opened; 0: as in real life */
+	unsigned silence_ms; /* of stores to be opened; 0: longer than a test waits, so
+				  that none is away since the machine stood still */
 	unsigned hung;         /* bit i: store i hangs from its opening on */
 	struct parks *parks;   /* the stores are these; NULL: plain folders */
 	struct recorder *disk; /* of devices to be opened; who sets it frees it;

@@ -51,6 +51,23 @@ static int write_books(struct pdp_job *j, const struct pdp_add *a)
 	return d->notes.spent(d->notes.ctx, &s);
 }
 
+/* Slots of one network claim a head by the same number: the set may be another's. */
+static int is_our_set(struct pdp_job *j, const struct pdp_add *a, uint64_t data_set)
+{
+	struct view_data_set set;
+	struct err e = { 0 };
+	int r;
+
+	if (!a->create)
+		return data_set == a->data_set;
+	r = foc_data_set(j->foc, data_set, &set, &e);
+	if (r == -ENOENT) /* created, and gone since */
+		return 1;
+	if (r < 0)
+		return pdp_chain_error(j, r, &e);
+	return u256_eq(set.client_data_set_id, a->client);
+}
+
 /* The pieces that the nonce has added are ours: of a claim they may be another's. */
 static int is_ours(struct pdp_job *j, const struct pdp_add *a,
 		   const struct view_nonce *v)
@@ -61,6 +78,9 @@ static int is_ours(struct pdp_job *j, const struct pdp_add *a,
 
 	if (v->next_piece_id < a->n)
 		return 0;
+	r = is_our_set(j, a, v->data_set_id);
+	if (r <= 0)
+		return r;
 	r = foc_piece_cid(j->foc, v->data_set_id, v->next_piece_id - 1, &cid, &e);
 	if (r == -ENOENT || r == -ENOEXEC) /* added, and gone since */
 		return 1;

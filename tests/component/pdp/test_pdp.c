@@ -322,6 +322,35 @@ static void a_set_that_its_provider_does_not_know_yet_is_waited_for(void **state
 		assert_int_equal(world_count_adds(w, &cids[i]), 1);
 }
 
+/* Slot 1 has signed for its own first set when slot 0 adds the head to its set. */
+static void a_head_that_another_slot_has_claimed_brings_no_data_set(void **state)
+{
+	struct world *w = *state;
+	unsigned creates = world_count(w, "create");
+	struct piece_cid cid;
+	struct err e = { 0 };
+	char name[32], path[48];
+
+	world_start(w, 1);
+	cid = world_piece(w, PIECE, name);
+	assert_int_equal(world_put(w, 0, name, &cid, &e), 0);
+	assert_int_equal(world_put(w, 1, name, &cid, &e), 0);
+	(void)snprintf(path, sizeof(path), "provider/%d/fault",
+		       (int)world_provider(w, 1));
+	world_admin(w, path,
+		    "{\"route\":\"POST /pdp/data-sets.*\",\"when\":\"before\","
+		    "\"status\":400,\"text\":\"not today\"}");
+	assert_int_equal(head_claim(w->p[1], w->keys, 60, &cid, &e), -EREMOTEIO);
+	if (head_claim(w->p[0], w->keys, 60, &cid, &e) != 0)
+		fail_msg("%s", e.text);
+	if (head_claim(w->p[1], w->keys, 60, &cid, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(world_count(w, "create"), creates);
+	assert_int_equal(world_count_adds(w, &cid), 1);
+	(void)world_store(w, 1, PIECE); /* to a set of its own */
+	assert_int_equal(world_count(w, "create"), creates + 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -341,6 +370,8 @@ int main(void)
 			a_register_that_begins_late_is_found_by_what_was_added_last),
 		cmocka_unit_test(
 			a_set_that_its_provider_does_not_know_yet_is_waited_for),
+		cmocka_unit_test(
+			a_head_that_another_slot_has_claimed_brings_no_data_set),
 	};
 
 	return cmocka_run_group_tests_name("pdp", tests, world_open, world_close);

@@ -6,6 +6,7 @@ it, and what was paid.
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.devnet
 MIB = 1 << 20
 # MiB that an answer may cost; with a sanitizer what was freed stays for a while.
 ROOM = 64 + 256 * SANITIZED
+STOOD = 5  # s; who is silent for 10 is passed over for a while
 
 
 class Drive(NetDrive):
@@ -34,6 +36,10 @@ class Drive(NetDrive):
     def store_args(self):
         urls = ['dir://' + s for s in self.stores] or self.urls
         return [a for url in urls for a in ('--store', url)]
+
+    def init(self):
+        """With time for a network that is one process of a busy machine."""
+        return super().init().set(store_timeout='10m')
 
     def fund(self):
         """It may store, and does so when it is told to."""
@@ -90,18 +96,32 @@ def grown(net, before, what):
     return sum(now[what] - then[what] for now, then in zip(stats(net), before))
 
 
+def leaves_once(d, name):
+    """4 MiB.  False: it did not, but somebody stood still for long meanwhile."""
+    before, began = stats(d.net), time.monotonic()
+    d.write(name, 4 * MIB)
+    d.sync()
+    until(d.shipped, what='both copies')
+    pulled = grown(d.net, before, 'bytesPulled')
+    sent = grown(d.net, before, 'bytesIn') - pulled
+    if pulled >= 4 * MIB and 4 * MIB <= sent < 4 * MIB + MIB // 3:
+        return True
+    assert time.monotonic() - began > STOOD, (pulled, sent)
+    return False
+
+
 def test_for_two_copies_bytes_leave_this_machine_once(net, drives):
     d = drives().paying().mount()
-    before = stats(net)
     for n in range(3):
-        d.write(f'file{n}', 4 * MIB)
-        d.sync()
-    until(d.shipped, what='both copies')
-    sent = grown(net, before, 'bytesIn') - grown(net, before, 'bytesPulled')
-    pulled = grown(net, before, 'bytesPulled')
-    assert pulled >= 12 * MIB
-    assert 12 * MIB <= sent < 13 * MIB
+        assert any(leaves_once(d, f'file{n}.{k}') for k in range(20))
     d.umount()
+
+
+def has_paid(d, before, began):
+    """For a commit with two copies.  If somebody stood still for long meanwhile the
+    head was claimed by the other one, perhaps, which had added it already."""
+    n = len(adds(d.net, d.address())) - before
+    return n == 2 or n == 3 and time.monotonic() - began > STOOD
 
 
 def content(d):
@@ -193,10 +213,11 @@ def test_endpoints_that_contradict_stop_all_spending_and_are_named(net, drives):
     assert len(adds(net, d.address())) == paid
     assert sync.poll() is None
     net.admin('reset', {})
+    began = time.monotonic()
     assert sync.wait(PATIENCE) == 0
     sync.stderr.close()
     until(d.shipped, what='both copies')
-    assert len(adds(net, d.address())) == paid + 2
+    assert has_paid(d, paid, began)
     d.umount()
 
 
@@ -206,15 +227,26 @@ def test_one_endpoint_that_cannot_be_used_holds_up_nothing(net, drives):
                   {'chainId': '0x1'}):
         for n in (0, 1):
             net.admin(f'rpc/{n}', knobs)
+            paid, began = len(adds(net, d.address())), time.monotonic()
             d.write(f'file{n}', 65536)
             d.sync()
             net.admin('reset', {})
-    until(d.shipped, what='both copies')
-    assert len(adds(net, d.address())) == 16
+            until(d.shipped, what='both copies')
+            assert has_paid(d, paid, began), knobs
     d.umount()
 
 
-def harmless(d, servers, before):
+def keeps(d):
+    """A file at both stores; the memory and the additions that there were."""
+    began = time.monotonic()
+    d.write('kept', MIB)
+    d.sync()
+    until(d.shipped, what='both copies')
+    assert has_paid(d, 0, began)
+    return d.grown(), len(adds(d.net, d.address()))
+
+
+def harmless(d, servers, before, paid):
     """It was asked and answered so; nothing came of it but an error."""
     until(lambda: any(s.seen for s in servers), what='it is asked')
     d.write('local', 65536)
@@ -222,7 +254,7 @@ def harmless(d, servers, before):
         assert len(f.read()) == MIB
     assert len(d.status()['stores']) == 2
     assert d.grown() < before + ROOM, servers[0].kind
-    assert len(adds(d.net, d.address())) == 2
+    assert len(adds(d.net, d.address())) == paid
 
 
 @pytest.fixture(name='evil')
@@ -243,19 +275,17 @@ def test_a_hostile_endpoint_gets_nothing_done(net, drives, evil):
     d.urls = [re.sub(r'rpc=[^&]*&', '', net.url(1)).replace(
         '?', f'?rpc={server.url}&')]
     d.paying().mount()
-    d.write('kept', MIB)
-    d.sync()
-    until(d.shipped, what='both copies')
-    before = d.grown()
+    before, paid = keeps(d)
     for kind in KINDS:
         d.umount()
         server.be(kind)
         d.mount()
-        harmless(d, [server], before)
+        harmless(d, [server], before, paid)
     server.be(None)
+    began = time.monotonic()
     d.sync()
     until(d.shipped, what='both copies')
-    assert len(adds(net, d.address())) == 4
+    assert has_paid(d, paid, began)
     d.umount()
 
 
@@ -273,10 +303,7 @@ def _servers(net, evil):
 
 def test_a_hostile_provider_gets_nothing_done(drives, servers):
     d = drives().paying().mount()
-    d.write('kept', MIB)
-    d.sync()
-    until(d.shipped, what='both copies')
-    before = d.grown()
+    before, paid = keeps(d)
     for kind in KINDS:
         d.umount()
         for server in servers:
@@ -284,7 +311,7 @@ def test_a_hostile_provider_gets_nothing_done(drives, servers):
         d.mount()
         d.write('more', 65536)
         sync = d.start_sync()
-        harmless(d, servers, before)
+        harmless(d, servers, before, paid)
         sync.kill()
         sync.communicate()
     for server in servers:

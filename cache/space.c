@@ -18,9 +18,9 @@
  * Over 90 % dirty, writers are paused, the longer the fuller (CACHE_MISS_ROOM,
  * parked by fetch.c); with no room at all they wait for as long as sealing and
  * sending come on, or for full_timeout_ms without that, and then get ENOSPC; who comes
- * after that gets it at once, until there is as much as was lacking.  Clean
- * blocks that the DAG has (I2) are evicted first, by a clock over the extents that
- * spares inodes in use.
+ * after that gets it at once, until there is as much as was lacking, or will be with
+ * the next commit.  Clean blocks that the DAG has (I2) are evicted first, by a clock
+ * over the extents that spares inodes in use.
  */
 #include "cache/internal.h"
 
@@ -121,6 +121,7 @@ static struct room look(struct cache *c)
 
 	outbox = MAX(MIN(c->p.outbox_floor_bytes, all / 4), c->outbox_bytes);
 	m.data = all > outbox ? all - outbox : 0;
+	seg_release(c); /* what readers held when its commit was made */
 	/* what the disk is given in one step is more than what is asked for */
 	step = MIN(MAX(m.data / 64, STEP_MIN), STEP_MAX);
 	step = MIN(step, m.data / 8);
@@ -327,6 +328,15 @@ static uint64_t pause_ms(struct cache *c, const struct room *m)
 		   1 + (dirty - high) * PAUSE_MAX_MS / MAX(all - high, 1));
 }
 
+/*
+ * Room that comes without anybody's help: some goes back to the disk just now, and what
+ * the open transaction has dropped is free with its commit.  A snapshot keeps that.
+ */
+static uint64_t coming(const struct cache *c, const struct room *m)
+{
+	return m->going + (c->changed && !c->snap ? m->pinned : 0);
+}
+
 /* Would there be room, if all that there is had left and was evicted? */
 static bool may_come(struct cache *c, uint64_t n)
 {
@@ -354,7 +364,7 @@ bool space_waited_in_vain(struct cache *c, uint64_t n)
 	uint64_t now = monotonic_ms(), timeout = c->p.full_timeout_ms;
 	struct room m = look(c);
 
-	if (m.left + m.going >= n)
+	if (m.left + coming(c, &m) >= n)
 		return false; /* the committer has it in hand */
 	if (is_all_promised(c))
 		timeout = MIN(timeout, PROMISED_MS);

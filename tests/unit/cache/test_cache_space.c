@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/thread.h"
+#include "cache/internal.h"
 
 #define MIB         (1u << 20)
 #define PART        65536u /* bytes of one write */
@@ -402,6 +403,53 @@ static void who_waits_is_not_refused_while_room_comes(void **state)
 	assert_int_equal(h.status, 0);
 }
 
+/* Without a word from onboarding: its store is away. */
+static void who_has_removed_something_may_write_at_once(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t big, ino, n;
+
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+	big = mk(d, 1, "big", S_IFREG | 0644);
+	for (int k = 0; k < 4; k++)
+		assert_int_equal(put_slowly(d, big, (uint64_t)k * MIB, MIB, NULL),
+				 0);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	n = fill_up(d, ino, NULL);
+	assert_int_equal(put_slowly(d, ino, n, PART, NULL), -ENOSPC);
+	rm(d, 1, "big");
+	forget(d, big);
+	assert_int_equal(put_slowly(d, ino, n, MIB, NULL), 0);
+	(void)fill_up(d, mk(d, 1, "g", S_IFREG | 0644), NULL);
+}
+
+/* Who reads just then may be at what was removed, and nothing else changes for hours. */
+static void what_a_reader_held_at_the_commit_is_free_afterwards(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino, before;
+	struct pin pin;
+
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+	ino = mk(d, 1, "big", S_IFREG | 0644);
+	before = bytes_free(d);
+	assert_int_equal(put_slowly(d, ino, 0, MIB, NULL), 0);
+	assert_int_equal(cache_sync(d->c), 0);
+	lock_take(&d->c->lock);
+	seg_pin(d->c, &pin);
+	lock_drop(&d->c->lock);
+	rm(d, 1, "big");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_true(bytes_free(d) <= before - MIB);
+	seg_unpin(d->c, &pin);
+	assert_true(bytes_free(d) > before - MIB / 2);
+}
+
 /* Packing goes on for ever, of what else happens. */
 static void what_fallocate_was_promised_is_not_waited_for(void **state)
 {
@@ -746,6 +794,8 @@ int main(void)
 		T(read_ahead_without_room_is_kept_for_who_waits_for_it),
 		T(who_is_stopped_has_the_time_that_was_left),
 		T(who_waits_is_not_refused_while_room_comes),
+		T(who_has_removed_something_may_write_at_once),
+		T(what_a_reader_held_at_the_commit_is_free_afterwards),
 		T(what_fallocate_was_promised_is_not_waited_for),
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),

@@ -449,6 +449,13 @@ must_check int cache_snap_removed(struct cache_snap *s,
 must_check int cache_snap_linked(struct cache_snap *s,
 				 int (*cb)(void *ctx, uint64_t ino), void *ctx);
 
+/*
+ * Has the DAG something that nobody here knows what it links to: a directory that was
+ * never opened, or an inode of several names that was never asked for?  1, 0.  Costs a
+ * scan of all inodes and names if there is none.
+ */
+must_check int cache_snap_unseen(struct cache_snap *s);
+
 /* Every directory that names an inode of several names which the DAG has not yet.
  * Costs a scan of all names. */
 must_check int cache_snap_unlinked(struct cache_snap *s,

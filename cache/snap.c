@@ -220,6 +220,14 @@ int cache_snap_linked(struct cache_snap *s, int (*cb)(void *ctx, uint64_t ino),
 	return each_ino(s->st[STMT_snap_linked], cb, ctx);
 }
 
+int cache_snap_unseen(struct cache_snap *s)
+{
+	int r = db_step(s->st[STMT_snap_unseen]);
+
+	db_reset(s->st[STMT_snap_unseen]);
+	return r;
+}
+
 int cache_snap_unlinked(struct cache_snap *s,
 			int (*cb)(void *ctx, uint64_t ino), void *ctx)
 {

@@ -93,6 +93,8 @@
  STMT(snap_removed, "SELECT ino FROM removed ORDER BY ino") \
  STMT(snap_extents, EXTENT_OVERLAP) \
  STMT(snap_linked, "SELECT ino FROM inode WHERE length(link) > 0 ORDER BY ino") \
+ STMT(snap_unseen, "SELECT 1 FROM inode WHERE (mode & 61440) = 16384 AND nlink > 0 AND length(link) > 0 AND (flags & 2) = 0 " \
+	"UNION ALL SELECT 1 FROM dentry d WHERE NOT EXISTS (SELECT 1 FROM inode i WHERE i.ino = d.ino) LIMIT 1") \
  STMT(snap_xattr_sets, "SELECT ino FROM xattr GROUP BY ino HAVING sum(length(name) + length(value)) >= ?1") \
  STMT(snap_name_in, "SELECT parent, name FROM dentry WHERE parent = ?1 AND ino = ?2 LIMIT 1") \
  STMT(snap_name_any, "SELECT parent, name FROM dentry WHERE ino = ?1 LIMIT 1") \

@@ -287,10 +287,8 @@ static int walk_dir(struct walk *w, const struct cache_snap_inode *i,
 	r = reseal_is_lost(w->run, l);
 	if (r < 0 || l->kind != LINK_SEALED)
 		return r;
-	if (!i->loaded) {
-		w->run->unseen = true;
+	if (!i->loaded)
 		return r ? reseal_note(w->run, w->ino, 0, l) : 0;
-	}
 	w->dirty = r;
 	buf_init(&body, NODE_MAX);
 	r = ledger_node_get(w->run->o->p.ledger, l->digest, &body);
@@ -341,6 +339,15 @@ static int on_xattrs(void *ctx, uint64_t ino)
 	return cache_redirty(w->run->o->p.cache, ino, 0, 0);
 }
 
+/* Is there something below which nobody here knows what it links into? */
+static int look_for_unseen(struct run *r, struct cache_snap *snap)
+{
+	int rc = cache_snap_unseen(snap);
+
+	r->unseen |= rc == 1;
+	return MIN(rc, 0);
+}
+
 int reseal_begin(struct run *r)
 {
 	struct walk w = { .run = r };
@@ -356,6 +363,8 @@ int reseal_begin(struct run *r)
 		rc = cache_snap_linked(w.snap, on_linked, &w);
 	if (rc == 0)
 		rc = cache_snap_xattr_sets(w.snap, XATTRS_MIN, on_xattrs, &w);
+	if (rc == 0)
+		rc = look_for_unseen(r, w.snap);
 	cache_snap_close(w.snap);
 	return rc;
 }
@@ -428,7 +437,10 @@ static int record_make(struct record *rec)
 		r = ledger_lost_files(l, on_earlier, rec);
 	for (size_t k = 0; k < run->n_lost && r == 0; k++)
 		r = record_add(rec, run->lost[k].ino, run->lost[k].bytes);
-	if (r == 0 && (run->mending || rec->n))
+	/* That nothing is known to be lost any more does not say that nothing is. */
+	if (r == 0 && !run->mending && !rec->n)
+		r = look_for_unseen(run, run->snap);
+	if (r == 0 && (run->mending || rec->n || run->unseen))
 		r = ledger_pieces(l, LEDGER_PIECE_LOST, on_lost_piece, rec);
 	if (r == 0)
 		r = ledger_mended(l, run->losses, rec->v, rec->n, rec->pieces.v,

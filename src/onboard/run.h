@@ -87,7 +87,8 @@ struct run {
 	bool mending;    /* a commit has to be made for them, and all of the
 			    inode table */
 	bool unseen;     /* there are directories that nobody looked into
-			    here: they may link anywhere */
+			    here, or names of inodes that nobody asked for:
+			    they may link anywhere */
 	bool renew;      /* a commit is due, even if nothing has changed */
 	bool idle;       /* nothing could be done: another try may wait */
 	struct lost *lost;

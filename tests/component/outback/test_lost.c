@@ -437,6 +437,70 @@ static void lost_rows_come_back_with_their_piece(void **state)
 	}
 }
 
+/* All folders are open here, of the names in them hardly one was asked for. */
+static void lost_rows_of_open_folders_come_back_with_their_piece(void **state)
+{
+	struct rig *r = *state;
+	char faults[FAULTS_MAX];
+	struct device a, b;
+
+	begin(&a, r);
+	plant_shared(&a, "d", 1);
+	ok(device_sync(&a));
+	plant_shared(&a, "n", 50);
+	ok(device_sync(&a));
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	(void)f_lookup(&b, "d/1", NULL);
+	(void)f_lookup(&b, "n/0", NULL);
+	first_piece(r, false);
+	assert_true(verify_all(&b, faults) > 0);
+	assert_non_null(strstr(faults, "what it is a name of is lost"));
+	assert_true(verify_all(&b, faults) > 0); /* and it stays so */
+	first_piece(r, true);
+	(void)verify_all(&b, faults); /* finds it */
+	these_are(&b, "d", "d", 1);
+	ok(device_sync(&b));
+	assert_int_equal(verify_all(&b, faults), 0);
+	device_close(&b);
+}
+
+/* That all of what is known to be lost was removed says nothing of what is not. */
+static void folders_that_were_never_opened_are_looked_into_to_the_end(void **state)
+{
+	struct rig *r = *state;
+	char faults[FAULTS_MAX];
+	struct device a, b;
+
+	begin(&a, r);
+	f_mkdir(&a, "open");
+	f_mkdir(&a, "shut");
+	f_fill(&a, "open/f", 0, MIB, 1);
+	f_fill(&a, "shut/f", 0, MIB, 2);
+	ok(device_sync(&a));
+	f_write(&a, "open/later", 0, "later", 5);
+	f_write(&a, "shut/later", 0, "later", 5);
+	ok(device_sync(&a));
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	(void)f_lookup(&b, "open/f", NULL);
+	first_piece(r, false);
+	assert_true(verify_all(&b, faults) > 0);
+	assert_int_equal(n_lost(&b), 1);
+	assert_non_null(strstr(faults, "/shut/f: 1048576 bytes are lost"));
+	f_unlink(&b, "open/f");
+	ok(device_sync(&b));
+	assert_int_equal(n_lost(&b), 0);
+	assert_true(verify_all(&b, faults) > 0);
+	assert_non_null(strstr(faults, "/shut/f: 1048576 bytes are lost"));
+	f_unlink(&b, "shut/f");
+	ok(device_sync(&b));
+	assert_int_equal(verify_all(&b, faults), 0);
+	device_close(&b);
+}
+
 static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 {
 	struct rig *r = *state;
@@ -592,6 +656,8 @@ int main(void)
 		T(what_is_lost_in_folders_that_were_never_opened_is_named),
 		T(rows_behind_lost_ones_stay_in_the_table),
 		T(lost_rows_come_back_with_their_piece),
+		T(lost_rows_of_open_folders_come_back_with_their_piece),
+		T(folders_that_were_never_opened_are_looked_into_to_the_end),
 		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
 		T(sound_blocks_of_a_damaged_copy_are_saved),
 		T(a_piece_that_is_found_again_counts_again),

@@ -482,11 +482,12 @@ int onboard_wait(struct onboard *o, uint64_t ticket, unsigned timeout_ms,
 bool onboard_stuck(struct onboard *o, uint64_t ticket, uint64_t ms, struct err *reterr)
 {
 	const struct shipper *silent = NULL;
-	bool busy = false, packed;
+	bool busy = false, here;
 	uint64_t most = 0;
 
 	lock_take(&o->lock);
-	packed = o->packed >= ticket;
+	/* packed, or only waiting for room in the outbox */
+	here = o->packed >= ticket || o->stats.phase == ONBOARD_PAUSED;
 	for (size_t i = 0; i < o->p.n_stores; i++) {
 		const struct shipper *s = &o->shippers[i];
 		uint64_t its = provider_silence_ms(s->store.provider);
@@ -498,14 +499,14 @@ bool onboard_stuck(struct onboard *o, uint64_t ticket, uint64_t ms, struct err *
 		}
 	}
 	if (poll_locked(o, ticket, NULL) != -EINPROGRESS || busy ||
-	    (!packed && !o->pack_waits))
+	    (!here && !o->pack_waits))
 		silent = NULL;
 	lock_drop(&o->lock);
 	if (silent)
 		err_set(reterr, 0, "%.128s has not answered for %" PRIu64 " s%s",
 			provider_name(silent->store.provider), most / 1000,
-			packed ? ": all is safe on this machine and leaves when it answers" :
-				 ": the commit needs bytes that only it has");
+			here ? ": all is safe on this machine and leaves when it answers" :
+			       ": the commit needs bytes that only it has");
 	return silent != NULL;
 }
 

@@ -248,6 +248,30 @@ static void who_waits_for_room_hears_that_a_slow_store_takes_pieces(void **state
 	device_close(&a);
 }
 
+/* Half of it is packed; the other half waits for what only the store can make. */
+static void a_commit_without_room_in_the_outbox_names_who_is_silent(void **state)
+{
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a;
+	uint64_t ticket;
+
+	device_init(&a, r, "a", 1, 1);
+	a.piece_target = MIB;
+	a.outbox_max = 2 * MIB;
+	device_start(&a);
+	f_write(&a, "first", 0, "first", 5);
+	ok(device_sync(&a));
+	device_hang(&a, 0);
+	f_fill(&a, "large", 0, 6 * MIB, 1);
+	ticket = onboard_request(a.onboard);
+	until_stuck(&a, ticket, RIG_SILENT_MS);
+	device_wake(&a, 0);
+	ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
+	assert_false(onboard_stuck(a.onboard, ticket, 0, &e));
+	device_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +280,7 @@ int main(void)
 		T(reads_go_to_a_store_that_answers),
 		T(a_read_that_only_a_hung_store_can_serve_is_an_error),
 		T(a_commit_waits_for_a_chunk_of_a_hung_store),
+		T(a_commit_without_room_in_the_outbox_names_who_is_silent),
 		T(a_failed_run_is_told_to_its_own_ticket_only),
 		T(recover_takes_the_stores_that_answer),
 		T(who_waits_for_room_hears_that_a_slow_store_takes_pieces),

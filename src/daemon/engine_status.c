@@ -168,7 +168,8 @@ void engine_status(struct engine *e, struct cache *cache, struct engine_status *
 	if (o && onboard_left(o, &left))
 		status_error(ret, left.text);
 	status_error(ret, os.went_back);
-	status_failed(e, cache, ret);
+	/* before what may fill the list alone */
 	status_lost_files(e, ret);
 	status_lost_pieces(e, ret);
+	status_failed(e, cache, ret);
 }

@@ -139,6 +139,31 @@ def test_with_two_copies_nobody_notices_and_repair_follows(drives, damage):
     assert_same(want, picture(back.mnt))
 
 
+def test_what_is_lost_is_named_however_many_pieces_are_damaged(drives):
+    """status has room for eight errors, and these are not eight blocks."""
+    d, files = drives().init().mount(), 9
+    for i in range(files):
+        write(at(d, f'{i}'), os.urandom(MIB))
+        d.sync()
+    d = drives.adopt(d.umount().recovered()).mount()
+    assert len(os.listdir(d.mnt)) == files
+    for name in names(d.stores[0]):
+        path = os.path.join(d.stores[0], name)
+        for leaf in [b for b in cars.blocks(path) if b.size >= MIB]:
+            with open(path, 'r+b') as f:
+                f.seek(leaf.offset)
+                f.write(bytes(1000))
+    for _ in 'before', 'after':
+        for i in range(files):
+            with pytest.raises(OSError):
+                read(at(d, f'{i}'))
+        assert d.run('verify', '--drive', d.name, '--all',
+                     check=False).returncode == FOUND
+    errors = d.status()['errors']
+    assert any(f' of {files} files are lost for good' in e for e in errors), errors
+    assert any(f'{files} pieces are whole at no store' in e for e in errors), errors
+
+
 def test_a_piece_that_is_brought_back_counts_again(drives):
     d, piece = make(drives)
     path = os.path.join(d.stores[0], piece)

@@ -266,8 +266,11 @@ int publish_heads(struct shipper *s, struct err *e)
 		 * since a store has its piece. */
 		if (!complete)
 			r = outbox_settle(o, h.piece);
-		if (!complete && r == 0)
+		if (!complete && r == 0) {
 			r = ledger_head_next(o->p.ledger, &h, &complete);
+			if (r == -ENOENT) /* another shipper has published it */
+				continue;
+		}
 		if (r < 0)
 			return r;
 		if (!complete)

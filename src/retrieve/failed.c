@@ -54,10 +54,11 @@ void failed_note(struct retrieve *r, const struct source_req *req, int status,
 size_t retrieve_failed(struct retrieve *r,
 		       struct retrieve_failed ret[static RETRIEVE_FAILED_MAX])
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now;
 	size_t n;
 
 	lock_take(&r->lock);
+	now = monotonic_ms(); /* not before the newest was noted */
 	for (size_t i = r->n_failed; i-- > 0;)
 		if (!r->failed[i].wrong && now - r->failed[i].at_ms >= SAID_MS)
 			drop(r, i);

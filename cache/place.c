@@ -3,7 +3,7 @@
  *
  * What is here stays: a block that has a row keeps it.  Bytes are sealed without
  * the lock, and named only where the range is still absent and the link still the
- * one that was fetched, and no shorter.  What comes of directories and inodes:
+ * one that was fetched, and as long.  What comes of directories and inodes:
  * entries.c.
  */
 #include "cache/fetch.h"
@@ -136,11 +136,11 @@ static int name_gap(struct cache *c, const struct job *j, const struct runs *run
 		    uint64_t at, uint64_t n, uint64_t size)
 {
 	_cleanup_runs_ struct runs there = { 0 };
+	uint64_t end = (at + n) * CACHE_BLOCK;
 	struct inode *i;
 	int r;
 
-	if (!still_wanted(c, j, &i) ||
-	    i->link_size < MIN(size, (at + n) * CACHE_BLOCK))
+	if (!still_wanted(c, j, &i) || MIN(i->link_size, end) != MIN(size, end))
 		return -ESTALE;
 	r = extent_find(c, i->ino, at, n, &there);
 	if (r == 0 && there.n)

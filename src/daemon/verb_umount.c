@@ -22,6 +22,7 @@
 #include "net/json.h"
 
 #define UNLOCK_MS 10000
+#define HELD_MS   5000 /* a mount that ends takes less, as a rule */
 /*
  * Who looks at every mount in passing (df, an indexer) is gone in a moment: a second,
  * which is counted in looks, since a busy machine may have time for one in as long.
@@ -125,13 +126,38 @@ static bool wait_for_word(struct client_conn *c, const char *mountpoint, long *r
 	return is_ours(c, mountpoint, -1, ret_pid) != 0 || !*ret_pid;
 }
 
-static int wait_for_end(struct client_conn *c)
+/*
+ * A mount has a copy in each mount namespace that was made meanwhile (a container, a
+ * service with folders of its own), and its daemon serves it until the last one is gone.
+ */
+static bool is_held(const struct mounts_entry *m)
 {
+	_cleanup_client_ struct client_conn *c = NULL;
+	_cleanup_json_ json_t *status = NULL;
+
+	if (client_connect(m->drive, &c, NULL) < 0 || client_status(c, &status) < 0 ||
+	    !json_is_true(json_object_get(status, "mounted")))
+		return false;
+	(void)fprintf(stderr,
+		      "%s is unmounted here; a container or a service still has it. Waiting for its end;\n"
+		      "fildrive lock --drive %s takes it away.\n",
+		      m->mountpoint, m->drive);
+	return true;
+}
+
+static int wait_for_end(struct client_conn *c, const struct mounts_entry *m)
+{
+	bool held = false;
+
 	for (;;) {
 		_cleanup_json_ json_t *line = NULL;
 		struct err why = { "" };
-		int r = client_recv(c, -1, &line);
+		int r = client_recv(c, held ? -1 : HELD_MS, &line);
 
+		if (r == -ETIMEDOUT) {
+			held = is_held(m);
+			continue;
+		}
 		if (r < 0)
 			return exits_say(
 				EXITS_DIRTY,
@@ -185,7 +211,7 @@ static int run(const struct cli *cli)
 		return EXITS_OK;
 	if (!pid && !wait_for_word(c, m.mountpoint, &pid))
 		return EXITS_OK;
-	r = wait_for_end(c);
+	r = wait_for_end(c, &m);
 	wait_for_unlock(m.drive, pid);
 	best_effort(client_wait_end(c, UNLOCK_MS)); /* all was said already */
 	return r;

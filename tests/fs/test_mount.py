@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -91,6 +92,41 @@ def test_an_unknown_option_is_refused(drives):
 def test_umount_of_what_is_not_mounted_is_an_error(drives):
     d = drives().init()
     assert failure(lambda: d.run('umount', d.mnt)).status == BAD_MOUNTPOINT
+
+
+# Another mount namespace that keeps, of all mounts of tests, $0 alone.
+CONTAINER = """
+while read -r _ at _; do
+    case $at in "$0") ;; "$1"/*) umount -l "$at" ;; esac
+done </proc/self/mounts
+echo
+exec cat
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('ends', ['itself', 'by lock'])
+def test_umount_says_that_a_container_still_has_the_mount(drives, ends):
+    d = drives().init().mount()
+    write(os.path.join(d.mnt, 'f'), b'kept')
+    with subprocess.Popen(['unshare', '-m', '--propagation', 'private', 'sh', '-c',
+                           CONTAINER, d.mnt, tempfile.gettempdir()],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b'\n'
+        umount = d.start('umount', d.mnt)
+        said = umount.stderr.readline() + umount.stderr.readline()
+        assert d.mnt in said and 'still has it' in said, said
+        assert f'fildrive lock --drive {d.name}' in said
+        assert umount.poll() is None and not d.is_mounted() and d.pids()
+        if ends == 'by lock':
+            d.run('lock', '--drive', d.name)
+        else:
+            other.stdin.close()
+        assert umount.communicate(timeout=PATIENCE)[1] == ''
+        other.stdin.close()
+    assert umount.returncode == 0 and not d.pids()
+    d.mount()
+    assert read(os.path.join(d.mnt, 'f')) == b'kept'
 
 
 def test_everything_is_there_after_a_remount(drives):

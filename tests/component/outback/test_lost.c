@@ -386,12 +386,10 @@ static void first_piece(struct rig *r, bool back)
 	assert_int_equal(back ? rename(aside, there) : rename(there, aside), 0);
 }
 
-/* "b" was recovered, and opened nothing until a piece with rows of the table was
- * lost.  Then it made a commit. */
-static void lose_rows(struct rig *r)
+/* "b", which was recovered from a drive of two commits. */
+static void recover_shared(struct rig *r, struct device *b)
 {
-	char faults[FAULTS_MAX];
-	struct device a, b;
+	struct device a;
 
 	begin(&a, r);
 	plant_shared(&a, "d", 1);
@@ -399,8 +397,18 @@ static void lose_rows(struct rig *r)
 	plant_shared(&a, "n", 50);
 	ok(device_sync(&a));
 	device_close(&a);
-	device_recover(&b, r, "b", 1, 1, 0);
-	device_start(&b);
+	device_recover(b, r, "b", 1, 1, 0);
+	device_start(b);
+}
+
+/* It had opened nothing when a piece with rows of the table was lost.  Then it made a
+ * commit. */
+static void lose_rows(struct rig *r)
+{
+	char faults[FAULTS_MAX];
+	struct device b;
+
+	recover_shared(r, &b);
 	first_piece(r, false);
 	assert_true(verify_all(&b, faults) > 0);
 	f_write(&b, "after", 0, "after", 5);
@@ -442,16 +450,9 @@ static void lost_rows_of_open_folders_come_back_with_their_piece(void **state)
 {
 	struct rig *r = *state;
 	char faults[FAULTS_MAX];
-	struct device a, b;
+	struct device b;
 
-	begin(&a, r);
-	plant_shared(&a, "d", 1);
-	ok(device_sync(&a));
-	plant_shared(&a, "n", 50);
-	ok(device_sync(&a));
-	device_close(&a);
-	device_recover(&b, r, "b", 1, 1, 0);
-	device_start(&b);
+	recover_shared(r, &b);
 	(void)f_lookup(&b, "d/1", NULL);
 	(void)f_lookup(&b, "n/0", NULL);
 	first_piece(r, false);

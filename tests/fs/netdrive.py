@@ -77,12 +77,16 @@ class NetDrive(Drive):
     def address(self):
         return self.run('config', '--drive', self.name, 'payer').stdout.strip()
 
-    def funded(self, **kw):
-        self.init()
+    def give(self, **kw):
+        """To its wallet, from nothing."""
+        had = self.shown()['usdfc']
         self.net.fund(self.address(), **kw)
         # What endpoints agree on is a block or two old.
-        until(lambda: self.shown()['usdfc'] != '0', what='the funds are seen')
+        until(lambda: self.shown()['usdfc'] != had, what='the funds are seen')
         return self
+
+    def funded(self, **kw):
+        return self.init().give(**kw)
 
     def paying(self, deposit='5', budget='1'):
         """It may store.  Nothing leaves it but by a sync."""

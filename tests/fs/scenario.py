@@ -30,12 +30,12 @@ def sets_of(d):
     return found
 
 
-def lost_and_found(d, key, may_fund=lambda address: None):
+def lost_and_found(d, key, may_give=lambda: None):
     """`d` is not made yet; `key` is the wallet's, and has the funds once
-    may_fund(address) has returned."""
+    may_give() has returned."""
     d.init().use_key(key)
     payer = d.address()
-    may_fund(payer)
+    may_give()
     d.wallet('fund', '1', '--budget', '1', '--yes')
     try:
         d.set(proof_watch='10s').mount()

@@ -144,7 +144,7 @@ def test_a_deposit_that_melts_is_said_in_time_and_can_be_filled_up(net, d):
           what='it says what is missing')
     assert len([e for e in d.books() if e['kind'] == 'add']) == n_adds
     net.pace(EPOCH_MS)
-    net.fund(d.address(), usdfc='5')
+    d.give(usdfc='5')
     d.wallet('fund', '2', '--yes')
     assert sync.wait() == 0
     sync.stderr.close()

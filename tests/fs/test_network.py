@@ -44,8 +44,7 @@ class Drive(NetDrive):
     def fund(self):
         """It may store, and does so when it is told to."""
         self.wallet()  # a drive of folders has had none
-        self.net.fund(self.address())
-        until(lambda: self.shown()['usdfc'] != '0', what='the funds are seen')
+        self.give()
         self.wallet('fund', '5', '--budget', '1', '--yes')
         return self.set(onboard_idle='10m', onboard_age='10m')
 

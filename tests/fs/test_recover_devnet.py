@@ -203,15 +203,14 @@ def test_a_damaged_drive_is_salvaged_from_a_network(lost, net):
     assert {k: v for k, v in want.items() if k != b'.'}.items() <= got.items()
 
 
-def test_an_imported_key_that_paid_is_named(lost, net):
+def test_an_imported_key_that_paid_is_named(lost):
     d = lost().init()
     key = os.path.join(d.dir, 'key')
     write(key, b'0x' + os.urandom(32).hex().encode() + b'\n')
     os.chmod(key, 0o600)
     d.wallet('import', key)
     payer = d.address()
-    net.fund(payer)
-    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
+    d.give()
     d.wallet('fund', '5', '--budget', '2.5', '--yes')
     d.set(onboard_idle='10m', onboard_age='10m').mount()
     want = files_of(d)

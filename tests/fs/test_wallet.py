@@ -286,8 +286,7 @@ def test_a_key_can_be_taken_out_and_another_put_in(paid):
     address = d.address()
     assert address != own and f'--payer {address}' in said
     assert d.wallet('export').stdout.strip() == '0x' + '11' * 32
-    d.net.fund(address)
-    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
+    d.give()
     d.wallet('fund', '3', '--budget', '1', '--yes')
     assert d.deposit() == 3 * UNIT
     with open(os.path.join(d.home, d.name, 'wallet-key'), 'rb') as f:
@@ -302,8 +301,7 @@ def test_who_was_recovered_with_a_payer_can_have_its_key_again(paid):
     own = d.address()
     d.use_key(key)
     other = d.address()
-    d.net.fund(other)
-    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
+    d.give()
     d.wallet('fund', '2', '--budget', '1', '--yes')
     # As `recover --payer` leaves it, or a kill in the middle of an import.
     os.unlink(os.path.join(d.home, d.name, 'wallet-key'))

@@ -52,7 +52,7 @@ static int check_sums(struct wallet *w, struct u256 amount)
 	if (u256_cmp(w->purse.usdfc, amount) >= 0)
 		return EXITS_OK;
 	return exits_say(EXITS_FUNDS,
-			 "the wallet has %s: send it the rest first (fildrive wallet shows the address)",
+			 "the wallet has %s: send it the rest first (fildrive wallet shows the address; what came within the last minute is not seen yet)",
 			 wallet_usdfc(w->purse.usdfc, false).text);
 }
 

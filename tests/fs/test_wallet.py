@@ -96,6 +96,21 @@ def test_a_quote_needs_no_drive_and_adds_up(paid, tmp_path):
                  check=False).returncode == 2
 
 
+def test_what_came_a_moment_ago_is_not_seen_yet_and_fund_says_so(paid, honest):
+    d = paid().init()
+    honest.pace(0)
+    try:
+        honest.fund(d.address())
+        done = d.wallet('fund', '1', '--budget', '1', '--yes', check=False)
+    finally:
+        honest.pace(EPOCH_MS)
+    assert done.returncode == FUNDS
+    assert 'what came within the last minute is not seen yet' in done.stderr
+    until(lambda: d.shown()['usdfc'] != '0', what='the funds are seen')
+    d.wallet('fund', '1', '--budget', '1', '--yes')
+    assert d.deposit() == UNIT
+
+
 def test_fund_deposits_allows_and_logs_in(paid):
     d = paid().funded()
     said = d.wallet('fund', '5', '--budget', '1', '--yes').stdout

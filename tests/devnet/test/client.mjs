@@ -3,7 +3,9 @@
  *
  * Epochs pass only when a test says so (epochs()).
  */
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { decodeFunctionResult, hexToBytes } from 'viem/utils';
 
 import { abi } from '../lib/abi.mjs';
@@ -19,6 +21,17 @@ const CONTRACTS = { fwss: 'FWSS', view: 'FWSSStateView', pdp: 'PDPVerifier',
 	pay: 'FilecoinPay', usdfc: 'ERC20', registry: 'ServiceProviderRegistry',
 	sessions: 'SessionKeyRegistry', endorsements: 'ProviderIdSet',
 	multicall: 'Multicall3' };
+
+const PATIENCE_MS = 60000;
+
+/** What a provider does beside its answers, on its disk above all. */
+export async function until(met) {
+	const end = performance.now() + PATIENCE_MS;
+	while (!await met()) {
+		assert.ok(performance.now() < end, `not met: ${met}`);
+		await wait(20);
+	}
+}
 
 export const random = () => BigInt(`0x${randomBytes(32).toString('hex')}`);
 

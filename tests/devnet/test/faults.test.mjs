@@ -1,10 +1,9 @@
 /* Every knob does what it says. */
 import assert from 'node:assert/strict';
-import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'node:test';
 
 import { mod251 } from './help.mjs';
-import { Client, random } from './client.mjs';
+import { Client, random, until } from './client.mjs';
 
 const start = async (t, options) => {
 	const c = await Client.start(t, options);
@@ -25,9 +24,7 @@ test('a piece can be parked late', async (t) => {
 	assert.match(await early.text(), /not found or does not belong/);
 	await knobs({ parkMs: 300 });
 	const soon = await c.upload(1, mod251(401));
-	for (let i = 0; i < 1000 && await find(soon) === 404; i++)
-		await wait(20);
-	assert.equal(await find(soon), 200);
+	await until(async () => await find(soon) === 200);
 	assert.equal(await find(cid), 404);
 });
 
@@ -180,9 +177,9 @@ test('a link can be slow both ways', async (t) => {
 	const { c, knobs } = await start(t);
 	const cid = await c.upload(1, mod251(20000));
 	const timed = async (f) => {
-		const before = Date.now();
+		const before = performance.now();
 		await f();
-		return Date.now() - before;
+		return performance.now() - before;
 	};
 	await knobs({ bytesPerSecond: 100000 });
 	assert.ok(await timed(() => c.upload(1, mod251(30000))) >= 250);
@@ -365,9 +362,9 @@ test('an add to a set can be refused before it is sent', async (t) => {
 test('an answer can come late, time can be that of epochs', async (t) => {
 	const { c } = await start(t);
 	await c.admin('/provider/1/fault', { route: 'ping', delayMs: 150 });
-	const before = Date.now();
+	const before = performance.now();
 	assert.equal((await c.http(1, 'GET', '/pdp/ping')).status, 200);
-	assert.ok(Date.now() - before >= 140);
+	assert.ok(performance.now() - before >= 140);
 
 	await c.admin('/chain', { clock: 'epochs', premium: '7' });
 	const time = async () => Number((await c.rpc('eth_getBlockByNumber',

@@ -8,7 +8,7 @@ import { request } from 'node:http';
 import { text as cidText, varint } from '../lib/cid.mjs';
 import { parseRanges } from '../lib/retrieval.mjs';
 import { mod251 } from './help.mjs';
-import { Client } from './client.mjs';
+import { Client, until } from './client.mjs';
 
 test('ranges are read as Go reads them', () => {
 	for (const [header, want] of [
@@ -113,11 +113,10 @@ test('blocks of an indexed set are served and can be found', async (t) => {
 	const get = async (path, headers) => c.http(1, 'GET', path, undefined,
 		headers);
 	let res;
-	for (let i = 0; i < 100; i++) {
+	await until(async () => {
 		res = await get(`/ipfs/${name}`, raw);
-		if (res.status === 200)
-			break;
-	}
+		return res.status === 200;
+	});
 	assert.equal(res.headers.get('content-type'), 'application/vnd.ipld.raw');
 	assert.deepEqual(Buffer.from(await res.arrayBuffer()), made.leaves[0]);
 	const car = await get(`/ipfs/${cidText(made.root)}?format=car`);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { mod251 } from './help.mjs';
-import { Client, random } from './client.mjs';
+import { Client, random, until } from './client.mjs';
 
 test('an upload is found, added once and paid once', async (t) => {
 	const c = await Client.start(t);
@@ -133,13 +133,11 @@ test('a second provider pulls from the first', async (t) => {
 	const body = { extraData: signed.extraData, recordKeeper: c.at.fwss,
 		pieces: [{ pieceCid: cid,
 			sourceUrl: `${c.at.providers[0].url}/piece/${cid}` }] };
-	let status;
-	for (let i = 0; i < 100 && status !== 'complete'; i++) {
+	await until(async () => {
 		const res = await c.http(2, 'POST', '/pdp/piece/pull', body);
 		assert.equal(res.status, 200);
-		({ status } = await res.json());
-	}
-	assert.equal(status, 'complete');
+		return (await res.json()).status === 'complete';
+	});
 	assert.equal((await c.postCreate(2, signed)).status, 201);
 
 	const other = await c.signCreate(2, [cid]);

@@ -169,7 +169,7 @@ export class Devnet {
 		const all = [this.admin.listener, this.routing,
 			...this.rpcs.map((r) => r.listener),
 			...this.hosts.map((h) => h.listener)];
-		await Promise.all(all.map((l) => l.stop()));
+		await Promise.all(all.map((l) => l.end()));
 		if (this.ownDir)
 			await rm(this.dir, { recursive: true, force: true });
 	}

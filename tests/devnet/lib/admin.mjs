@@ -230,7 +230,7 @@ export class Admin {
 		for (const f of faults ?? [])
 			this.arm(listener, f);
 		if (down === true)
-			await listener.stop();
+			await listener.pause();
 		else if (down === false)
 			await listener.start();
 	}

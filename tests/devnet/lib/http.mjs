@@ -13,6 +13,7 @@
  *   delayMs     wait first
  */
 import { createServer } from 'node:http';
+import { connect, createServer as createKeeper } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
 const SLICE_MS = 20;
@@ -20,6 +21,33 @@ const FAULT = ['route', 'times', 'when', 'status', 'text', 'json', 'retryAfter',
 	'cut', 'delayMs'];
 
 export class TooLarge extends Error {}
+
+/* Whoever listens on any port could be given that of one who is down, for as long as
+ * no socket has it.  So there is one, connected to this. */
+const keeper = createKeeper((socket) => socket.on('error', () => {}).unref());
+
+const keep = async (localPort) => {
+	if (!keeper.listening) {
+		await new Promise((resolve, reject) => {
+			keeper.once('error', reject);
+			keeper.listen(0, '127.0.0.1', resolve);
+		});
+		keeper.unref();
+	}
+	return new Promise((resolve, reject) => {
+		const socket = connect({ localPort, localAddress: '127.0.0.1',
+			host: '127.0.0.1', port: keeper.address().port });
+		socket.once('error', reject).once('connect', () => {
+			socket.on('error', () => {}).unref();
+			resolve(socket);
+		});
+	});
+};
+
+/* Without the time after its end for which a socket keeps the port. */
+const letGo = (socket) => new Promise((resolve) => {
+	socket.once('close', resolve).resetAndDestroy();
+});
 
 export class Listener {
 	/** `handle(req)` gives { status, headers, body }; body is text, bytes or an
@@ -47,6 +75,7 @@ export class Listener {
 	async start(port = this.port ?? 0) {
 		if (this.up)
 			return;
+		await this.unkeep();
 		const server = createServer((req, res) => this.answer(req, res));
 		server.requestTimeout = 0;
 		server.headersTimeout = 60_000;
@@ -76,6 +105,27 @@ export class Listener {
 		for (const socket of this.sockets)
 			socket.destroy();
 		await closed;
+	}
+
+	/** The same, until start(), and the port stays ours. */
+	async pause() {
+		if (!this.up)
+			return;
+		await this.stop();
+		this.kept = await keep(this.port);
+	}
+
+	/** There will be no start() any more. */
+	async end() {
+		await this.stop();
+		await this.unkeep();
+	}
+
+	async unkeep() {
+		const { kept } = this;
+		this.kept = undefined;
+		if (kept !== undefined)
+			await letGo(kept);
 	}
 
 	fault(req, when) {

@@ -1,5 +1,6 @@
 /* Every knob does what it says. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { mod251 } from './help.mjs';
@@ -189,11 +190,20 @@ test('a link can be slow both ways', async (t) => {
 	assert.ok(await timed(() => c.http(1, 'GET', '/pdp/ping')) >= 110);
 });
 
+/* Has a socket this port of 127.0.0.1, and is not about to end? */
+const isTaken = (port) => {
+	const hex = Number(port).toString(16).toUpperCase().padStart(4, '0');
+	return new RegExp(`: 0100007F:${hex} [0-9A-F:]+ 01 `)
+		.test(readFileSync('/proc/net/tcp', 'latin1'));
+};
+
 test('a provider can vanish and come back where it was', async (t) => {
 	const { c, knobs } = await start(t);
 	await knobs({ down: true });
 	await assert.rejects(c.http(1, 'GET', '/pdp/ping'), /fetch failed/);
 	assert.equal((await c.http(2, 'GET', '/pdp/ping')).status, 200);
+	assert.ok(isTaken(new URL(c.at.providers[0].url).port),
+		'nobody else is given its port');
 	await knobs({ down: false });
 	assert.equal((await c.http(1, 'GET', '/pdp/ping')).status, 200);
 	await assert.rejects(knobs({ dwon: true }), /there is no knob dwon/);

@@ -47,3 +47,11 @@ def pieces(store):
 
 def total(store):
     return sum(os.path.getsize(path) for path in pieces(store))
+
+
+def heads(store):
+    """Names of what it has in its register; none before the first."""
+    try:
+        return set(os.listdir(os.path.join(store, 'heads')))
+    except FileNotFoundError:
+        return set()

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import cars
+from cars import heads
 from drive import PATIENCE, Drive, mounts, until
 from syscalls import read, refused, write
 from trees import assert_same, picture
@@ -30,10 +31,6 @@ def at(d, *names):
 
 def names(store):
     return {os.path.basename(p) for p in cars.pieces(store)}
-
-
-def heads(store):
-    return set(os.listdir(os.path.join(store, 'heads')))
 
 
 class Share:

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import cars
+from cars import heads
 from conftest import LONG
 from drive import PATIENCE, until
 from syscalls import read, write
@@ -37,13 +38,6 @@ def is_clean(d):
 
 def names(store):
     return {os.path.basename(p) for p in cars.pieces(store)}
-
-
-def heads(store):
-    try:
-        return set(os.listdir(os.path.join(store, 'heads')))
-    except FileNotFoundError:
-        return set()
 
 
 def quiet(d):

@@ -455,7 +455,8 @@ def test_dpkg_installs_replaces_and_removes_a_package(native, there):
     def package(version):
         root = os.path.join(native, 'root-' + version)
         for folder in ('DEBIAN', 'usr/share/demo', 'etc'):
-            os.makedirs(os.path.join(root, folder), 0o755)
+            os.makedirs(os.path.join(root, folder))
+        os.chmod(os.path.join(root, 'DEBIAN'), 0o755)  # whatever the umask
         write(os.path.join(root, 'DEBIAN/control'), (
             f'Package: demo\nVersion: {version}\nArchitecture: all\n'
             'Maintainer: t <t@example.org>\nDescription: demo\n').encode())

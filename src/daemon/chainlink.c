@@ -109,7 +109,9 @@ int chainlink_err(const struct chainlink *l, int r, const struct err *reason,
 	unsigned n;
 
 	if (!l || !all_are_dead(l))
-		return exits_err(r, reason, doing);
+		return exits_say((int)exits_of(r), "%s: %s", doing,
+				 reason && reason->text[0] ? reason->text :
+							     err_str(r));
 	n = rpc_n_endpoints(foc_rpc(l->foc));
 	if (n == 1)
 		return exits_say((int)exits_of(r),

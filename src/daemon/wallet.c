@@ -342,7 +342,7 @@ static int run_to_end(struct wallet *w, struct txlog_tx *tx, struct sender_tx *s
 				 tx->text, stx->err.text);
 	code = r == -EDQUOT || r == -ENOSPC || r == -ENOEXEC ? (int)EXITS_FUNDS :
 							       (int)exits_of(r);
-	exits_say(code, "%s: %s", tx->text, stx->err.text);
+	exits_say(code, "%s: not sent: %s", tx->text, stx->err.text);
 	txlog_forget(w->log, tx);
 	return code;
 }

@@ -113,13 +113,15 @@ static int keep(struct wallet *w, const struct config *changed)
 	return EXITS_OK;
 }
 
+/* Whoever is told of an error tries again, and this is done: it would be paid twice. */
 static int say_after(struct wallet *w)
 {
 	uint64_t days;
-	int r = wallet_read(w);
 
-	if (r)
-		return r;
+	if (wallet_read(w)) {
+		exits_out("It is done all the same; fildrive wallet shows the deposit later.\n");
+		return EXITS_OK;
+	}
 	days = money_runway_days(&w->purse.account, w->purse.epoch);
 	exits_out("Deposit: %s", wallet_usdfc(w->purse.account.funds, false).text);
 	if (days == MONEY_NO_END)
@@ -143,15 +145,14 @@ static int fund(struct wallet *w, struct u256 amount)
 	r = wallet_unlock(w);
 	if (r == 0)
 		r = wallet_resume(w, "fund", amount, &done);
-	if (r == 0)
-		r = wallet_read(w);
-	if (r)
-		return r;
-	if (done && !u256_is_zero(amount)) {
+	if (r == 0 && done && !u256_is_zero(amount)) {
 		exits_out("It was this deposit: it is not made again.\n");
 		return say_after(w);
 	}
-	r = budget_of(w, &budget);
+	if (r == 0)
+		r = wallet_read(w);
+	if (r == 0)
+		r = budget_of(w, &budget);
 	if (r == 0)
 		r = check_sums(w, amount);
 	if (r == 0)
@@ -198,14 +199,14 @@ static int withdraw(struct wallet *w, const char *text, struct u256 amount)
 	r = wallet_unlock(w);
 	if (r == 0)
 		r = wallet_resume(w, "withdraw", amount, &done);
+	if (r == 0 && done && !all) {
+		exits_out("It was this withdrawal: it is not made again.\n");
+		return say_after(w);
+	}
 	if (r == 0)
 		r = wallet_read(w);
 	if (r)
 		return r;
-	if (done && !all) {
-		exits_out("It was this withdrawal: it is not made again.\n");
-		return say_after(w);
-	}
 	if (all)
 		amount = w->purse.account.available;
 	if (u256_is_zero(amount))

@@ -264,6 +264,70 @@ def test_a_command_that_ended_unheard_is_told_not_repeated(paid):
     assert d.deposit() == 5 * UNIT
 
 
+def settled_unheard(d, *args):
+    """A command whose transaction is done, and that hangs as it is to say so: nobody
+    reads on."""
+    log = os.path.join(d.home, d.name, 'tx')
+    with under_way(d, *args) as run:
+        file = os.path.join(log, max(os.listdir(log)))
+        sent = os.stat(file).st_ino
+        full = os.open(f'/proc/self/fd/{run.stdout.fileno()}',
+                       os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(full, b'\n' * 4096)
+        os.close(full)
+    until(lambda: os.stat(file).st_ino != sent, what='its end is written down')
+    return run
+
+
+def down(net, is_down):
+    for n in (0, 1):
+        net.admin(f'rpc/{n}', {'down': is_down})
+
+
+def test_what_is_done_is_no_error_though_the_chain_is_away_now(paid, honest):
+    """Who hears of an error does it again, and pays twice."""
+    d = paid().funded()
+    d.wallet('fund', '1', '--budget', '1', '--yes')
+    run = settled_unheard(d, 'fund', '2')
+    down(honest, True)
+    said = run.communicate()[0]
+    assert run.returncode == 0 and 'Done: deposit 2 USDFC' in said
+    assert 'It is done all the same' in said
+    down(honest, False)
+    assert d.deposit() == 3 * UNIT
+    run = settled_unheard(d, 'withdraw', '1')
+    run.kill()
+    run.communicate()
+    down(honest, True)
+    said = d.wallet('withdraw', '1', '--yes').stdout
+    assert 'it is not made again' in said
+    down(honest, False)
+    assert d.deposit() == 2 * UNIT
+
+
+def test_what_could_not_be_sent_is_named_and_can_be_sent_again(paid, honest):
+    d = paid().funded()
+    asked = subprocess.Popen(
+        [binary(), 'wallet', 'fund', '2', '--budget', '1', '--drive', d.name,
+         '--passfile', d.passfile], env=d.env(), stdin=(tty := pty.openpty())[1],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said = ''
+    while 'Send?' not in said:
+        said += asked.stdout.read(1)
+    down(honest, True)
+    os.write(tty[0], b'y\n')
+    err = asked.communicate(timeout=PATIENCE)[1]
+    for fd in tty:
+        os.close(fd)
+    assert asked.returncode == 14 and 'not sent' in err
+    down(honest, False)
+    assert d.net.account(d.address())['nonce'] == 0
+    d.wallet('fund', '2', '--budget', '1', '--yes')
+    assert d.deposit() == 2 * UNIT
+
+
 def test_two_commands_do_not_work_at_once(paid):
     d = paid().funded()
     with under_way(d, 'fund', '2', '--budget', '1') as run:

@@ -455,7 +455,7 @@ static int write_small(struct cache *c, struct cache_op *op, uint64_t ino,
 			r = prepare_range(c, op, i, off, data.n, beside, v, &n);
 	}
 	if (r == 0)
-		r = promise_use(c, i, off, data.n);
+		r = promise_use(c, i, off, data.n, NULL);
 	c->claimed -= promised;
 	if (r < 0) {
 		unprepare(c, i, v, n);
@@ -571,9 +571,7 @@ static int write_named(struct cache *c, struct cache_op *op, uint64_t ino,
 	for (size_t k = 0; k < runs->n; k++)
 		runs->v[k].dgen = c->gen;
 	if (r == 0)
-		r = promise_use(c, i, off, d->data.n);
-	if (r == 0)
-		r = extent_set(c, i, d->first, d->n_blocks, runs->v, runs->n);
+		r = promise_use(c, i, off, d->data.n, runs);
 	if (r < 0) {
 		unprepare(c, i, v, n);
 		return op_end(c, r);

@@ -407,9 +407,12 @@ must_check int promise_in(struct cache *c, const struct inode *i, uint64_t off,
  */
 must_check int promise_beside(struct cache *c, const struct inode *i,
 			      uint64_t block, bool *ret);
-/* They are written now: holes, until data comes. */
+/*
+ * The range is written now: what was promised there are holes, until data comes, and
+ * its whole blocks have these rows (NULL: none yet).  On error all promises are as before.
+ */
 must_check int promise_use(struct cache *c, struct inode *i, uint64_t off,
-			   uint64_t n);
+			   uint64_t n, const struct runs *rows);
 /* Behind the end of the file there is nothing else: forget it. */
 must_check int promise_drop_behind(struct cache *c, struct inode *i,
 				   uint64_t block, uint64_t end);

@@ -65,15 +65,14 @@ int promise_beside(struct cache *c, const struct inode *i, uint64_t block, bool 
 	return r;
 }
 
-int promise_use(struct cache *c, struct inode *i, uint64_t off, uint64_t n)
+/* What is promised in the range is a hole. */
+static int end_promises(struct cache *c, struct inode *i, uint64_t off, uint64_t n)
 {
 	_cleanup_runs_ struct runs runs = { 0 };
 	uint64_t first = off / CACHE_BLOCK,
 		 end = (off + n + CACHE_BLOCK - 1) / CACHE_BLOCK;
 	int r;
 
-	if (!(i->flags & INODE_ROOM))
-		return 0;
 	r = extent_find(c, i->ino, first, end - first, &runs);
 	for (size_t k = 0; k < runs.n && r == 0; k++) {
 		struct run hole = runs.v[k];
@@ -83,6 +82,41 @@ int promise_use(struct cache *c, struct inode *i, uint64_t off, uint64_t n)
 			r = extent_set(c, i, hole.block, hole.n, &hole, 1);
 	}
 	return r;
+}
+
+/* The rows of blocks that follow each other, if there are any. */
+static int put_rows(struct cache *c, struct inode *i, const struct runs *rows)
+{
+	const struct run *last = rows && rows->n ? &rows->v[rows->n - 1] : NULL;
+	uint64_t first = last ? rows->v[0].block : 0;
+
+	return last ? extent_set(c, i, first, last->block + last->n - first,
+				 rows->v, rows->n) :
+		      0;
+}
+
+int promise_use(struct cache *c, struct inode *i, uint64_t off, uint64_t n,
+		const struct runs *rows)
+{
+	uint64_t reserved = c->reserved, blocks = i->blocks;
+	int r;
+
+	if (!(i->flags & INODE_ROOM))
+		return put_rows(c, i, rows);
+	r = c_sql(c, db_savepoint(c->db));
+	if (r < 0)
+		return r;
+	r = end_promises(c, i, off, n);
+	if (r == 0)
+		r = put_rows(c, i, rows);
+	if (r == 0) {
+		best_effort(db_release(c->db)); /* COMMIT does it, too */
+		return 0;
+	}
+	db_rollback_to(c->db);
+	c->reserved = reserved; /* a promise has no slots: no more was counted */
+	i->blocks = blocks;
+	return c_sql(c, r);
 }
 
 int promise_drop_behind(struct cache *c, struct inode *i, uint64_t block,

@@ -97,6 +97,51 @@ static void no_memory_anywhere_fails_one_operation_and_hurts_nothing(void **stat
 	drive_free(&d);
 }
 
+static uint64_t promised(struct drive *d)
+{
+	struct cache_stats s;
+
+	cache_stats(d->c, &s);
+	return s.reserved_bytes;
+}
+
+static void a_write_that_finds_no_memory_leaves_its_promise(void **state)
+{
+	struct cache_op op = { 0 };
+	struct drive d;
+	unsigned n_hit = 0;
+	uint64_t ino, had;
+	int r = -ENOMEM;
+
+	(void)state;
+	drive_new(&d);
+	drive_open(&d);
+	pattern(text, N, 0, 1);
+	ino = mk(&d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(cache_fallocate(d.c, &op, ino, 0, 0, N), 0);
+	/* many promises, each between data */
+	for (uint64_t at = CACHE_BLOCK; at < N; at += 2 * (uint64_t)CACHE_BLOCK)
+		put(&d, ino, at, text + at, CACHE_BLOCK);
+	assert_int_equal(cache_sync(d.c), 0);
+	had = promised(&d);
+	assert_true(had > 30 * (uint64_t)CACHE_BLOCK);
+	for (long n = 0; r < 0; n++) {
+		nomem_arm(NOMEM_THREAD, n);
+		r = try_put(&d, ino, 100, text + 100, N - 200);
+		n_hit += nomem_disarm();
+		if (r < 0) {
+			assert_int_equal(r, -ENOMEM);
+			assert_int_equal(promised(&d), had);
+		}
+	}
+	assert_true(n_hit > 5);
+	assert_int_equal(promised(&d), 0);
+	put(&d, ino, 0, text, N);
+	drive_again(&d);
+	assert_true(holds(&d, look(&d, 1, "f"), 1));
+	drive_free(&d);
+}
+
 /* ---- failing calls of the disk ---- */
 
 /*
@@ -355,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			no_memory_anywhere_fails_one_operation_and_hurts_nothing),
+		cmocka_unit_test(a_write_that_finds_no_memory_leaves_its_promise),
 		cmocka_unit_test(a_failing_call_of_the_disk_loses_nothing_acknowledged),
 		cmocka_unit_test(
 			a_failing_commit_makes_the_drive_read_only_and_says_so),

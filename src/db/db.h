@@ -82,6 +82,7 @@ must_check int db_exec(struct db *db, const char *sql);
 /*
  * begin takes the writer's place at once (-EBUSY).  begin_read pins a snapshot
  * that ends with commit or rollback.  Rollback without a transaction is fine.
+ * A begin right behind a commit of its own needs neither memory nor the disk.
  *
  * If commit fails the transaction is rolled back.  -ENOSPC: nothing of it is on
  * the disk.  -EIO, from the sync: it is not there for this process, but if that

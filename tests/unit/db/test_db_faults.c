@@ -289,6 +289,52 @@ static void without_memory_it_is_enomem_and_old_or_new(void **state)
 	assert_true(hits > 50);
 }
 
+/*
+ * Who has committed, and goes on, cannot be stopped by it: between COMMIT and the next
+ * BEGIN there is nothing that may fail, whoever reads and moves the WAL meanwhile.
+ */
+static void a_begin_behind_a_commit_needs_no_memory_and_no_disk(void **state)
+{
+	struct recorder *rec = new_disk();
+	struct db *db = open_db(rec), *mover = open_db(rec), *reader = open_db(rec);
+	uint64_t row = 0;
+	bool reads = false;
+
+	(void)state;
+	assert_int_equal(db_begin(db), 0);
+	for (uint64_t k = 1; k <= 60; k++) {
+		for (unsigned n = 0; n < (k % 7 ? 1 : 500); n++)
+			assert_int_equal(put_row(db, ++row, 9000), 0);
+		assert_int_equal(db_commit(db), 0);
+		if (k % 3 == 0)
+			assert_int_equal(db_checkpoint(k % 2 ? db : mover,
+						       DB_CHECKPOINT_PASSIVE),
+					 0);
+		recorder_fail(rec, RECORDER_ANY, 0, EIO, true);
+		failed = false;
+		fail_in = 0;
+		assert_int_equal(db_begin(db), 0);
+		fail_in = UINT64_MAX;
+		assert_false(failed);
+		assert_true(recorder_failed(rec) == 0);
+		recorder_fail(rec, 0, 0, 0, false);
+		if (k % 5)
+			continue;
+		if (reads)
+			db_rollback(reader);
+		else
+			assert_int_equal(db_begin_read(reader), 0);
+		reads = !reads;
+	}
+	db_rollback(db);
+	db_close(reader);
+	db_close(mover);
+	assert_int_equal(count_rows(db), row);
+	assert_int_equal(db_check(db, NULL), 0);
+	db_close(db);
+	recorder_free(rec);
+}
+
 static int set_up(void **state)
 {
 	sqlite3_mem_methods poor;
@@ -313,6 +359,7 @@ int main(void)
 		cmocka_unit_test(
 			a_file_system_without_fallocate_is_reserved_with_zeros),
 		cmocka_unit_test(without_memory_it_is_enomem_and_old_or_new),
+		cmocka_unit_test(a_begin_behind_a_commit_needs_no_memory_and_no_disk),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down_key);

@@ -7,6 +7,7 @@ of pattern(): byte i is (131 i + i / 256) mod 256.
 import http.server
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     lock = threading.Lock()
     now = peak = 0
+    was_reset = threading.Event()
     patience = 60  # seconds
 
     def log_message(self, *args):
@@ -161,6 +163,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         os.close(self.connection.detach())
         self.close_connection = True
 
+    def reset(self):
+        """As of a server that was killed with bytes to read."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   struct.pack('ii', 1, 0))
+        os.close(self.connection.detach())
+        self.close_connection = True
+        Handler.was_reset.set()
+
+    def get_gone(self):
+        """When a connection was reset."""
+        Handler.was_reset.wait()
+        self.answer(200)
+
     def get_stop(self):
         os._exit(0)
 
@@ -184,6 +199,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == '/put/cut':
             self.rfile.read(n // 2)
             return self.hang_up()
+        if self.path == '/put/reset':
+            return self.reset()
         if self.path == '/put/stall':
             return time.sleep(600)
         skip, body = int(self.path.split('/')[2]), self.rfile.read(n)

@@ -24,6 +24,7 @@
 #include "helper/server.h"
 
 #define BIG         (5u << 20)
+#define N_WORKERS   2
 #define PATIENCE_MS 120000 /* what takes as long hangs */
 
 struct fixture {
@@ -72,7 +73,7 @@ static int set_up_with(void **state, unsigned per_host)
 	server_start_py(&f->server, SERVER);
 	assert_int_equal(loop_new(&f->loop), 0);
 	p.loop = f->loop;
-	assert_int_equal(work_new(f->loop, 2, &f->work), 0);
+	assert_int_equal(work_new(f->loop, N_WORKERS, &f->work), 0);
 	p.work = f->work;
 	assert_int_equal(http_new(&p, &f->http), 0);
 	assert_int_equal(loop_start(f->loop), 0);
@@ -520,6 +521,51 @@ static void a_put_that_fails_says_why(void **state)
 	io_free(io);
 }
 
+/* A worker that the disk holds up. */
+struct stuck {
+	struct work_item work;
+	struct fixture *f;
+	bool go; /* lock: f->lock */
+};
+
+static void stuck_run(struct work_item *w)
+{
+	struct stuck *s = container_of(w, struct stuck, work);
+
+	lock_take(&s->f->lock);
+	while (!s->go)
+		cond_wait(&s->f->cond, &s->f->lock);
+	lock_drop(&s->f->lock);
+}
+
+static void who_waits_for_the_disk_hears_of_a_reset_behind_it(void **state)
+{
+	struct fixture *f = *state;
+	struct stuck stuck[N_WORKERS];
+	struct io *io;
+	struct io_file *src = pattern_file(&io);
+	struct get g, gone;
+
+	for (size_t i = 0; i < N_WORKERS; i++) {
+		stuck[i] = (struct stuck){ .work.run = stuck_run, .f = f };
+		work_submit(f->work, &stuck[i].work);
+	}
+	prepare_put(f, &g, "put/reset", src, 0, BIG);
+	assert_int_equal(http_start(f->http, &g.req), 0);
+	assert_int_equal(get(f, &gone, "gone"), 0);
+	finish(&gone);
+	lock_take(&f->lock);
+	for (size_t i = 0; i < N_WORKERS; i++)
+		stuck[i].go = true;
+	cond_wake_all(&f->cond);
+	lock_drop(&f->lock);
+	wait_for(&g);
+	assert_int_equal(g.status, -EREMOTEIO); /* no deadline ended it */
+	finish(&g);
+	io_close(src);
+	io_free(io);
+}
+
 /* ---- time ---- */
 
 /* One byte, and no more; the first one may take long where others are busy. */
@@ -807,6 +853,7 @@ int main(void)
 		CASE(a_post_carries_its_body),
 		CASE(a_put_streams_any_part_of_a_file),
 		CASE(a_put_that_fails_says_why),
+		CASE(who_waits_for_the_disk_hears_of_a_reset_behind_it),
 		CASE(deadlines_end_a_request),
 		CASE(time_in_which_the_loop_stood_counts_for_no_deadline),
 		CASE(who_stood_while_it_connected_connects_anew),

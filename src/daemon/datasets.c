@@ -20,6 +20,7 @@
 #define SOURCE    "fildrive"
 #define WAIT_MS   600000 /* a provider may take so long to send a transaction */
 #define LOOK_MS   6000
+#define ROUND_MS  60000 /* a look and a pause never take longer */
 #define DEVNET_MS 200
 #define DATA_MAX  1024
 
@@ -139,18 +140,27 @@ static void pause_a_while(const struct wallet *w)
 	(void)poll(NULL, 0, is_devnet(w) ? DEVNET_MS : LOOK_MS); /* a pause */
 }
 
+/* Time since the last look, a pause ago: what is more is not waiting, we stood. */
+static uint64_t waited_ms(uint64_t *last)
+{
+	uint64_t now = monotonic_ms(), ms = MIN(now - *last, ROUND_MS);
+
+	*last = now;
+	return ms;
+}
+
 /* Has the chain ended it?  Looked at for a while. */
 static int wait_ended(struct wallet *w, uint64_t id)
 {
-	uint64_t until = monotonic_ms() + WAIT_MS;
+	uint64_t last = monotonic_ms();
 	struct view_data_set v;
 	struct err why = { "" };
 
-	do {
+	for (uint64_t ms = 0; ms < WAIT_MS; ms += waited_ms(&last)) {
 		if (foc_data_set(w->foc, id, &v, &why) == 0 && v.pdp_end_epoch)
 			return 0;
 		pause_a_while(w);
-	} while (monotonic_ms() < until);
+	}
 	return -ETIMEDOUT;
 }
 
@@ -196,14 +206,14 @@ static int ids_of(struct wallet *w, uint64_t set, const struct piece_cid *cids,
 static int wait_scheduled(struct wallet *w, uint64_t set,
 			  const struct piece_cid *cids, size_t n, struct err *why)
 {
-	uint64_t until = monotonic_ms() + WAIT_MS, ids[FOC_AUTH_REMOVALS_MAX];
+	uint64_t last = monotonic_ms(), ids[FOC_AUTH_REMOVALS_MAX];
 	size_t left;
 
-	do {
+	for (uint64_t ms = 0; ms < WAIT_MS; ms += waited_ms(&last)) {
 		if (ids_of(w, set, cids, n, ids, &left, why) == 0 && left == 0)
 			return 0;
 		pause_a_while(w);
-	} while (monotonic_ms() < until);
+	}
 	return err_set(why, -ETIMEDOUT,
 		       "the chain has not taken the removal down yet");
 }

@@ -1,13 +1,17 @@
 """What nothing needs any more is not paid for any longer."""
 import json
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 
 from devnet import UNIT, Devnet
-from drive import until
+from drive import PATIENCE, binary, until
+from netdrive import NetDrive
 from syscalls import read, write
+from timed import Timed
 
 pytestmark = pytest.mark.devnet
 MIB = 1 << 20
@@ -148,3 +152,35 @@ def test_a_data_set_that_was_given_up_is_ended(net, d):
     assert 'is not used' not in gc(d, '--yes')
     d.lose().recover().mount()
     assert os.path.getsize(os.path.join(d.mnt, 'f')) == 100_000
+
+
+class TimedNet(Timed, NetDrive):
+    """Both."""
+
+
+def test_a_destroy_that_was_stopped_has_not_waited_for_the_chain(net):
+    d = TimedNet(net=net, n_copies=1)
+    try:
+        d.paying().set(store_timeout='10m').mount()
+        write(os.path.join(d.mnt, 'f'), b'f' * 50_000)
+        d.sync().umount()
+        for n in (1, 2, 3):
+            net.admin(f'provider/{n}', {'stall': True})
+        run = subprocess.Popen(
+            [binary(), 'destroy', '--drive', d.name, '--passfile', d.passfile,
+             '--yes'], env=d.env(), stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert any('Done:' in line for line in run.stdout)
+        for _ in range(3):  # longer than it would wait
+            time.sleep(0.5)  # it asks the provider, and then looks
+            os.kill(run.pid, signal.SIGSTOP)
+            d.set_clock(monotonic=d.monotonic + 3600)
+            os.kill(run.pid, signal.SIGCONT)
+        time.sleep(0.5)  # it looks at its clock
+        for n in (1, 2, 3):
+            net.admin(f'provider/{n}', {'stall': False})
+        said = run.communicate(timeout=PATIENCE)[0]
+        assert run.returncode == 0 and 'has ended' in said, said
+        assert 'own transaction' not in said
+    finally:
+        d.close()

@@ -116,7 +116,7 @@ static int commit(struct onboard *o, bool asked, struct err *e)
 		r = run_commit(o, asked, e);
 	}
 	if (r == -EAGAIN)
-		log_err(r, "the catalogue does not go into one piece");
+		log_err(r, "%d tries: %s", AGAIN_MAX + 1, e->text);
 	if (r < 0)
 		return r;
 	o->last = (struct pack_last){ .taken_ms = taken,

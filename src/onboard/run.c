@@ -317,7 +317,8 @@ static int record_write(struct run *r, const struct parent *parent,
 	if (rc < 0)
 		return rc;
 	if (ordinal != rec->head) /* the catalogue filled the piece: again */
-		return -EAGAIN;
+		return err_set(r->err, -EAGAIN,
+			       "the commit could not be made: its catalogue does not go into one piece");
 	rc = ledger_convergence(o->p.ledger, o->p.keys, &convergence,
 				&rec->info.epoch);
 	if (rc == 0)
@@ -365,8 +366,12 @@ static int ledger_write(struct run *r, const struct record *rec)
 	rc = results_tell(r, &adopt);
 	if (rc < 0)
 		return rc;
-	return ledger_head_add(r->o->p.ledger, &h, ordinals, info->n_pieces,
-			       cache_snap_gen(r->snap), adopt, r->n_results);
+	rc = ledger_head_add(r->o->p.ledger, &h, ordinals, info->n_pieces,
+			     cache_snap_gen(r->snap), adopt, r->n_results);
+	return rc == -EAGAIN ?
+		       err_set(r->err, rc,
+			       "the commit could not be made: pieces are lost meanwhile") :
+		       rc;
 }
 
 struct replay {

@@ -21,9 +21,10 @@
 #include "provider/pdp_impl.h"
 
 #define URL_MAX     (FOC_URL_MAX + 16 + PIECE_CID_TEXT_MAX)
-#define TROUBLE_MAX 5    /* questions in a row without an answer */
-#define BYTES_MS    1000 /* a fetch may be as slow as so many bytes a ms */
-#define RETRY_MAX_S 60   /* a provider that is busy is waited for so long */
+#define TROUBLE_MAX 5      /* questions in a row without an answer */
+#define BYTES_MS    1000   /* a fetch may be as slow as so many bytes a ms */
+#define RETRY_MAX_S 60     /* a provider that is busy is waited for so long */
+#define ROUND_MS    120000 /* from question to question; else we stood */
 
 struct fetch {
 	struct pdp_job *j;
@@ -227,11 +228,12 @@ static int progress(struct fetch *f, size_t n)
 static int fetch_all(struct fetch *f, struct pdp_add *a)
 {
 	struct pdp_job *j = f->j;
-	uint64_t until = monotonic_ms() + PDP_PULL_MS + f->bytes / BYTES_MS;
+	uint64_t last = monotonic_ms(), now,
+		 left = PDP_PULL_MS + f->bytes / BYTES_MS;
 	unsigned trouble = 0;
 	int r;
 
-	do {
+	for (; left; left -= MIN(left, MIN(now - last, ROUND_MS)), last = now) {
 		r = curio_pull(j->curio, &j->op, foc_network(j->foc)->fwss.b,
 			       a->data_set, buf_slice(&a->extra), f->pieces, a->n);
 		if (r < 0) {
@@ -246,7 +248,8 @@ static int fetch_all(struct fetch *f, struct pdp_add *a)
 		r = pdp_sleep(j, pdp_poll_ms(j->d));
 		if (r < 0)
 			return r;
-	} while (monotonic_ms() < until);
+		now = monotonic_ms();
+	}
 	return give_up(j, "it takes too long");
 }
 

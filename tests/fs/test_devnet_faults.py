@@ -5,7 +5,9 @@ budget is used up; the session key is taken away.  What the drive holds is right
 any time, and what it was charged is in its books once.
 """
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -337,3 +339,38 @@ def test_an_endpoint_that_went_back_is_named_until_it_catches_up(net):
         more(d)
         d.sync()
         assert d.status()['last_commit']['sequence'] == last + 1
+
+
+# ---- stopped ----
+
+def counted(net, what):
+    return sum(net.admin(f'provider/{n}')['stats'][what] for n in (1, 2, 3, 4))
+
+
+def test_who_was_stopped_has_not_waited_for_a_provider_that_fetches(net):
+    """Else what one provider fetches from the other is uploaded to both."""
+    with Clocked(net=net) as d:
+        begun(d)
+        sent, fetched = counted(net, 'uploads'), counted(net, 'pulled')
+        for n in (1, 2, 3, 4):
+            net.admin(f'provider/{n}/fault', {'route': 'GET /piece/.*',
+                                              'times': 100, 'delayMs': 12_000})
+        more(d)
+        sync = d.start_sync()
+        until(lambda: counted(net, 'uploads') > sent, what='one has it')
+        for _ in range(3):
+            time.sleep(2)  # the other one is asked to fetch it
+            for pid in d.pids():
+                os.kill(pid, signal.SIGSTOP)
+            d.set_clock(monotonic=d.monotonic + 3600)
+            for pid in d.pids():
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(2)  # it looks at its clock
+        net.admin('reset', {})
+        assert sync.wait() == 0
+        sync.stderr.close()
+        until(d.shipped, what='both have all')
+        # What was fetched is among the uploads.
+        assert counted(net, 'uploads') - sent == \
+            2 * (counted(net, 'pulled') - fetched)
+        d.assert_paid_once()

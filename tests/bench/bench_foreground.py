@@ -11,8 +11,10 @@ Numbers for people.  On a busy machine both measurements have the others' load i
 them: the ratio stays, if the load does.  --rounds repeats both in turns.
 """
 import argparse
+import contextlib
 import os
 import random
+import tempfile
 import time
 
 from drive import Drive
@@ -131,6 +133,7 @@ def arguments():
     p.add_argument('--mib', type=int, default=1024)
     p.add_argument('--rounds', type=int, default=1)
     p.add_argument('--dir', default='/var/tmp', help='where to work')
+    p.add_argument('--store', help='where the store is, if on another disk')
     return p.parse_args()
 
 
@@ -140,7 +143,11 @@ def main():
     os.environ['TMPDIR'] = args.dir
     noise = random.Random(1).randbytes(4 * MIB)
     calm, busy = Clock(), Clock()
-    with Drive(cache_size=f'{3 * args.mib + 8192}M') as drive:
+    with contextlib.ExitStack() as stack:
+        drive = stack.enter_context(Drive(cache_size=f'{3 * args.mib + 8192}M'))
+        if args.store:
+            drive.stores = [stack.enter_context(
+                tempfile.TemporaryDirectory(dir=args.store))]
         drive.init().set(onboard_idle=36000, onboard_age=36000,
                          onboard_bytes='1T').mount().meet()
         cpu = niced = spent = 0

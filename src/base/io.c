@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/buf.h"
+#include "base/thread.h"
 
 struct io_dir {
 	struct io io;
@@ -101,7 +102,7 @@ static int io_dir_open(struct io *io, const char *name, int flags,
  * A file system that is mounted so discards what a file held, and 256 MiB of that
  * in one go keep the disk from anything else for 30 ms.
  */
-#define GIVE_BACK ((off_t)8 << 20)
+#define GIVE_BACK ((off_t)1 << 20)
 
 /*
  * No name, and no other handle: nobody can see it, nor will.  A lease is only to be
@@ -263,6 +264,29 @@ static void io_dir_file_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 			      SYNC_FILE_RANGE_WRITE);
 }
 
+int io_write_out_fd(int fd, uint64_t off, uint64_t n)
+{
+	int r = 0;
+
+	for (uint64_t k; n && r == 0; off += k, n -= k) {
+		unsigned how = SYNC_FILE_RANGE_WRITE;
+
+		k = n;
+		if (thread_foreground_busy()) {
+			how |= SYNC_FILE_RANGE_WAIT_AFTER;
+			k = MIN(n, IO_CALM);
+		}
+		if (sync_file_range(fd, (off64_t)off, (off64_t)k, how) < 0)
+			r = -errno;
+	}
+	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
+}
+
+static int io_dir_file_write_out(struct io_file *f, uint64_t off, uint64_t n)
+{
+	return io_write_out_fd(file_fd(f), off, n);
+}
+
 static void io_dir_file_begin_read(struct io_file *f, uint64_t off, uint64_t n)
 {
 	const struct io_dir_file *df = container_of(f, struct io_dir_file, file);
@@ -326,6 +350,7 @@ static const struct io_file_ops io_dir_file_ops = {
 	.pwrite = io_dir_file_pwrite,
 	.datasync = io_dir_file_datasync,
 	.begin_sync = io_dir_file_begin_sync,
+	.write_out = io_dir_file_write_out,
 	.begin_read = io_dir_file_begin_read,
 	.no_ahead = io_dir_file_no_ahead,
 	.truncate = io_dir_file_truncate,
@@ -370,6 +395,11 @@ void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 {
 	if (f->ops->begin_sync)
 		f->ops->begin_sync(f, off, n);
+}
+
+int io_write_out(struct io_file *f, uint64_t off, uint64_t n)
+{
+	return f->ops->write_out ? f->ops->write_out(f, off, n) : 0;
 }
 
 void io_begin_read(struct io_file *f, uint64_t off, uint64_t n)

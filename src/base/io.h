@@ -54,6 +54,8 @@ struct io_file_ops {
 	int (*pwrite)(struct io_file *f, const void *p, size_t n, uint64_t off);
 	int (*datasync)(struct io_file *f);
 	void (*begin_sync)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
+	/* or NULL */
+	int (*write_out)(struct io_file *f, uint64_t off, uint64_t n);
 	void (*begin_read)(struct io_file *f, uint64_t off, uint64_t n); /* or NULL */
 	void (*no_ahead)(struct io_file *f); /* or NULL */
 	int (*truncate)(struct io_file *f, uint64_t size);
@@ -95,6 +97,17 @@ must_check int io_datasync(struct io_file *f);
  * io_datasync().  May block while the disk has more to do than it can queue.
  */
 void io_begin_sync(struct io_file *f, uint64_t off, uint64_t n);
+
+/*
+ * io_begin_sync() for the background, which makes way: while thread_foreground_busy()
+ * IO_CALM at a time and each awaited, so that an fsync there waits behind one such
+ * request and not behind all.  -errno: what the disk could not write, now or before;
+ * io_datasync() may not say it again, so whoever gets it has to.
+ */
+#define IO_CALM (256u << 10) /* bytes */
+must_check int io_write_out(struct io_file *f, uint64_t off, uint64_t n);
+/* The same for a descriptor; 0 as well where the file system cannot. */
+must_check int io_write_out_fd(int fd, uint64_t off, uint64_t n);
 
 /*
  * Let the disk begin to read these bytes into memory, for an io_pread() to come.

@@ -94,9 +94,14 @@ uint64_t thread_foreground_end(void)
 	return last ? last + FOREGROUND_MS : 0;
 }
 
+bool thread_foreground_busy(void)
+{
+	return coarse_ms() < thread_foreground_end();
+}
+
 void thread_background_turn(void)
 {
-	bool wanted = coarse_ms() < thread_foreground_end();
+	bool wanted = thread_foreground_busy();
 
 	if (wanted != background.confined)
 		confine(wanted);

@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/util.h"
@@ -155,7 +156,7 @@ static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
  * thread_background_turn() is where that is looked at: each of them calls it before
  * what takes milliseconds, holding no lock.  What is more for the disk than for a core
  * waits for thread_foreground_end(): when these 200 ms are over, in ms of the monotonic
- * clock; 0 before the first call.
+ * clock; 0 before the first call.  thread_foreground_busy(): are they not?
  *
  * The kernel may refuse each of these, which is not an error.  Linux: they are a
  * thread's own, not the process's.  A thread that one of the background starts has
@@ -165,5 +166,6 @@ void thread_background(void);
 void thread_background_turn(void);
 void thread_foreground(void);
 uint64_t thread_foreground_end(void);
+bool thread_foreground_busy(void);
 
 #endif

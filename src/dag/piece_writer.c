@@ -80,8 +80,8 @@ static void span_run(void *arg)
 	r = commp_span(s->p, s->root);
 	if (r == 0)
 		r = io_pwrite(w->file, s->p, COMMP_SPAN, s->off);
-	if (r == 0) /* who waits for the disk meanwhile waits less */
-		io_begin_sync(w->file, s->off, COMMP_SPAN);
+	if (r == 0)
+		r = io_write_out(w->file, s->off, COMMP_SPAN);
 	lock_take(&w->lock);
 	s->status = r;
 	s->done = true;

@@ -36,7 +36,8 @@
 #include "provider/dir_file.h"
 
 #define DIR_PART_MAX_S 86400 /* seconds: an older rest of a crash is dropped */
-#define DIR_COPY       (1u << 20) /* bytes a read and write */
+#define DIR_COPY       IO_CALM /* bytes a read and write */
+#define DIR_NEAR_MS    40 /* waited for a MiB: a medium that takes more is far */
 #define DIR_WINDOW     (8u << 20) /* not on the medium yet: at most two of it */
 #define DIR_VERIFY     (256u << 10) /* bytes a read */
 #define DIR_GET        (256u << 10) /* bytes between two signs of life */
@@ -140,29 +141,55 @@ static int piece_open(int fd, struct provider_req *req)
 	return f == -EUCLEAN ? -ENOENT : f; /* it is no piece */
 }
 
+/* A piece on its way to the medium. */
+struct out {
+	int fd;
+	bool far;
+	uint64_t waited_ms;
+};
+
 /*
  * Let the medium begin with the n bytes at off, and wait for those of two windows
  * before, so that `moved` says how far it really is and the sync at the end is short.
  */
-static int push_out(int to, uint64_t off, uint64_t n)
+static int push_ahead(const struct out *o, uint64_t off, uint64_t n)
 {
 	const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE |
 			     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	uint64_t end = off + n;
 	int r = 0;
 
-	if (sync_file_range(to, (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE) < 0)
+	if (sync_file_range(o->fd, (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE) < 0)
 		r = -errno;
 	if (r == 0 && end % DIR_WINDOW == 0 && end > DIR_WINDOW &&
-	    sync_file_range(to, (off_t)(end - 2 * DIR_WINDOW), DIR_WINDOW, how) < 0)
+	    sync_file_range(o->fd, (off_t)(end - 2 * DIR_WINDOW), DIR_WINDOW,
+			    how) < 0)
 		r = -errno;
 	/* Where it is not known, fsync has more to do. */
 	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
 }
 
+/*
+ * This medium may be the disk of the drive, so fsyncs there wait behind one request.
+ * One that is slow or far away is another, and needs many on their way.
+ */
+static int push_out(struct out *o, uint64_t off, uint64_t n)
+{
+	uint64_t began = monotonic_ms();
+	int r;
+
+	if (o->far || !thread_foreground_busy())
+		return push_ahead(o, off, n);
+	r = io_write_out_fd(o->fd, off, n);
+	o->waited_ms += monotonic_ms() - began;
+	o->far = o->waited_ms > DIR_NEAR_MS * (1 + off / (1u << 20));
+	return r;
+}
+
 static int copy_in(struct provider_req *req, struct io_file *from, int to)
 {
 	_cleanup_free_ uint8_t *p = malloc(DIR_COPY);
+	struct out out = { .fd = to };
 	uint64_t off = 0;
 	int64_t n;
 	int r;
@@ -178,7 +205,7 @@ static int copy_in(struct provider_req *req, struct io_file *from, int to)
 			return n < 0 ? (int)n : -EUCLEAN; /* shorter than said */
 		r = dir_write_all(to, p, (size_t)n);
 		if (r == 0)
-			r = push_out(to, off, (uint64_t)n);
+			r = push_out(&out, off, (uint64_t)n);
 		if (r < 0)
 			return r;
 		atomic_fetch_add(&req->moved, (uint64_t)n);

@@ -94,7 +94,8 @@ enum recorder_call {
 	RECORDER_NAME = 1 << 6, /* unlink, rename, mkdir */
 	RECORDER_SYNCDIR = 1 << 7,
 	RECORDER_LOOK = 1 << 8, /* size, list, space */
-	RECORDER_ANY = (1 << 9) - 1,
+	RECORDER_WRITE_OUT = 1 << 9,
+	RECORDER_ANY = (1 << 10) - 1,
 };
 
 /* Calls of these kinds (a mask) since the recorder was made. */

@@ -480,6 +480,20 @@ static void rec_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 	lock_drop(&rec->lock);
 }
 
+/* One of its kind that fails takes the error away from the datasync, as Linux does. */
+static int rec_write_out(struct io_file *f, uint64_t off, uint64_t n)
+{
+	struct recorder *rec = file_of(f)->rec;
+	int r;
+
+	(void)off;
+	(void)n;
+	lock_take(&rec->lock);
+	r = enter(rec, RECORDER_WRITE_OUT);
+	lock_drop(&rec->lock);
+	return r;
+}
+
 static void rec_begin_read(struct io_file *f, uint64_t off, uint64_t n)
 {
 	struct recorder *rec = file_of(f)->rec;
@@ -594,6 +608,7 @@ static const struct io_file_ops rec_file_ops = {
 	.pwrite = rec_pwrite,
 	.datasync = rec_datasync,
 	.begin_sync = rec_begin_sync,
+	.write_out = rec_write_out,
 	.begin_read = rec_begin_read,
 	.truncate = rec_truncate,
 	.allocate = rec_allocate,

@@ -46,7 +46,7 @@ struct recorder {
 	size_t next_id;
 	struct change *log;
 	size_t n_log, cap_log;
-	uint64_t calls[9];
+	uint64_t calls[10];
 	uint64_t begun;  /* bytes of io_begin_sync() */
 	uint64_t wanted; /* bytes of io_begin_read() */
 	unsigned fail_kinds;

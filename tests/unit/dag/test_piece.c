@@ -35,7 +35,8 @@ struct mem_file {
 	struct buf bytes;
 	unsigned n_syncs;
 	uint64_t fail_at; /* a write that reaches this offset fails */
-	bool any_order;   /* spans come from several threads */
+	uint64_t lost_at; /* one that is said when it is to reach the disk, once */
+	bool any_order; /* spans come from several threads */
 	struct lock lock;
 };
 
@@ -75,8 +76,14 @@ static int mem_truncate(struct io_file *f, uint64_t size)
 	return 0;
 }
 
+static int mem_write_out(struct io_file *f, uint64_t off, uint64_t n)
+{
+	return mem(f)->lost_at - off < n ? -EIO : 0;
+}
+
 static const struct io_file_ops mem_ops = { .pwrite = mem_pwrite,
 					    .datasync = mem_datasync,
+					    .write_out = mem_write_out,
 					    .truncate = mem_truncate };
 
 struct fixture {
@@ -92,7 +99,7 @@ static void begin(struct fixture *x)
 {
 	memset(x, 0, sizeof(*x));
 	x->f.file.ops = &mem_ops;
-	x->f.fail_at = UINT64_MAX;
+	x->f.fail_at = x->f.lost_at = UINT64_MAX;
 	buf_init(&x->f.bytes, 128u << 20);
 	lock_init(&x->f.lock);
 	x->keys = test_keys(1);
@@ -663,6 +670,25 @@ static void a_disk_that_fails_under_a_thread_fails_the_piece(void **state)
 	}
 }
 
+/* The system says it once, and to whoever waits first: a later datasync is silent. */
+static void bytes_that_do_not_reach_the_disk_fail_the_piece(void **state)
+{
+	const struct trailer_head none = { 0 };
+	struct fixture x;
+	struct link l;
+	int r = 0;
+
+	(void)state;
+	begin(&x);
+	x.f.lost_at = 2 * COMMP_SPAN + 5;
+	open_writer(&x);
+	for (uint32_t i = 0; i < 12 && r == 0; i++)
+		r = add(&x, i, SEAL_LEAF_MAX, XINDEX_LEAF, &l);
+	assert_true(r == 0 || r == -EIO);
+	assert_int_equal(piece_writer_finish(x.w, 0, &none, &x.result), -EIO);
+	end(&x);
+}
+
 static void a_piece_is_dropped_while_its_spans_are_under_way(void **state)
 {
 	struct forks forks;
@@ -768,6 +794,7 @@ int main(void)
 		cmocka_unit_test(a_failing_disk_is_reported_and_leaves_no_piece),
 		cmocka_unit_test(a_piece_of_many_spans_is_the_same_with_threads),
 		cmocka_unit_test(a_disk_that_fails_under_a_thread_fails_the_piece),
+		cmocka_unit_test(bytes_that_do_not_reach_the_disk_fail_the_piece),
 		cmocka_unit_test(a_piece_is_dropped_while_its_spans_are_under_way),
 		cmocka_unit_test(sizes_of_blocks_stand_on_the_ladder),
 		cmocka_unit_test(a_commit_other_than_the_named_one_is_refused),

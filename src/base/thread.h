@@ -129,6 +129,30 @@ static inline uint64_t monotonic_ms(void)
 	return monotonic_us() / 1000;
 }
 
+/*
+ * How long was waited since the last call, by who looks in rounds (a look, a pause)
+ * of which none takes more than `round_ms` while the process runs.  Of a longer one so
+ * much counts: in the rest the process stood (stopped, frozen, suspended), and who
+ * could not look has not waited.
+ *
+ *   uint64_t last_ms = monotonic_ms();
+ *
+ *   for (uint64_t ms = 0; ms < LIMIT_MS; ms += monotonic_waited_ms(&last_ms, ROUND_MS))
+ *           look: return if it is there; pause
+ *
+ * With a limit of several rounds there is a look after each time in which it stood.
+ *
+ * *last_ms: in ms of the monotonic clock, when it was called last; becomes now.  It is
+ * the caller's alone; any thread.  Cannot fail.
+ */
+static inline uint64_t monotonic_waited_ms(uint64_t *last_ms, uint64_t round_ms)
+{
+	uint64_t now = monotonic_ms(), ms = now - *last_ms;
+
+	*last_ms = now;
+	return MIN(ms, round_ms);
+}
+
 /* cond_wait_until() with a time of monotonic_ms(). */
 static inline int cond_wait_until_ms(struct cond *c, struct lock *l,
 				     uint64_t until_ms) REQUIRES(l)

@@ -140,15 +140,6 @@ static void pause_a_while(const struct wallet *w)
 	(void)poll(NULL, 0, is_devnet(w) ? DEVNET_MS : LOOK_MS); /* a pause */
 }
 
-/* Time since the last look, a pause ago: what is more is not waiting, we stood. */
-static uint64_t waited_ms(uint64_t *last)
-{
-	uint64_t now = monotonic_ms(), ms = MIN(now - *last, ROUND_MS);
-
-	*last = now;
-	return ms;
-}
-
 /* Has the chain ended it?  Looked at for a while. */
 static int wait_ended(struct wallet *w, uint64_t id)
 {
@@ -156,7 +147,8 @@ static int wait_ended(struct wallet *w, uint64_t id)
 	struct view_data_set v;
 	struct err why = { "" };
 
-	for (uint64_t ms = 0; ms < WAIT_MS; ms += waited_ms(&last)) {
+	for (uint64_t ms = 0; ms < WAIT_MS;
+	     ms += monotonic_waited_ms(&last, ROUND_MS)) {
 		if (foc_data_set(w->foc, id, &v, &why) == 0 && v.pdp_end_epoch)
 			return 0;
 		pause_a_while(w);
@@ -209,7 +201,8 @@ static int wait_scheduled(struct wallet *w, uint64_t set,
 	uint64_t last = monotonic_ms(), ids[FOC_AUTH_REMOVALS_MAX];
 	size_t left;
 
-	for (uint64_t ms = 0; ms < WAIT_MS; ms += waited_ms(&last)) {
+	for (uint64_t ms = 0; ms < WAIT_MS;
+	     ms += monotonic_waited_ms(&last, ROUND_MS)) {
 		if (ids_of(w, set, cids, n, ids, &left, why) == 0 && left == 0)
 			return 0;
 		pause_a_while(w);

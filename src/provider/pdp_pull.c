@@ -228,12 +228,12 @@ static int progress(struct fetch *f, size_t n)
 static int fetch_all(struct fetch *f, struct pdp_add *a)
 {
 	struct pdp_job *j = f->j;
-	uint64_t last = monotonic_ms(), now,
-		 left = PDP_PULL_MS + f->bytes / BYTES_MS;
+	uint64_t last = monotonic_ms(), limit = PDP_PULL_MS + f->bytes / BYTES_MS;
 	unsigned trouble = 0;
 	int r;
 
-	for (; left; left -= MIN(left, MIN(now - last, ROUND_MS)), last = now) {
+	for (uint64_t ms = 0; ms < limit;
+	     ms += monotonic_waited_ms(&last, ROUND_MS)) {
 		r = curio_pull(j->curio, &j->op, foc_network(j->foc)->fwss.b,
 			       a->data_set, buf_slice(&a->extra), f->pieces, a->n);
 		if (r < 0) {
@@ -248,7 +248,6 @@ static int fetch_all(struct fetch *f, struct pdp_add *a)
 		r = pdp_sleep(j, pdp_poll_ms(j->d));
 		if (r < 0)
 			return r;
-		now = monotonic_ms();
 	}
 	return give_up(j, "it takes too long");
 }

@@ -11,8 +11,8 @@ import time
 import pytest
 
 import cars
+from commands import on_terminal
 from drive import PATIENCE, alive, binary, until
-from test_cli import on_terminal
 from test_disk import MIB, at, put
 from test_hung import Share
 from timed import DAY, Timed

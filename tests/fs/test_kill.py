@@ -12,10 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import cutload
+from commands import PASSWORD
 from conftest import LONG
 from drive import PATIENCE, CommandFailed
 from syscalls import read, write
-from test_cli import PASSWORD
 from test_crash import WRITERS, assert_one_instant, start_writers, \
     wait_for_steps
 from test_powercut import end, start_program

@@ -542,6 +542,15 @@ int device_sync(struct device *d)
 	return r;
 }
 
+int no_progress(void *ctx, const char *stage, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	(void)stage;
+	(void)done;
+	(void)total;
+	return 0;
+}
+
 void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned copies)
 {
 	device_init(d, r, "a", n_stores, copies);

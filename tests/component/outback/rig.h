@@ -138,6 +138,9 @@ void device_snapshot_end(struct device *d, struct device *of);
 
 int device_sync(struct device *d); /* commit, ship, claim; the result */
 
+/* For what tells of its progress (onboard.h): nobody wants to know. */
+int no_progress(void *ctx, const char *stage, uint64_t done, uint64_t total);
+
 /*
  * For this device store i answers nothing any more, until it is woken: then it
  * does all that it was asked.  So long it is given up after RIG_SILENT_MS; one that
@@ -201,8 +204,9 @@ void tree_is(struct device *d, const char *want);
 /* tree_text() of what a bare machine makes of the words and the stores. */
 char *recovered_text(struct rig *r, const char *name, size_t n_stores);
 void recovers_as(struct rig *r, const char *name, size_t n_stores, const char *want);
-/* Closes the device; the same comes back. */
+/* Closes the device; the same comes back.  The second: its directory is lost, too. */
 void comes_back(struct device *d, struct rig *r, size_t n_stores);
+void comes_back_after_loss(struct device *d, struct rig *r, size_t n_stores);
 
 /* ---- stores ---- */
 

@@ -230,11 +230,24 @@ void recovers_as(struct rig *r, const char *name, size_t n_stores, const char *w
 	free(got);
 }
 
-void comes_back(struct device *d, struct rig *r, size_t n_stores)
+static void ends_and_comes_back(struct device *d, struct rig *r,
+				size_t n_stores, bool lost)
 {
 	char *want = tree_text(d);
 
 	device_close(d);
+	if (lost)
+		rig_remove(r, d->name);
 	recovers_as(r, "back", n_stores, want);
 	free(want);
+}
+
+void comes_back(struct device *d, struct rig *r, size_t n_stores)
+{
+	ends_and_comes_back(d, r, n_stores, false);
+}
+
+void comes_back_after_loss(struct device *d, struct rig *r, size_t n_stores)
+{
+	ends_and_comes_back(d, r, n_stores, true);
 }

@@ -48,7 +48,6 @@ static void a_commit_is_made_again_so_often_and_then_says_why_not(void **state)
 	struct rig *r = *state;
 	struct device a;
 	struct err e;
-	char *want;
 
 	device_init(&a, r, "a", 1, 1);
 	device_start(&a);
@@ -59,11 +58,7 @@ static void a_commit_is_made_again_so_often_and_then_says_why_not(void **state)
 	assert_int_equal(sync_losing(&a, RUNS_MAX, &e), -EAGAIN);
 	assert_non_null(strstr(e.text, "pieces are lost meanwhile"));
 	ok(sync_losing(&a, 0, &e));
-	want = tree_text(&a);
-	device_close(&a);
-	rig_remove(r, "a");
-	recovers_as(r, "b", 1, want);
-	free(want);
+	comes_back_after_loss(&a, r, 1);
 }
 
 int main(void)

@@ -18,39 +18,9 @@
 #include "parks.h"
 
 #define MIB  (1u << 20)
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	rig_new(r);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	if (r->parks)
-		parks_free(r->parks);
-	rig_free(r);
-	free(r);
-	return 0;
-}
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 /* ---- gc ---- */
-
-static int no_progress(void *ctx, const char *stage, uint64_t done, uint64_t total)
-{
-	(void)ctx;
-	(void)stage;
-	(void)done;
-	(void)total;
-	return 0;
-}
 
 static struct onboard_gc gc_with(struct device *d, struct onboard_gc g)
 {

@@ -19,15 +19,6 @@ struct pair {
 	atomic_bool waits, over, done;
 };
 
-static int no_progress(void *ctx, const char *stage, uint64_t done, uint64_t total)
-{
-	(void)ctx;
-	(void)stage;
-	(void)done;
-	(void)total;
-	return 0;
-}
-
 static int waits(void *ctx, const char *stage, uint64_t done, uint64_t total)
 {
 	struct pair *p = ctx;

@@ -30,7 +30,6 @@ static void a_commit_survives_no_memory_anywhere(void **state)
 	struct rig *r = *state;
 	struct device a;
 	unsigned n_hits = 0;
-	char *want;
 	bool hit = true;
 
 	device_init(&a, r, "a", 1, 1);
@@ -52,11 +51,7 @@ static void a_commit_survives_no_memory_anywhere(void **state)
 		assert_true(n < 100000);
 	}
 	assert_true(n_hits > 30);
-	want = tree_text(&a);
-	device_close(&a);
-	rig_remove(r, "a");
-	recovers_as(r, "b", 1, want);
-	free(want);
+	comes_back_after_loss(&a, r, 1);
 }
 
 int main(void)

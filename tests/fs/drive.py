@@ -241,12 +241,16 @@ class Drive:
 
         This drive's directory is left alone; it must not be mounted."""
         other = Drive(stores=0, name=self.name, options=self.options)
+        other.run(*self.brings(other, stores), *options)
+        return other
+
+    def brings(self, other, stores=None):
+        """The words, and the stores' names, to another machine: the command that
+        recovers this drive there as `other`."""
         other.stores = self.stores if stores is None else stores
         shutil.copy(self.words, other.words)
-        other.run('recover', '--drive', self.name, *other.store_args(),
-                  '--words-file', other.words, '--passfile', other.passfile,
-                  *options)
-        return other
+        return ['recover', '--drive', self.name, *other.store_args(),
+                '--words-file', other.words, '--passfile', other.passfile]
 
     # what the kernel and the process table say
 

@@ -116,6 +116,15 @@ def read(path):
         return f.read()
 
 
+def flip(path, off, bits=1):
+    """Damage: these bits of the byte at off are others now."""
+    with open(path, 'r+b') as f:
+        f.seek(off)
+        byte = f.read(1)[0]
+        f.seek(off)
+        f.write(bytes([byte ^ bits]))
+
+
 def outcome(call):
     """What a call returns, or the name of its errno."""
     try:

@@ -3,7 +3,6 @@ lost, and the drive goes on by itself."""
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -267,11 +266,7 @@ def test_umount_waits_for_a_daemon_that_does_not_answer(drives):
 
 def start_recover(d):
     other = Timed(stores=0, name=d.name)
-    other.stores = d.stores
-    shutil.copy(d.words, other.words)
-    return other, other.start('recover', '--drive', d.name, *other.store_args(),
-                              '--words-file', other.words, '--passfile',
-                              other.passfile)
+    return other, other.start(*d.brings(other))
 
 
 def test_a_recover_that_was_stopped_has_not_waited_for_a_store(drives):

@@ -11,7 +11,7 @@ import pytest
 import cars
 from conftest import LONG
 from drive import PATIENCE, until
-from syscalls import read, write
+from syscalls import flip, read, write
 from trees import assert_same, picture
 
 MIB = 1 << 20
@@ -43,14 +43,10 @@ def make(drives, **kw):
     return d, piece
 
 
-def flip(path):
+def flip_leaf(path):
     """One bit in the third leaf."""
     leaf = [b for b in cars.blocks(path) if b.size > MIB][2]
-    with open(path, 'r+b') as f:
-        f.seek(leaf.offset + leaf.size // 2)
-        byte = f.read(1)[0]
-        f.seek(-1, os.SEEK_CUR)
-        f.write(bytes([byte ^ 4]))
+    flip(path, leaf.offset + leaf.size // 2, 4)
 
 
 def cut(path):
@@ -58,7 +54,7 @@ def cut(path):
     os.truncate(path, leaf.offset + 1000)
 
 
-DAMAGE = pytest.mark.parametrize('damage', [flip, cut, os.unlink],
+DAMAGE = pytest.mark.parametrize('damage', [flip_leaf, cut, os.unlink],
                                  ids=['flip', 'cut', 'delete'])
 
 
@@ -83,7 +79,7 @@ def test_with_one_copy_only_that_file_is_lost_and_it_is_said(drives, damage):
             read(os.path.join(d.mnt, 'bad'))
         assert e.value.errno == errno.EIO
         assert read(os.path.join(d.mnt, 'good'))
-        if damage is flip:  # the leaves beside it are whole
+        if damage is flip_leaf:  # the leaves beside it are whole
             with open(os.path.join(d.mnt, 'bad'), 'rb') as f:
                 f.seek(4 * MIB)
                 assert len(f.read()) == MIB
@@ -307,7 +303,7 @@ def test_a_symlink_of_a_damaged_piece_is_sealed_anew(drives):
     d.sync()
     d.lose().recover().mount()
     assert sorted(os.listdir(d.mnt)) == ['bad', 'file', 'link']
-    flip(path)
+    flip_leaf(path)
     verify = ('verify', '--drive', d.name, '--all')
     assert '/bad: ' in d.run(*verify, check=False).stdout
     os.unlink(at(d, 'bad'))

@@ -5,7 +5,6 @@ SIGSTOP: what a dead file server looks like.
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -227,13 +226,9 @@ def test_a_read_that_only_a_hung_store_can_serve_ends(shared, drives):
 
 
 def _recover(d):
-    """Words and stores on a bare machine; what it says, and the drive."""
+    """Words and stores on a bare machine: the drive, and the recover."""
     other = Drive(stores=0, name=d.name)
-    other.stores = d.stores
-    shutil.copy(d.words, other.words)
-    return other, other.start('recover', '--drive', d.name, *other.store_args(),
-                              '--words-file', other.words, '--passfile',
-                              other.passfile)
+    return other, other.start(*d.brings(other))
 
 
 def test_recover_waits_for_a_silent_store_only_if_the_others_do_not_do(

@@ -18,6 +18,7 @@ import time
 import pytest
 
 import cars
+from commands import LOCKED
 from drive import PATIENCE, CommandFailed, until
 from syscalls import read, write
 from trees import assert_same, picture
@@ -288,7 +289,7 @@ def test_one_drive_is_not_mounted_twice(drives):
     os.mkdir(other)
     with pytest.raises(CommandFailed) as e:
         d.run('mount', '--drive', d.name, '--passfile', d.passfile, other)
-    assert e.value.status == 13
+    assert e.value.status == LOCKED
     write(at(d, 'f'), b'the first one goes on')
     d.sync()
 

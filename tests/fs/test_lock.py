@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from commands import CONFIG
 from drive import CommandFailed, PATIENCE, mounts, until
 from syscalls import read, write
 
@@ -85,7 +86,7 @@ def test_all_drives_are_locked_and_then_there_is_nothing_to_lock(drives):
     assert 'nothing to lock' in d.run('lock', '--drive', d.name).stdout
     with pytest.raises(CommandFailed) as e:
         d.run('lock', '--drive', 'nobody')
-    assert e.value.status == 11
+    assert e.value.status == CONFIG
 
 
 def test_a_lazily_unmounted_drive_is_locked_too(drives):

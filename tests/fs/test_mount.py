@@ -14,12 +14,11 @@ import time
 
 import pytest
 
+from commands import CONFIG, LOCKED, MOUNTPOINT, PASSWORD
 from conftest import LONG
 from drive import PATIENCE, CommandFailed, Drive, until
 from syscalls import read, write
 from trees import assert_same, make_of_everything, picture
-
-BAD_PASSWORD, BAD_MOUNTPOINT, NO_DRIVE, LOCKED = 12, 10, 11, 13
 
 
 def failure(call):
@@ -55,7 +54,7 @@ def test_mount_returns_when_the_drive_can_be_used(drives):
 def test_a_wrong_passphrase_is_refused(drives):
     d = drives().init()
     write(d.passfile, b'something else\n')
-    assert failure(d.mount).status == BAD_PASSWORD
+    assert failure(d.mount).status == PASSWORD
     assert not d.is_mounted()
     until(lambda: not d.pids(), what='the end of the daemon')
 
@@ -63,13 +62,13 @@ def test_a_wrong_passphrase_is_refused(drives):
 def test_a_mountpoint_that_is_not_there_is_refused(drives):
     d = drives().init()
     d.mnt = os.path.join(d.dir, 'nowhere')
-    assert failure(d.mount).status == BAD_MOUNTPOINT
+    assert failure(d.mount).status == MOUNTPOINT
 
 
 def test_a_drive_that_is_not_there_is_named(drives):
     d = drives()
     e = failure(d.mount)
-    assert e.status == NO_DRIVE and d.name in e.stderr
+    assert e.status == CONFIG and d.name in e.stderr
 
 
 def test_a_drive_has_one_daemon(drives):
@@ -91,7 +90,7 @@ def test_an_unknown_option_is_refused(drives):
 
 def test_umount_of_what_is_not_mounted_is_an_error(drives):
     d = drives().init()
-    assert failure(lambda: d.run('umount', d.mnt)).status == BAD_MOUNTPOINT
+    assert failure(lambda: d.run('umount', d.mnt)).status == MOUNTPOINT
 
 
 # Another mount namespace that keeps, of all mounts of tests, $0 alone.

@@ -3,7 +3,7 @@ import errno
 import os
 
 from drive import until
-from syscalls import read, write
+from syscalls import flip, read, write
 
 
 def test_a_changed_attribute_is_clean_after_one_commit(drives):
@@ -25,14 +25,6 @@ def test_a_changed_attribute_is_clean_after_one_commit(drives):
 def pieces(store):
     found = [os.path.join(store, n) for n in os.listdir(store)]
     return [n for n in found if n.endswith('.car')]
-
-
-def flip(path, at):
-    with open(path, 'r+b') as f:
-        f.seek(at)
-        byte = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([byte ^ 1]))
 
 
 def damaged_only_copy(drives):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from commands import DAMAGE
 from drive import CommandFailed, until
 from syscalls import read, write
 
@@ -110,6 +111,6 @@ def test_all_stores_that_went_back_are_found_out_by_who_knows_a_number(drives):
     swap_in(d.stores[0], old)
     with pytest.raises(CommandFailed) as e:
         d.recovered('--at-least', str(number))
-    assert e.value.status == 17
+    assert e.value.status == DAMAGE
     assert 'they have gone back' in e.value.stderr
     drives.adopt(d.recovered('--at-least', '3'))

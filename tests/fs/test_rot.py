@@ -6,27 +6,19 @@ import shutil
 
 import pytest
 
+from commands import DAMAGE
 from conftest import LONG
 from drive import until
-from syscalls import read, write
+from syscalls import flip, read, write
 from test_disk import MIB, at
 from trees import assert_same, picture
 
 PAGE = 4096
 CLEAN, REPAIRED, LEFT = 0, 1, 4  # exit codes of fsck
-DAMAGE = 17                     # of all others
 
 
 def local(d, *names):
     return os.path.join(d.home, d.name, *names)
-
-
-def flip(path, off):
-    with open(path, 'r+b') as f:
-        f.seek(off)
-        byte = f.read(1)[0]
-        f.seek(off)
-        f.write(bytes([byte ^ 4]))
 
 
 def slots(d):
@@ -41,7 +33,7 @@ def rot(d, but=b''):
     for off in range(MIB, len(data), PAGE):
         if any(data[off:off + PAGE]) and \
            data[off:off + PAGE] != but[off:off + PAGE]:
-            flip(local(d, 'data', '00000001'), off + 100)
+            flip(local(d, 'data', '00000001'), off + 100, 4)
 
 
 def fsck(d, *options):
@@ -144,7 +136,7 @@ def test_a_page_that_rots_is_found_and_the_stores_make_it_anew(drives, db):
     pages = len(good) // PAGE
     found = last = 0
     for page in range(0, pages, 1 if LONG else max(pages // 4, 1)):
-        flip(local(d, db), page * PAGE + 1000)
+        flip(local(d, db), page * PAGE + 1000, 4)
         done = d.run('mount', '--drive', d.name, '--passfile', d.passfile,
                      d.mnt, check=False)
         if done.returncode == 0:
@@ -154,14 +146,14 @@ def test_a_page_that_rots_is_found_and_the_stores_make_it_anew(drives, db):
         else:
             assert 'inconsistent' in done.stderr, done
         write(local(d, db), good)
-        flip(local(d, db), page * PAGE + 1000)
+        flip(local(d, db), page * PAGE + 1000, 4)
         status, said = fsck(d)
         if status != CLEAN:  # a page that is not in use has nothing to lose
             assert db in said or 'salvage' in said
             found, last = found + 1, page
         write(local(d, db), good)
     assert found > 1
-    flip(local(d, db), last * PAGE + 1000)
+    flip(local(d, db), last * PAGE + 1000, 4)
     status, said = fsck(d, '--salvage')
     assert status == REPAIRED, said
     d.mount()
@@ -185,7 +177,7 @@ def test_a_sync_ends_whatever_page_of_the_ledger_rots(drives):
     # Pages of placements and of heads stood here; the others are as good.
     held_up = 0
     for page in sorted(range(n), key=lambda p: (p not in (6, 16), p)):
-        flip(local(d, 'ledger.db'), page * PAGE + 1000)
+        flip(local(d, 'ledger.db'), page * PAGE + 1000, 4)
         done = d.run('mount', '--drive', d.name, '--passfile', d.passfile,
                      d.mnt, check=False)
         if done.returncode == 0:

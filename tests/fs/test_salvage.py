@@ -5,8 +5,9 @@ import shutil
 import pytest
 
 from cars import blocks
+from commands import DAMAGE
 from drive import CommandFailed
-from syscalls import read, write
+from syscalls import flip, read, write
 from trees import assert_same, make_of_everything, picture
 
 
@@ -40,7 +41,7 @@ def test_recover_says_that_the_newest_commit_is_gone(cut_off):
     shutil.rmtree(d.home)
     with pytest.raises(CommandFailed) as failed:
         d.recovered()
-    assert failed.value.status == 17
+    assert failed.value.status == DAMAGE
     assert '--before 2' in failed.value.stderr
 
 
@@ -79,12 +80,7 @@ def test_fsck_salvage_begins_anew_from_what_is_left(cut_off):
 def damage(path, length):
     """The newest commit record of a drive stands in front of the trailer of its
     last piece."""
-    found = blocks(path)
-    with open(path, 'r+b') as f:
-        f.seek(found[length].offset)
-        byte = f.read(1)[0]
-        f.seek(found[length].offset)
-        f.write(bytes([byte ^ 1]))
+    flip(path, blocks(path)[length].offset)
 
 
 def test_a_commit_record_that_is_damaged_is_made_anew(drives):

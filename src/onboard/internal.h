@@ -24,7 +24,9 @@ struct shipper {
 	bool unrecorded;    /* its own: ident not in the ledger yet */
 	uint64_t budget_ms; /* its own; when `budget` was counted last; 0: never */
 	uint64_t budget;    /* its own; bytes that may be read back now */
-	atomic_bool rescan;     /* look through what is held, too */
+	atomic_bool rescan; /* look through what is held, too */
+	uint64_t again_ms; /* its own; that is done again then, since a held piece
+			      has to wait; 0: none has */
 	atomic_bool removing;   /* look for what is to be removed */
 	uint64_t not_before_ms; /* lock: o->lock */
 	unsigned failures;      /* lock: o->lock; in a row */

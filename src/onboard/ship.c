@@ -674,6 +674,26 @@ static int heads_turn(struct shipper *s, struct err *e)
 }
 
 /*
+ * What is held already and should be here, too.  Whoever only waits there for his time
+ * is not looked for at each wake-up: writers that want room wake everybody five times a
+ * second, and a drive may have thousands of pieces.
+ */
+static int next_held(struct shipper *s, struct next *ret)
+{
+	uint64_t now = monotonic_ms();
+	int r;
+
+	if (!atomic_load(&s->rescan) && (!s->again_ms || now < s->again_ms))
+		return 0;
+	atomic_store(&s->rescan, false); /* before the look: what comes is new */
+	r = next_piece(s, LEDGER_HELD, ret);
+	if (r < 0 || ret->found || ret->waits)
+		atomic_store(&s->rescan, true);
+	s->again_ms = ret->deferred ? now + IDLE_MS : 0;
+	return r;
+}
+
+/*
  * One thing for this store: heads whose pieces are all held, which takes moments,
  * then a piece that is on its way, and only then what is held already but should
  * be here too; so that a commit need not wait until a whole drive was read back
@@ -692,13 +712,11 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 		r = heads_turn(s, e);
 	if (r == 0)
 		r = next_piece(s, LEDGER_READY, &n);
-	if (r == 0 && !n.found && s->rescan) {
-		r = next_piece(s, LEDGER_HELD, &n);
-		s->rescan = n.found || n.deferred || n.waits || r < 0;
-	}
+	if (r == 0 && !n.found)
+		r = next_held(s, &n);
 	if (r == 0)
 		r = park_commit(s, n.found, n.waits, e);
-	if (r == 0 && !n.found && !n.deferred && !s->rescan)
+	if (r == 0 && !n.found && !n.deferred && !s->rescan && !s->again_ms)
 		note_calm(s, s->deferred);
 	if (r == 0 && !n.found)
 		r = remove_turn(s, e);

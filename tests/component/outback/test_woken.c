@@ -1,0 +1,118 @@
+/*
+ * test_woken.c - a shipper that is woken looks no further than it has to
+ *
+ * Looks through what is held are counted here.
+ */
+#include "rig.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+
+#define MIB     (1u << 20)
+#define WAKES   300
+#define LOOK_MS 5000 /* between two looks at what has to wait */
+#define FEW     (WAKES / 10)
+#define T(f)    cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+int __real_ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+			 int (*cb)(void *ctx, const struct ledger_piece *p),
+			 void *ctx);
+int __wrap_ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+			 int (*cb)(void *ctx, const struct ledger_piece *p),
+			 void *ctx);
+
+static atomic_uint looks;
+
+int __wrap_ledger_pieces(struct ledger *l, enum ledger_piece_state state,
+			 int (*cb)(void *ctx, const struct ledger_piece *p),
+			 void *ctx)
+{
+	if (state == LEDGER_HELD)
+		atomic_fetch_add(&looks, 1);
+	return __real_ledger_pieces(l, state, cb, ctx);
+}
+
+static int on_piece(void *ctx, const struct ledger_piece *p)
+{
+	*(uint64_t *)ctx = p->ordinal;
+	return 1;
+}
+
+/* A held piece of two stores that the second has to get again, `after_s` from now. */
+static uint64_t begin(struct device *a, struct rig *r, unsigned after_s)
+{
+	struct ledger_placement p = { .state = LEDGER_STORED, .attempts = 3 };
+
+	device_init(a, r, "a", 2, 2);
+	device_start(a);
+	f_fill(a, "f", 0, 3 * MIB, 1);
+	ok(device_sync(a));
+	device_close(a);
+	device_open(a);
+	ok(ledger_pieces(a->ledger, LEDGER_HELD, on_piece, &p.piece));
+	assert_true(p.piece);
+	p.store = a->ids[1];
+	p.next_try = (uint64_t)time(NULL) + after_s;
+	ok(ledger_placement_set(a->ledger, &p));
+	atomic_store(&looks, 0);
+	device_start(a);
+	return p.piece;
+}
+
+static void until_looked(unsigned n)
+{
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+
+	while (atomic_load(&looks) < n) {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(1000), 0); /* others are at work */
+	}
+}
+
+static void who_is_woken_does_not_look_again_at_what_has_to_wait(void **state)
+{
+	uint64_t began = monotonic_ms();
+	struct rig *r = *state;
+	struct device a;
+	unsigned n;
+
+	(void)begin(&a, r, 3000);
+	until_looked(2); /* each of the two has */
+	for (unsigned i = 0; i < WAKES; i++) {
+		onboard_full(a.onboard);
+		assert_int_equal(usleep(10000), 0); /* it would look now */
+	}
+	n = atomic_load(&looks);
+	assert_in_range(n, 2, FEW + (monotonic_ms() - began) / LOOK_MS);
+	device_close(&a);
+}
+
+static void what_had_to_wait_comes_when_it_is_time(void **state)
+{
+	uint64_t piece, end = monotonic_ms() + RIG_WAIT_MS;
+	struct ledger_placement p = { .state = LEDGER_STORED };
+	struct rig *r = *state;
+	struct device a;
+
+	piece = begin(&a, r, 2);
+	do {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
+		ok(ledger_placement_get(a.ledger, piece, a.ids[1], &p));
+	} while (p.state != LEDGER_VERIFIED);
+	device_close(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(who_is_woken_does_not_look_again_at_what_has_to_wait),
+		T(what_had_to_wait_comes_when_it_is_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

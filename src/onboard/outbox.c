@@ -153,6 +153,10 @@ static int settle_one(struct onboard *o, uint64_t ordinal)
 	if (p.state == LEDGER_READY) {
 		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
 		p.state = LEDGER_HELD;
+		/* Who is to have one more, and was busy, finds it there now. */
+		for (size_t i = 0; i < o->p.n_stores; i++)
+			if (copies < outbox_copies(o, &p))
+				atomic_store(&o->shippers[i].rescan, true);
 	}
 	if (r == 0 && p.outbox && copies >= outbox_copies(o, &p) &&
 	    copies >= o->p.copies)

@@ -107,11 +107,66 @@ static void what_had_to_wait_comes_when_it_is_time(void **state)
 	device_close(&a);
 }
 
+static int on_metadata(void *ctx, const struct ledger_piece *p)
+{
+	*(bool *)ctx |= p->kind == PIECE_META;
+	return 0;
+}
+
+static unsigned outbox(struct device *d)
+{
+	struct ledger_sums s = { 0 };
+
+	ok(ledger_sums(d->ledger, &s));
+	return (unsigned)s.outbox_pieces;
+}
+
+/* A piece of metadata gets a copy more; who is busy meanwhile finds it held. */
+static void a_copy_more_comes_from_who_was_busy_too(void **state)
+{
+	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
+	struct rig *r = *state;
+	struct onboard_stats os;
+	bool meta = false;
+	struct device a;
+	char name[16];
+
+	device_init(&a, r, "a", 2, 1);
+	a.piece_target = MIB;
+	device_start(&a);
+	device_hold(&a, 1, PROVIDER_PUT);
+	for (unsigned i = 0; i < 6; i++) { /* of 6 pieces some go to either */
+		(void)snprintf(name, sizeof(name), "%u", i);
+		f_fill(&a, name, 0, MIB, i + 1);
+	}
+	(void)onboard_request(a.onboard);
+	do {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
+		onboard_stats(a.onboard, &os);
+	} while (!os.built);
+	f_mkdir(&a, "a commit of metadata alone");
+	(void)onboard_request(a.onboard);
+	do {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
+		ok(ledger_pieces(a.ledger, LEDGER_HELD, on_metadata, &meta));
+	} while (!meta);
+	device_wake(&a, 1);
+	ok(device_sync(&a));
+	while (outbox(&a)) {
+		assert_true(monotonic_ms() < end);
+		assert_int_equal(usleep(10000), 0);
+	}
+	device_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(who_is_woken_does_not_look_again_at_what_has_to_wait),
 		T(what_had_to_wait_comes_when_it_is_time),
+		T(a_copy_more_comes_from_who_was_busy_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,9 +22,25 @@ static int mark_time(struct ledger *l)
 	return db_run(s);
 }
 
+/* 1, or 0: it stays what it is. */
+static int condemn_one(struct ledger *l, uint64_t ordinal)
+{
+	static const int whole_or_lost[] = { STMT_condemn, STMT_condemn_lost };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(whole_or_lost) && r == 0; i++) {
+		struct db_stmt *s = l->st[whole_or_lost[i]];
+
+		db_bind_u64(s, 1, ordinal);
+		r = db_run(s);
+		if (r >= 0)
+			r = db_changes(l->db) == 1;
+	}
+	return r;
+}
+
 int ledger_condemn(struct ledger *l, const uint64_t *ordinals, size_t n, size_t *ret_n)
 {
-	struct db_stmt *s = l->st[STMT_condemn];
 	size_t done = 0;
 	int r;
 
@@ -33,10 +49,8 @@ int ledger_condemn(struct ledger *l, const uint64_t *ordinals, size_t n, size_t 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		db_bind_u64(s, 1, ordinals[i]);
-		r = db_run(s);
-		if (r >= 0)
-			done += db_changes(l->db) == 1;
+		r = condemn_one(l, ordinals[i]);
+		done += r == 1;
 	}
 	if (r >= 0 && done)
 		r = mark_time(l);

@@ -19,7 +19,8 @@
  *   HELD       `copies` stores hold it and gave it back verified (I2): the
  *              outbox file may go
  *   CONDEMNED  nothing needs it (onboard/mark.h), and no commit to come may link
- *              into it; it goes from the stores once such a commit is published
+ *              into it; it goes from the stores once such a commit is published.
+ *              Also one that was LOST, and may be damaged at a store
  *   REMOVED    gone from every store; kept so that its ordinal stays taken.  Also
  *              one that was READY, of a run that was given up, which no store has
  *              begun to get (onboard/outbox.c)
@@ -202,7 +203,8 @@ struct ledger_piece {
 	enum ledger_piece_state state;
 	bool outbox;
 	uint64_t seq;
-	uint64_t live; /* bytes; of a LOST one: not 0 while something links into it */
+	uint64_t live; /* bytes; of a LOST one: not 0 while something links into it;
+			  of a CONDEMNED one: not 0 if it was LOST */
 	uint64_t created;
 	bool indexed; /* its blocks are known (ledger_blocks_add()) */
 };
@@ -364,15 +366,16 @@ must_check int ledger_store_sums(struct ledger *l, uint64_t store,
 /* ---- pieces that nobody needs ---- */
 
 /*
- * HELD → CONDEMNED, those that are not in the outbox and that a commit lists; the
+ * HELD → CONDEMNED, those that are not in the outbox and that a commit lists; and
+ * LOST → CONDEMNED, such as are not linked into, and may be damaged at a store.  The
  * others stay.  *ret_n: how many it were.  Packer thread: a commit that is being
  * built links where it may still link.
  */
 must_check int ledger_condemn(struct ledger *l, const uint64_t *ordinals,
 			      size_t n, size_t *ret_n);
 
-/* CONDEMNED → HELD: somebody needs it after all.  What was being removed counts as
- * LISTED. */
+/* CONDEMNED → HELD, or LOST again if it was: somebody needs it after all.  What was
+ * being removed counts as LISTED, or LOST. */
 must_check int ledger_spare(struct ledger *l, uint64_t ordinal);
 
 /* Is a commit published that was built after the last condemnation? */

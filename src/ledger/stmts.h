@@ -96,8 +96,9 @@
  STMT(lost_live, "UPDATE piece SET live = size WHERE ordinal = ?1 AND state = 6") \
  STMT(lost_any, "SELECT 1 FROM piece WHERE state = 6 LIMIT 1") \
  STMT(condemn, "UPDATE piece SET state = 4, live = 0 WHERE ordinal = ?1 AND state = 3 AND outbox = 0 AND seq > 0") \
- STMT(spare, "UPDATE piece SET state = 3, live = size WHERE ordinal = ?1 AND state = 4") \
- STMT(spare_places, "UPDATE placement SET state = 6 WHERE piece = ?1 AND state = 5") \
+ STMT(condemn_lost, "UPDATE piece SET state = 4, live = 1 WHERE ordinal = ?1 AND state = 6 AND outbox = 0 AND live = 0 AND EXISTS (SELECT 1 FROM placement x JOIN store s ON s.id = x.store WHERE x.piece = ?1 AND s.retired = 0)") \
+ STMT(spare, "UPDATE piece SET state = CASE live WHEN 0 THEN 3 ELSE 6 END, live = size WHERE ordinal = ?1 AND state = 4") \
+ STMT(spare_places, "UPDATE placement SET state = CASE (SELECT state FROM piece WHERE ordinal = ?1) WHEN 3 THEN 6 ELSE 4 END WHERE piece = ?1 AND state = 5") \
  STMT(place_dead, "SELECT " PIECE_COLS_C " FROM piece c JOIN placement p ON p.piece = c.ordinal AND p.store = ?2 WHERE c.ordinal > ?1 AND c.state IN (4, 5) ORDER BY c.ordinal LIMIT 1") \
  STMT(piece_gone, "UPDATE piece SET state = 5 WHERE ordinal = ?1 AND state = 4 AND NOT EXISTS (SELECT 1 FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND s.retired = 0)") \
  STMT(dead_sums, "SELECT count(*), coalesce(sum(c.size), 0) FROM piece c WHERE c.state IN (4, 5) AND EXISTS (SELECT 1 FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = c.ordinal AND s.retired = 0)") \

@@ -3,7 +3,7 @@
  *
  *   marks of commits     caller's thread, while the packer may work
  *   marks of what is new, and of inodes ─┐
- *   HELD → CONDEMNED                     ├─ packer thread, between two commits
+ *   HELD, LOST → CONDEMNED               ├─ packer thread, between two commits
  *   commit without them ─► published ─► removed at each store (remove.c)
  *
  * Between two commits nothing is being linked, so that what is not marked then and
@@ -72,10 +72,33 @@ static int may(struct onboard *o, struct err *e)
 
 /* ---- which ---- */
 
-static bool is_dead(const struct mark_piece *p, bool unresolved, uint64_t claimed)
+static bool is_dead(const struct mark_piece *p, const struct mark_stats *s,
+		    uint64_t claimed)
 {
-	return p->state == LEDGER_HELD && !p->live && !p->outbox && p->seq &&
-	       p->seq <= claimed && (p->indexed || !unresolved);
+	if (p->live || p->outbox)
+		return false;
+	if (p->state == LEDGER_PIECE_LOST) /* no commit to come may list it */
+		return !s->unresolved && !s->astray;
+	return p->state == LEDGER_HELD && p->seq && p->seq <= claimed &&
+	       (p->indexed || !s->unresolved);
+}
+
+/*
+ * Is it what it was when the marks began, and, if that is lost, may a store have
+ * something of it?  1, 0.
+ */
+static int is_still(struct gc *v, const struct mark_piece *p)
+{
+	struct spread sp = { .o = v->o };
+	struct ledger_piece row;
+	bool anywhere = p->state != LEDGER_PIECE_LOST;
+	int r = ledger_piece_get(v->o->p.ledger, p->ordinal, &row);
+
+	if (r == 0)
+		r = ledger_placements(v->o->p.ledger, p->ordinal, spread_add, &sp);
+	for (size_t i = 0; i < v->o->p.n_stores && r == 0; i++)
+		anywhere |= sp.state[i] != 0;
+	return r < 0 ? r : anywhere && row.state == p->state;
 }
 
 /* Counts it; true: a store of a network has it. */
@@ -137,7 +160,7 @@ static int choose(struct gc *v, const struct mark_piece *all, size_t n,
 {
 	_cleanup_free_ const struct mark_piece **paid =
 		calloc(n ? n : 1, sizeof(struct mark_piece *));
-	const bool unresolved = mark_stats(v->mark).unresolved > 0;
+	const struct mark_stats stats = mark_stats(v->mark);
 	size_t n_paid = 0, room = 0;
 	bool is_paid;
 	int r = 0;
@@ -147,7 +170,12 @@ static int choose(struct gc *v, const struct mark_piece *all, size_t n,
 		return -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		count_live(v, &all[i]);
-		if (!is_dead(&all[i], unresolved, claimed))
+		if (!is_dead(&all[i], &stats, claimed))
+			continue;
+		r = is_still(v, &all[i]);
+		if (r < 0)
+			break;
+		if (!r)
 			continue;
 		sum_add(&v->g->dead, all[i].size);
 		r = count_at(v, &all[i], &is_paid);

@@ -95,7 +95,9 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 						.seq = p->seq,
 						.state = p->state,
 						.outbox = p->outbox,
-						.indexed = p->indexed };
+						.indexed = p->indexed,
+						.live = p->state == LEDGER_PIECE_LOST &&
+							p->live };
 	return 0;
 }
 
@@ -131,6 +133,7 @@ static int touch(struct mark *m, uint64_t ordinal, uint64_t n)
 		r = ledger_piece_get(m->o->p.ledger, ordinal, &row);
 		return r == -ENOENT ? 0 : r < 0 ? r : is_whole(row.state);
 	}
+	p->live |= p->state == LEDGER_PIECE_LOST; /* what is sound of it */
 	if (!is_whole(p->state))
 		return 0;
 	p->live = true;
@@ -176,6 +179,9 @@ static int touch_link(struct mark *m, const struct link *l, uint64_t n)
 	r = ledger_block_lost(ledger, l->digest, l->place.piece);
 	if (r == 0)
 		m->stats.unresolved++;
+	/* in which of the lost ones it was is not known */
+	else if (r == 1 && (!p || p->state != LEDGER_PIECE_LOST))
+		m->stats.astray++;
 	return MIN(r, 0);
 }
 
@@ -549,11 +555,10 @@ static int take_record(struct mark *m, const struct commit_row *c)
 	if (r < 0 || !piece)
 		return r;
 	r = ledger_piece_get(m->o->p.ledger, piece, &p);
+	if (r == 0)
+		r = touch(m, p.ordinal, 0);
 	if (r < 0 || !is_whole(p.state)) /* nobody can go back to it */
 		return r == -ENOENT ? 0 : MIN(r, 0);
-	r = touch(m, p.ordinal, 0);
-	if (r < 0)
-		return r;
 	bytes = malloc(MAX(PIECE_TAIL_SIZE, COMMIT_RECORD_MAX + PIECE_HEAD_MAX));
 	if (!bytes)
 		return -ENOMEM;

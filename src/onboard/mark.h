@@ -14,6 +14,10 @@
  * index of blocks says where it was sealed anew; where nobody knows, no piece whose
  * blocks are unknown here can be called dead.
  *
+ * Of a piece that is LOST a damaged file may be at a store, whose sound blocks are
+ * still good.  It is needed while any link names it, also where the block was sealed
+ * anew: who recovers has no index that says where.
+ *
  * Nodes are read (from the ledger's cache, the outbox, a store), leaves are not.
  * What cannot be read ends it: below it may be anything.  Marks only grow, so a
  * second run reads what is new since the first.
@@ -47,13 +51,15 @@ struct mark_piece {
 			  `size` */
 	enum ledger_piece_state state;
 	bool outbox, indexed;
-	bool live; /* somebody needs it */
+	bool live; /* somebody needs it; of a LOST one: or may */
 };
 
 struct mark_stats {
 	uint64_t commits, nodes; /* read */
 	uint64_t unresolved; /* links into nowhere: only indexed pieces can be
 				dead */
+	uint64_t astray; /* links to what is lost, it is not known in which piece:
+			    none that is lost can be dead */
 };
 
 /* Called now and then; anything but 0 ends the run with -ECANCELED. */

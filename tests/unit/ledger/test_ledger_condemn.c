@@ -253,6 +253,67 @@ static void blocks_of_removed_pieces_are_forgotten(void **state)
 	assert_int_equal(found(f, 100), N_BLOCKS);
 }
 
+/* A held piece of which only a damaged copy is left, at the first store. */
+static uint64_t add_lost(struct fixture *f, uint32_t first)
+{
+	uint64_t o = add_held(f, first);
+
+	at_store(f, o, 0, LEDGER_LOST);
+	at_store(f, o, 1, LEDGER_LOST);
+	assert_int_equal(ledger_piece_lose(f->l, o, false), 1);
+	return o;
+}
+
+static void mend(struct fixture *f, const uint64_t *linked, size_t n)
+{
+	uint64_t losses, mended;
+
+	assert_int_equal(ledger_losses(f->l, &losses, &mended), 0);
+	assert_int_equal(ledger_mended(f->l, losses, NULL, 0, linked, n), 0);
+}
+
+static void what_is_lost_can_be_condemned_once_nothing_links_it(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t o = add_lost(f, 0), nowhere = add_held(f, 100);
+
+	assert_int_equal(condemn(f, o), 0); /* it is not mended */
+	mend(f, &o, 1);
+	assert_int_equal(condemn(f, o), 0);
+	mend(f, NULL, 0);
+	assert_int_equal(ledger_removed(f->l, nowhere, stores[0]), 0);
+	assert_int_equal(ledger_removed(f->l, nowhere, stores[1]), 0);
+	assert_int_equal(ledger_piece_lose(f->l, nowhere, false), 1);
+	mend(f, NULL, 0);
+	assert_int_equal(condemn(f, nowhere), 0); /* nobody would remove it */
+	assert_int_equal(condemn(f, o), 1);
+	again(f);
+	assert_int_equal(state_of(f, o), LEDGER_CONDEMNED);
+	assert_int_equal(removals(f, 1).n, 1);
+	assert_int_equal(ledger_removed(f->l, o, stores[0]), 0);
+	assert_int_equal(ledger_removed(f->l, o, stores[1]), 0);
+	assert_int_equal(state_of(f, o), LEDGER_REMOVED);
+}
+
+static void what_was_lost_is_not_held_when_it_is_needed_after_all(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t o = add_lost(f, 0), lost = 0;
+	struct ledger_placement p;
+
+	mend(f, NULL, 0);
+	assert_int_equal(condemn(f, o), 1);
+	at_store(f, o, 1, LEDGER_REMOVING);
+	assert_int_equal(ledger_spare(f->l, o), 0);
+	assert_int_equal(state_of(f, o), LEDGER_PIECE_LOST);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(ledger_placement_get(f->l, o, stores[i], &p), 0);
+		assert_int_equal(p.state, LEDGER_LOST);
+	}
+	assert_int_equal(ledger_lost(f->l, &lost), 0);
+	assert_int_equal(lost, 1); /* it is said */
+}
+
 #define STORED(f) cmocka_unit_test_setup_teardown(f, with_stores, tear_down)
 
 int main(void)
@@ -265,6 +326,8 @@ int main(void)
 		STORED(a_store_that_comes_back_is_rid_of_it_too),
 		STORED(what_is_needed_after_all_is_held_again),
 		STORED(blocks_of_removed_pieces_are_forgotten),
+		STORED(what_is_lost_can_be_condemned_once_nothing_links_it),
+		STORED(what_was_lost_is_not_held_when_it_is_needed_after_all),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_key, tear_down_key);

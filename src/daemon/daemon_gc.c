@@ -4,6 +4,10 @@
  *   {"verb": "gc", "remove": false, "network": 35, "forget_before": 0}
  *       progress lines; then what nobody needs, by store, and with "remove" what is
  *       still to be removed by its owner
+ *   {"verb": "gc-asked", "data_set": n, "cid": "…", "ref": hex, "amount": units,
+ *    "text": "…", "refused": false}
+ *       the owner is about to ask for a removal from it, of pieces of which that is the
+ *       first; or it was refused.  "before": it may have been asked for already
  *   {"verb": "gc-removed", "ref": hex, "amount": units, "text": "…", "ended": n}
  *       the owner has paid for that, or has ended data set n; both may be missing.
  *       The stores look what is gone
@@ -14,6 +18,7 @@
 
 #include "base/buf.h"
 #include "chain/u256.h"
+#include "crypto/piece_cid.h"
 #include "daemon/engine.h"
 #include "ledger/ledger.h"
 #include "net/json.h"
@@ -226,6 +231,9 @@ struct paid_call {
 	struct control_call *call;
 	uv_work_t work;
 	struct ledger_spend spend;
+	struct piece_cid first;
+	uint64_t set; /* data set of which it is asked; 0: it was */
+	bool refused;
 	uint64_t ended; /* data set */
 	int result;
 };
@@ -233,18 +241,27 @@ struct paid_call {
 static void paid_work(uv_work_t *req)
 {
 	struct paid_call *p = container_of(req, struct paid_call, work);
+	const struct engine_ops *ops = p->d->p->engine;
 
-	p->result = p->d->p->engine->gc_removed(
-		p->d->engine, p->spend.n_ref ? &p->spend : NULL, p->ended);
+	if (p->set)
+		p->result = ops->gc_asked(p->d->engine, p->set, &p->first,
+					  &p->spend, p->refused);
+	else
+		p->result = ops->gc_removed(p->d->engine,
+					    p->spend.n_ref ? &p->spend : NULL,
+					    p->ended);
 }
 
 static void paid_worked(uv_work_t *req, int status)
 {
 	struct paid_call *p = container_of(req, struct paid_call, work);
 	struct daemon *d = p->d;
+	json_t *answer = NULL;
 
+	if (p->set && p->result >= 0)
+		answer = json_pack("{s:b}", "before", p->result == 1);
 	(void)status; /* never cancelled */
-	control_done(p->call, p->result, NULL, NULL);
+	control_done(p->call, MIN(p->result, 0), NULL, answer);
 	free(p);
 	daemon_idle(d);
 }
@@ -269,13 +286,25 @@ static int paid_parse(const json_t *request, struct ledger_spend *ret)
 	return 0;
 }
 
-void daemon_verb_gc_removed(void *ctx, struct control_call *call,
-			    const json_t *request)
+static int asked_parse(const json_t *request, struct paid_call *ret)
+{
+	const char *cid = json_string_value(json_object_get(request, "cid"));
+
+	if (!number_of(request, "data_set", INT64_MAX, &ret->set) ||
+	    !ret->set || !cid || ret->spend.n_ref == 0)
+		return -EINVAL;
+	ret->refused = json_is_true(json_object_get(request, "refused"));
+	return piece_cid_from_text(slice_str(cid), &ret->first) < 0 ? -EINVAL : 0;
+}
+
+static void paid_begin(struct daemon *d, struct control_call *call,
+		       const json_t *request, bool asked)
 {
 	struct paid_call *p = calloc(1, sizeof(*p));
-	struct daemon *d = ctx;
 	int r = p ? paid_parse(request, &p->spend) : -ENOMEM;
 
+	if (r == 0 && asked)
+		r = asked_parse(request, p);
 	if (r == 0 && !number_of(request, "ended", INT64_MAX, &p->ended))
 		r = -EINVAL;
 	if (r == 0 && (d->ending || !d->engine))
@@ -292,4 +321,15 @@ void daemon_verb_gc_removed(void *ctx, struct control_call *call,
 	}
 	control_done(call, r, NULL, NULL);
 	free(p);
+}
+
+void daemon_verb_gc_asked(void *ctx, struct control_call *call, const json_t *request)
+{
+	paid_begin(ctx, call, request, true);
+}
+
+void daemon_verb_gc_removed(void *ctx, struct control_call *call,
+			    const json_t *request)
+{
+	paid_begin(ctx, call, request, false);
 }

@@ -66,6 +66,8 @@ void daemon_verb_history(void *ctx, struct control_call *call,
 void daemon_verb_verify(void *ctx, struct control_call *call, const json_t *request);
 /* daemon_gc.c; likewise */
 void daemon_verb_gc(void *ctx, struct control_call *call, const json_t *request);
+void daemon_verb_gc_asked(void *ctx, struct control_call *call,
+			  const json_t *request);
 void daemon_verb_gc_removed(void *ctx, struct control_call *call,
 			    const json_t *request);
 

@@ -271,6 +271,7 @@ const struct control_verb daemon_verbs[] = {
 	{ "umount", verb_umount_start },
 	{ "verify", daemon_verb_verify },
 	{ "gc", daemon_verb_gc },
+	{ "gc-asked", daemon_verb_gc_asked },
 	{ "gc-removed", daemon_verb_gc_removed },
 	{ NULL, NULL },
 };

@@ -181,7 +181,8 @@ int dataset_end(struct wallet *w, const struct dataset *s, struct err *why)
 
 /* Ids under which they are there, and not about to be removed. */
 static int ids_of(struct wallet *w, uint64_t set, const struct piece_cid *cids,
-		  size_t n, uint64_t *ret, size_t *ret_n, struct err *why)
+		  size_t n, uint64_t *ret, size_t *ret_n,
+		  struct piece_cid *ret_first, struct err *why)
 {
 	uint64_t ids[FOC_AUTH_REMOVALS_MAX];
 	int r;
@@ -190,8 +191,11 @@ static int ids_of(struct wallet *w, uint64_t set, const struct piece_cid *cids,
 	why->text[0] = '\0';
 	r = foc_find(w->foc, set, cids, n, ids, why);
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (ids[i] != FOC_NO_PIECE)
+		if (ids[i] != FOC_NO_PIECE) {
+			if (*ret_n == 0)
+				*ret_first = cids[i];
 			ret[(*ret_n)++] = ids[i];
+		}
 	return r;
 }
 
@@ -199,11 +203,13 @@ static int wait_scheduled(struct wallet *w, uint64_t set,
 			  const struct piece_cid *cids, size_t n, struct err *why)
 {
 	uint64_t last = monotonic_ms(), ids[FOC_AUTH_REMOVALS_MAX];
+	struct piece_cid first;
 	size_t left;
 
 	for (uint64_t ms = 0; ms < WAIT_MS;
 	     ms += monotonic_waited_ms(&last, ROUND_MS)) {
-		if (ids_of(w, set, cids, n, ids, &left, why) == 0 && left == 0)
+		if (ids_of(w, set, cids, n, ids, &left, &first, why) == 0 &&
+		    left == 0)
 			return 0;
 		pause_a_while(w);
 	}
@@ -212,8 +218,8 @@ static int wait_scheduled(struct wallet *w, uint64_t set,
 }
 
 int dataset_remove(struct wallet *w, const struct dataset *s,
-		   const struct piece_cid *cids, size_t n,
-		   struct dataset_removed *ret, struct err *why)
+		   const struct piece_cid *cids, size_t n, dataset_asking asking,
+		   void *ctx, struct dataset_removed *ret, struct err *why)
 {
 	uint64_t set = s->view.data_set_id, ids[FOC_AUTH_REMOVALS_MAX];
 	_cleanup_curio_ struct curio *c = NULL;
@@ -225,7 +231,7 @@ int dataset_remove(struct wallet *w, const struct dataset *s,
 
 	assert(n <= FOC_AUTH_REMOVALS_MAX);
 	*ret = (struct dataset_removed){ .fee = w->prices.remove_fee };
-	r = ids_of(w, set, cids, n, ids, &ret->n, why);
+	r = ids_of(w, set, cids, n, ids, &ret->n, &ret->first, why);
 	if (r < 0 || ret->n == 0)
 		return r;
 	buf_init(&extra, FOC_AUTH_CREATE_MAX);
@@ -237,6 +243,9 @@ int dataset_remove(struct wallet *w, const struct dataset *s,
 	if (r < 0)
 		return r;
 	keccak_once(buf_slice(&extra), ret->ref);
+	r = asking(ctx, ret, why);
+	if (r < 0)
+		return r;
 	curio_op_init(&op);
 	r = curio_remove(c, &op, set, buf_slice(&extra), ids, ret->n, tx);
 	if (r < 0)

@@ -17,9 +17,8 @@
 #include "chain/foc.h"
 #include "chain/u256.h"
 #include "chain/view.h"
+#include "crypto/piece_cid.h"
 #include "daemon/wallet.h"
-
-struct piece_cid;
 
 #define DATASETS_REMOVER_S 3600 /* that the removal key may act for the owner */
 
@@ -54,17 +53,24 @@ struct dataset_removed {
 	size_t n; /* pieces that are scheduled for removal now; 0: all were before */
 	struct u256 fee;
 	uint8_t ref[32]; /* what it was paid for: a hash of what was signed */
+	struct piece_cid first; /* of them */
 };
+
+/* Told before the provider is asked: with an error it is not. */
+typedef int (*dataset_asking)(void *ctx, const struct dataset_removed *what,
+			      struct err *why);
 
 /*
  * Have the provider remove pieces (FOC_AUTH_REMOVALS_MAX at most) with the next
  * proof; waits until the chain has taken that down.  Those that it has already, or
  * that are gone, are left out.
  *
- * -EAGAIN  as many wait already as the provider takes until then
+ * -EAGAIN     as many wait already as the provider takes until then
+ * -ETIMEDOUT  the chain has not taken it down yet; it may do so
  */
 must_check int dataset_remove(struct wallet *w, const struct dataset *s,
 			      const struct piece_cid *cids, size_t n,
+			      dataset_asking asking, void *ctx,
 			      struct dataset_removed *ret, struct err *why);
 
 #endif

@@ -23,6 +23,7 @@
 #include "daemon/engine_gc.h"
 #include "daemon/engine_impl.h"
 #include "daemon/gateways.h"
+#include "daemon/gc_fees.h"
 #include "daemon/netstores.h"
 #include "dag/commit.h"
 #include "ledger/head_info.h"
@@ -31,6 +32,7 @@
 #include "net/work.h"
 #include "onboard/onboard.h"
 #include "onboard/watch.h"
+#include "provider/pdp.h"
 #include "provider/provider.h"
 #include "retrieve/retrieve.h"
 #include "retrieve/snapshot.h"
@@ -294,6 +296,8 @@ static int engine_spends(struct engine *e,
 			 int (*cb)(void *ctx, const struct ledger_spend *s),
 			 void *ctx)
 {
+	best_effort(gc_fees_settle(e->ledger)); /* else the next time: what is read
+		only can be read */
 	return ledger_spends(e->ledger, 0, cb, ctx);
 }
 
@@ -354,6 +358,24 @@ static int engine_gc(struct engine *e, struct engine_gc *g,
 		return err_set(reterr, r, "ledger.db: %s", err_str(r));
 	retrieve_set_inode_table(e->retrieve, &table);
 	return engine_gc_run(&of, g, progress, ctx, reterr);
+}
+
+static int engine_gc_asked(struct engine *e, uint64_t data_set,
+			   const struct piece_cid *first,
+			   const struct ledger_spend *s, bool refused)
+{
+	struct pdp_status slot;
+
+	for (size_t i = 0; i < e->n_stores; i++) {
+		if (!pdp_is(e->providers[i]))
+			continue;
+		pdp_status(e->providers[i], &slot);
+		if (slot.data_set == data_set)
+			return refused ?
+				       gc_fees_forget(e->ledger, e->ids[i], first) :
+				       gc_fees_ask(e->ledger, e->ids[i], first, s);
+	}
+	return -ENOENT;
 }
 
 static int engine_gc_removed(struct engine *e, const struct ledger_spend *paid,
@@ -449,6 +471,7 @@ static const struct engine_ops with_stores = {
 	.snapshots = engine_snapshots,
 	.verify = engine_verify,
 	.gc = engine_gc,
+	.gc_asked = engine_gc_asked,
 	.gc_removed = engine_gc_removed,
 	.halt = engine_halt,
 	.stop = engine_stop,

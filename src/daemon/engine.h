@@ -48,6 +48,7 @@ struct engine;
 struct engine_sync;
 struct err;
 struct ledger_spend;
+struct piece_cid;
 struct loop;
 struct snapshot;
 struct source;
@@ -203,6 +204,15 @@ struct engine_ops {
 		  int (*progress)(void *ctx, const char *stage, uint64_t done,
 				  uint64_t total),
 		  void *ctx, struct err *reterr);
+
+	/*
+	 * The owner is about to ask for a removal from that data set, which is
+	 * paid once its first piece is gone there; or that was `refused`.  As
+	 * gc_removed.  1: it may have been asked for before; -ENOENT: no slot has it.
+	 */
+	int (*gc_asked)(struct engine *e, uint64_t data_set,
+			const struct piece_cid *first,
+			const struct ledger_spend *s, bool refused);
 
 	/* The owner has had something removed (and paid, if `paid` is not NULL),
 	 * or data set `ended` (0: none), which was given up: look whether it is

@@ -307,37 +307,80 @@ int gc_paid_go(struct gc_paid *p)
 
 /* ---- doing it ---- */
 
+/* -errno.  Takes `request`. */
+static int call(const struct gc_paid *p, json_t *request, json_t **ret,
+		struct err *why)
+{
+	_cleanup_client_ struct client_conn *c = NULL;
+	int r = request ? client_connect(verbs_drive(p->w.cli), &c, why) : -ENOMEM;
+
+	if (r == 0)
+		return client_call(c, request, -1, NULL, NULL, ret, why);
+	json_decref(request);
+	return r;
+}
+
 /* The daemon writes down what was paid, and looks what is gone. */
 static int tell(const struct gc_paid *p, json_t *request)
 {
-	_cleanup_client_ struct client_conn *c = NULL;
 	_cleanup_json_ json_t *answer = NULL;
 	struct err why = { "" };
-	int r = request ? client_connect(verbs_drive(p->w.cli), &c, &why) : -ENOMEM;
+	int r = call(p, request, &answer, &why);
 
-	if (r == 0)
-		r = client_call(c, request, -1, NULL, NULL, &answer, &why);
-	else
-		json_decref(request);
 	return r < 0 ? exits_err(r, &why, "telling the daemon") : EXITS_OK;
 }
 
-static int tell_paid(const struct gc_paid *p, const struct dataset *s,
-		     const struct dataset_removed *d)
+/* What is paid for a removal; NULL: no memory. */
+static json_t *fee_json(const char *verb, const struct dataset *s,
+			const struct dataset_removed *d)
 {
 	_cleanup_buf_ struct buf ref = { 0 };
 	char amount[U256_TEXT_MAX], text[ENGINE_TEXT_MAX];
 
 	buf_init(&ref, 80);
 	if (json_put_hex(&ref, slice(d->ref, sizeof(d->ref))) < 0)
-		return exits_err(-ENOMEM, NULL, "gc");
+		return NULL;
 	u256_text(d->fee, amount);
 	(void)snprintf(text, sizeof(text),
 		       "removing %zu pieces from data set %" PRIu64 " at %.64s",
 		       d->n, s->view.data_set_id, s->provider.name); /* fits */
-	return tell(p, json_pack("{s:s, s:s%, s:s, s:s}", "verb", "gc-removed",
-				 "ref", (const char *)ref.p, ref.n, "amount",
-				 amount, "text", text));
+	return json_pack("{s:s, s:s%, s:s, s:s}", "verb", verb, "ref",
+			 (const char *)ref.p, ref.n, "amount", amount, "text",
+			 text);
+}
+
+struct asking {
+	const struct gc_paid *p;
+	const struct dataset *set;
+	bool alone; /* nobody may have asked for the same before */
+};
+
+static int tell_asked(struct asking *a, const struct dataset_removed *d,
+		      bool refused, struct err *why)
+{
+	json_t *request = fee_json("gc-asked", a->set, d);
+	_cleanup_json_ json_t *answer = NULL;
+	char cid[PIECE_CID_TEXT_MAX];
+	int r;
+
+	piece_cid_text(&d->first, cid);
+	if (json_object_set_new(
+		    request, "data_set",
+		    json_integer((json_int_t)a->set->view.data_set_id)) < 0 ||
+	    json_object_set_new(request, "cid", json_string(cid)) < 0 ||
+	    json_object_set_new(request, "refused", json_boolean(refused)) < 0) {
+		json_decref(request);
+		request = NULL;
+	}
+	r = call(a->p, request, &answer, why);
+	a->alone = r == 0 && json_is_false(json_object_get(answer, "before"));
+	return r;
+}
+
+/* Whoever is killed from here on leaves the fee in the books once it is paid. */
+static int on_asking(void *ctx, const struct dataset_removed *d, struct err *why)
+{
+	return tell_asked(ctx, d, false, why);
 }
 
 static const struct dataset *set_of(const struct gc_paid *p, uint64_t id)
@@ -370,8 +413,9 @@ static int remove_at(struct gc_paid *p, const json_t *store)
 	size_t n = cids_of(json_object_get(store, "removals"), cids,
 			   ARRAY_LEN(cids));
 	const struct dataset *s = set_of(p, num(store, "data_set"));
+	struct asking a = { .p = p, .set = s };
 	struct dataset_removed done;
-	struct err why = { "" };
+	struct err why = { "" }, other = { "" };
 	int r;
 
 	if (n == 0)
@@ -381,7 +425,10 @@ static int remove_at(struct gc_paid *p, const json_t *store)
 				 "data set %" PRIu64
 				 ": its provider does not answer; run this again later",
 				 num(store, "data_set"));
-	r = dataset_remove(&p->w, s, cids, n, &done, &why);
+	r = dataset_remove(&p->w, s, cids, n, on_asking, &a, &done, &why);
+	if (r == -EAGAIN && a.alone)
+		best_effort(tell_asked(&a, &done, true, &other)); /* or it is
+			settled with who asks for them next */
 	if (r == -EAGAIN)
 		return exits_say(EXITS_DIRTY,
 				 "%s takes no more removals before its next proof, about a day: run this again then",
@@ -397,7 +444,7 @@ static int remove_at(struct gc_paid *p, const json_t *store)
 		  " at %s go with its next proof.\n",
 		  done.n, done.n == 1 ? "" : "s", s->view.data_set_id,
 		  s->provider.name);
-	return tell_paid(p, s, &done);
+	return tell(p, fee_json("gc-removed", s, &done));
 }
 
 static int end_one(struct gc_paid *p, const struct dataset *s)

@@ -12,6 +12,7 @@
 #include "daemon/client.h"
 #include "daemon/drive.h"
 #include "daemon/exits.h"
+#include "daemon/gc_fees.h"
 #include "daemon/history.h"
 #include "daemon/units.h"
 #include "daemon/verbs.h"
@@ -71,6 +72,8 @@ static int from_disk(const struct cli *cli, json_t *list)
 	r = history_txs(d, d->keys, list, &why);
 	if (r == 0)
 		r = ledger_open(&lp, &l, &why);
+	if (r == 0)
+		best_effort(gc_fees_settle(l)); /* as the daemon does */
 	if (r == 0)
 		r = ledger_spends(l, 0, history_spend, list);
 	ledger_close(l);

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from devnet import UNIT, Devnet
+from devnet import Devnet
 from drive import PATIENCE, binary, until
 from netdrive import NetDrive
 from syscalls import read, write
@@ -86,6 +86,49 @@ def test_dead_pieces_are_removed_once_and_the_rate_falls(net, d):
     assert all(s['pdpEndEpoch'] != '0' for s in d.sets())
 
 
+def paid(d):
+    return sum(int(e['amount']) for e in d.books() if e['kind'] == 'payment')
+
+
+def agreed(d):
+    until(lambda: d.spent() == paid(d), what='the books of both agree')
+
+
+def test_a_fee_that_its_command_does_not_see_is_in_the_books(net, d):
+    fill(d)
+    for n in (1, 2, 3):
+        net.admin(f'provider/{n}/fault',
+                  {'route': 'DELETE /pdp/data-sets', 'times': 99,
+                   'when': 'after', 'cut': True})
+    said = gc(d, '--yes', '--all', '--forget-before', '99', check=False)
+    assert 'go with its next proof' not in said
+    until(lambda: len(removals(d)) == 2, what='they are removed all the same')
+    d.umount().mount()  # it looks what is gone
+    until(lambda: left(d) == [0, 0], what='the drive has seen it')
+    net.advance(3 * PERIOD)  # it is paid with a proof
+    agreed(d)
+    d.assert_paid_once()
+    assert str(d.history()).count('removing') == 2
+    d.umount()
+    assert str(d.history()).count('removing') == 2
+
+
+def test_what_a_provider_refuses_is_not_in_the_books(net, d):
+    fill(d)
+    for n in (1, 2, 3):
+        net.admin(f'provider/{n}/fault',
+                  {'route': 'DELETE /pdp/data-sets', 'times': 1,
+                   'status': 500, 'text': 'not today'})
+    gc(d, '--yes', '--all', '--forget-before', '99', check=False)
+    agreed(d)
+    assert not removals(d)
+    assert gc(d, '--yes', '--all').count('go with its next proof') == 2
+    until(lambda: left(d) == [0, 0], what='the drive has seen it')
+    net.advance(3 * PERIOD)  # it is paid with a proof
+    agreed(d)
+    d.assert_paid_once()
+
+
 def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
     fill(d)
     args = ['gc', '--drive', d.name, '--quiet', '--passfile', d.passfile,
@@ -112,11 +155,7 @@ def test_killed_at_any_time_nothing_is_removed_or_paid_twice(net, d):
     removed = [(e['dataSetId'], p) for e in removals(d) for p in e['pieceIds']]
     assert removed and len(removed) == len(set(removed))
     net.advance(3 * PERIOD)
-    # What a killed command had paid is in the books of the network alone.
-    fee = UNIT // 500
-    missing = sum(int(e['amount']) for e in d.books()
-                  if e['kind'] == 'payment') - d.spent()
-    assert missing % fee == 0 and 0 <= missing <= fee * len(removals(d))
+    agreed(d)  # what a killed command had paid is there as well
     assert read(os.path.join(d.mnt, 'kept')) == b'k' * 50_000
     # The newest commit is found though the pieces of older heads are gone.
     write(os.path.join(d.mnt, 'last'), b'last')

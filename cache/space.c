@@ -347,8 +347,9 @@ static bool may_come(struct cache *c, uint64_t n)
 }
 
 /*
- * Is so little here that could leave that nobody will make a commit for it
- * (onboard/due.h)?  The rest is promised to files, and no wait changes that.
+ * Is most of it promised to files, and so little here that could leave that nobody will
+ * make a commit for it (onboard/due.h)?  No wait changes that.  What others have taken
+ * from the disk they may give back.
  */
 static bool is_all_promised(struct cache *c)
 {
@@ -356,7 +357,7 @@ static bool is_all_promised(struct cache *c)
 	uint64_t goes = m.pinned + c->outbox_bytes +
 			(c->row_blocks + c->buf.n) * CACHE_BLOCK;
 
-	return goes < m.data / 64;
+	return goes < m.data / 64 && c->reserved * CACHE_BLOCK >= m.data / 2;
 }
 
 bool space_waited_in_vain(struct cache *c, uint64_t n)

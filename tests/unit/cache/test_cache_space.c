@@ -402,6 +402,43 @@ static void what_fallocate_was_promised_is_not_waited_for(void **state)
 	assert_int_equal(h.status, -ENOSPC);
 }
 
+/* They remove it again, perhaps, and nothing here is promised to anybody. */
+static void room_that_others_take_from_the_disk_is_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct waiter h = { .w.done = waited };
+	struct cache_op op = { 0 };
+	uint64_t ino, waited_ms = 0;
+
+	d->p.full_timeout_ms = 100 * PATIENCE_MS;
+	drive_open(d);
+	ino = mk(d, 1, "old", S_IFREG | 0644);
+	assert_int_equal(put_slowly(d, ino, 0, PART, NULL), 0);
+	rm(d, 1, "old");
+	forget(d, ino);
+	ino = mk(d, 1, "f", S_IFREG | 0644);
+	assert_int_equal(cache_sync(d->c), 0);
+	recorder_limit(d->rec, recorder_used(d->rec) + d->p.meta_floor_bytes);
+	while (bytes_free(d) >= MIB)
+		nap();
+	assert_int_equal(cache_write(d->c, &op, ino, 0, slice(room_bytes, MIB), 0),
+			 -EINPROGRESS);
+	h.w.miss = op.miss;
+	assert_int_equal(cache_fetch(d->c, &h.w), 0);
+	for (; waited_ms < 3000; nap()) {
+		assert_false(atomic_load(&h.over));
+		lock_take(&d->c->lock);
+		waited_ms = d->c->full_ms;
+		lock_drop(&d->c->lock);
+	}
+	recorder_limit(d->rec, 0);
+	while (!atomic_load(&h.over))
+		nap();
+	assert_int_equal(h.status, 0);
+	assert_int_equal(put_slowly(d, ino, 0, MIB, NULL), 0);
+}
+
 static void writers_are_slowed_long_before_they_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -507,6 +544,7 @@ int main(void)
 		T(who_has_removed_something_may_write_at_once),
 		T(what_a_reader_held_at_the_commit_is_free_afterwards),
 		T(what_fallocate_was_promised_is_not_waited_for),
+		T(room_that_others_take_from_the_disk_is_waited_for),
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),
 		T(the_disk_never_holds_more_than_the_cache_size),

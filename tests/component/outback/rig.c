@@ -125,6 +125,7 @@ struct hang {
 	int verb;                            /* lock: lock; NO_VERB: any */
 	struct provider_req *kept[KEPT_MAX]; /* lock: lock */
 	unsigned n;                          /* lock: lock */
+	bool full;                           /* lock: lock */
 	/* An answer that comes late: of this request, which was given so. */
 	int late; /* lock: lock; the next of it is; NO_VERB: none */
 	struct provider_req *asked; /* lock: lock */
@@ -154,11 +155,12 @@ static void on_late(struct provider_req *req, int status)
 static int hang_start(struct provider *p, struct provider_req *req)
 {
 	struct hang *h = hang_of(p);
-	bool hangs;
+	bool hangs, full;
 
 	lock_take(&h->lock);
+	full = h->full && req->verb == PROVIDER_PUT;
 	hangs = h->hangs && (h->verb == NO_VERB || h->verb == (int)req->verb);
-	if (!hangs && h->late == (int)req->verb) {
+	if (!hangs && !full && h->late == (int)req->verb) {
 		h->late = NO_VERB;
 		h->asked = req;
 		h->done = req->done;
@@ -169,7 +171,9 @@ static int hang_start(struct provider *p, struct provider_req *req)
 		h->kept[h->n++] = req;
 	}
 	lock_drop(&h->lock);
-	return hangs ? 0 : h->real->start(p, req);
+	if (hangs)
+		return 0;
+	return full ? -ENOSPC : h->real->start(p, req);
 }
 
 /* Before anything is asked of it. */
@@ -224,6 +228,13 @@ void device_hold(struct device *d, size_t i, enum provider_verb verb)
 	lock_take(&d->hangs[i]->lock);
 	d->hangs[i]->hangs = true;
 	d->hangs[i]->verb = (int)verb;
+	lock_drop(&d->hangs[i]->lock);
+}
+
+void device_full(struct device *d, size_t i, bool full)
+{
+	lock_take(&d->hangs[i]->lock);
+	d->hangs[i]->full = full;
 	lock_drop(&d->hangs[i]->lock);
 }
 

@@ -152,6 +152,9 @@ void device_wake(struct device *d, size_t i);
 /* The same for one verb, with all the time in the world. */
 void device_hold(struct device *d, size_t i, enum provider_verb verb);
 
+/* Store i answers, and has no room for a piece. */
+void device_full(struct device *d, size_t i, bool full);
+
 /* A byte of what store i keeps waiting moves. */
 void device_crawl(struct device *d, size_t i);
 

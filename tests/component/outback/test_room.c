@@ -7,6 +7,7 @@
 
 #include "base/thread.h"
 #include "cache/internal.h"
+#include "parks.h"
 
 #define MIB    (1u << 20)
 #define FIRST  12 /* files of 1 MiB when the commit is asked for */
@@ -264,6 +265,67 @@ static void what_is_removed_makes_room_though_the_store_hangs(void **state)
 	ends_well(&a, r, 1, ticket);
 }
 
+/* Who answers, and takes nothing: `takes` says whether it does. */
+static void what_is_removed_comes_back_from(struct rig *r,
+					    void (*takes)(struct device *d, bool does))
+{
+	struct err e = { "" };
+	struct device a;
+	uint64_t ticket;
+	char name[8];
+	unsigned n;
+	char *want;
+
+	r->cache_bytes = 40 * MIB;
+	device_init(&a, r, "a", 1, 1);
+	a.piece_target = 2 * MIB;
+	a.outbox_max = OUTBOX;
+	device_start(&a);
+	f_fill(&a, "first", 0, MIB, 1);
+	ok(device_sync(&a));
+	takes(&a, false);
+	for (unsigned i = 0; i < FIRST; i++)
+		f_fill(&a, file(name, i), 0, MIB, 100 + i);
+	ticket = onboard_request(a.onboard);
+	until_paused(&a);
+	n = empty(&a);
+	f_fill(&a, "more", 0, n * MIB, 3);
+	assert_int_equal(onboard_poll(a.onboard, ticket, &e), -EINPROGRESS);
+	takes(&a, true);
+	onboard_retry(a.onboard);
+	if (onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e) < 0)
+		fail_msg("%s", e.text);
+	ok(device_sync(&a));
+	want = tree_text(&a);
+	device_close(&a);
+	recovers_as(r, "b", 1, want);
+	free(want);
+}
+
+static void has_room(struct device *d, bool does)
+{
+	device_full(d, 0, !does);
+}
+
+static void may_spend(struct device *d, bool does)
+{
+	struct parks *n = d->rig->parks;
+
+	lock_take(&n->lock);
+	n->store[0].refuse = !does;
+	lock_drop(&n->lock);
+}
+
+static void what_is_removed_makes_room_though_the_store_is_full(void **state)
+{
+	what_is_removed_comes_back_from(*state, has_room);
+}
+
+static void what_is_removed_makes_room_though_nothing_may_be_spent(void **state)
+{
+	what_is_removed_comes_back_from(*state, may_spend);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +335,10 @@ int main(void)
 		T(what_is_written_over_takes_no_more_room_for_ever),
 		T(a_drive_is_closed_while_a_run_that_gave_way_waits),
 		T(what_is_removed_makes_room_though_the_store_hangs),
+		T(what_is_removed_makes_room_though_the_store_is_full),
+		cmocka_unit_test_setup_teardown(
+			what_is_removed_makes_room_though_nothing_may_be_spent,
+			rig_set_up_parks, rig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

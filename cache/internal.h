@@ -245,6 +245,8 @@ void seg_fini(struct cache *c);
 /* The files, for slots.c.  All under c->segs.lock but seg_file_punch(). */
 struct segment *seg_by_number(struct cache *c, uint32_t number); /* or NULL */
 must_check int seg_file_create(struct cache *c, struct segment **ret);
+/* Slots' worth of disk that head and marks of the next one will take. */
+uint32_t seg_file_head(const struct cache *c);
 void seg_file_remove(struct cache *c, struct segment *s);
 /* Room on the disk for n slots (what is there stays), or no more. */
 must_check int seg_file_fill(struct segment *s, uint32_t slot, uint32_t n);

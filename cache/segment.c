@@ -69,6 +69,19 @@ static void set_slots(struct segment *s, uint32_t n)
 	s->n_head = (uint32_t)(align_up(marks_off(n), CACHE_BLOCK) / CACHE_BLOCK);
 }
 
+static uint32_t slots_of_new(const struct cache *c)
+{
+	return c->p.segment_slots ? c->p.segment_slots : SEG_SLOTS;
+}
+
+uint32_t seg_file_head(const struct cache *c)
+{
+	struct segment s;
+
+	set_slots(&s, slots_of_new(c));
+	return s.n_head;
+}
+
 static void seg_name_of(uint32_t number, char ret[static 16])
 {
 	(void)snprintf(ret, 16, "data/%08x", number);
@@ -291,7 +304,7 @@ int seg_file_create(struct cache *c, struct segment **ret)
 	if (!s)
 		return -ENOMEM;
 	s->number = c->segs.next_number;
-	set_slots(s, c->p.segment_slots ? c->p.segment_slots : SEG_SLOTS);
+	set_slots(s, slots_of_new(c));
 	seg_name_of(s->number, name);
 	r = make_refs(s);
 	if (r == 0)

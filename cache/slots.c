@@ -243,10 +243,12 @@ static bool gather(struct cache *c) REQUIRES(c->segs.lock)
 static int make_room(struct cache *c, uint64_t n) REQUIRES(c->segs.lock)
 {
 	struct segs *g = &c->segs;
+	/* it may come to a new segment */
+	uint64_t most = g->step + seg_file_head(c);
 	int r = 0;
 
 	while (r == 0 && g->open_room < n) {
-		bool may = seg_held(c) + g->step <= g->limit;
+		bool may = seg_held(c) + most <= g->limit;
 
 		if (!may && gather(c))
 			continue;

@@ -527,6 +527,51 @@ static void the_disk_never_holds_more_than_the_cache_size(void **state)
 	until_counted(d);
 }
 
+/* n segments that are full, but for 16 slots with room in all but the last: it is not
+ * worth filling up what has so few. */
+static void scatter(struct cache *c, struct run *runs, unsigned n)
+{
+	for (unsigned k = 0; k < 2 * n; k++) {
+		assert_int_equal(seg_alloc(c, 64, 0, &runs[k]), 0);
+		assert_int_equal(runs[k].n, 64);
+	}
+	for (unsigned k = 0; k + 1 < n; k++) {
+		struct run some = runs[2 * k];
+
+		some.n = 16;
+		seg_discard(c, &some);
+		runs[2 * k].slot += 16;
+		runs[2 * k].n -= 16;
+	}
+}
+
+/* Rather than have one more, what is scattered about is taken. */
+static void a_new_segment_counts_with_its_head(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct run runs[8];
+	uint64_t held, limit;
+
+	d->p.max_bytes = 16 * MIB;
+	drive_open(d);
+	lock_take(&d->c->lock); /* nothing goes back to the disk meanwhile */
+	space_look(d->c);
+	assert_int_equal(d->c->segs.step, 64);
+	scatter(d->c, runs, 4);
+	lock_take(&d->c->segs.lock);
+	limit = d->c->segs.limit = seg_held(d->c) + d->c->segs.step;
+	lock_drop(&d->c->segs.lock);
+	assert_int_equal(seg_make_room(d->c, 1), 0);
+	lock_take(&d->c->segs.lock);
+	held = seg_held(d->c);
+	lock_drop(&d->c->segs.lock);
+	for (size_t k = 0; k < ARRAY_LEN(runs); k++)
+		seg_discard(d->c, &runs[k]);
+	lock_drop(&d->c->lock);
+	assert_in_range(held, 0, limit);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, room_new, world_free)
@@ -548,6 +593,7 @@ int main(void)
 		T(writers_are_slowed_long_before_they_are_refused),
 		T(what_frees_works_when_the_disk_is_full),
 		T(the_disk_never_holds_more_than_the_cache_size),
+		T(a_new_segment_counts_with_its_head),
 	};
 #undef T
 

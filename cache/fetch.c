@@ -464,13 +464,53 @@ static int place(struct cache *c, struct job *j)
 	return r;
 }
 
-/* Start what is new, cancel what nobody wants, place what has come. */
+static void start(struct cache *c, struct fetch_state *f, struct job *j)
+	REQUIRES(f->lock)
+{
+	bool here;
+	int r = 0;
+
+	j->started = true;
+	lock_drop(&f->lock);
+	here = fetch_is_here(c, j);
+	if (!here)
+		r = c->p.source->start(c->p.source, &j->req);
+	lock_take(&f->lock);
+	/* once it was started it is the source's until on_done() */
+	if (here || r < 0) {
+		j->placed = here;
+		j->status = r;
+		j->delivered = true;
+	}
+}
+
+/* It has come, or never will: placed, those who wait are told, freed. */
+static void finish(struct cache *c, struct fetch_state *f, struct job *j)
+	REQUIRES(f->lock)
+{
+	/* still in the list: who asks now waits with the rest */
+	lock_drop(&f->lock);
+	if (j->status == 0 && !j->placed)
+		j->status = place(c, j);
+	lock_take(&f->lock);
+	list_del(&j->node);
+	f->n_jobs--;
+	if (j->status < 0 && j->status != -ECANCELED) {
+		if (!j->req.readahead)
+			remember(f, j);
+		else if (ask_again(f, j))
+			j->status = 0;
+	}
+	end_all(f, &j->waiters, j->status); /* if any are left */
+	job_free(j);
+}
+
+/* One thing: start what is new, cancel what nobody wants, place what has come. */
 static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->lock)
 {
 	list_foreach_safe(p, &f->jobs) {
 		struct job *j = container_of(p, struct job, node);
-		bool wanted = j->req.readahead || !list_empty(&j->waiters), here;
-		int r = 0;
+		bool wanted = j->req.readahead || !list_empty(&j->waiters);
 
 		if (!j->started && (!wanted || f->stop)) {
 			list_del(&j->node);
@@ -480,36 +520,11 @@ static bool work_on_jobs(struct cache *c, struct fetch_state *f) REQUIRES(f->loc
 			return true;
 		}
 		if (!j->started) {
-			j->started = true;
-			lock_drop(&f->lock);
-			here = fetch_is_here(c, j);
-			if (!here)
-				r = c->p.source->start(c->p.source, &j->req);
-			lock_take(&f->lock);
-			/* once it was started it is the source's until on_done() */
-			if (here || r < 0) {
-				j->placed = here;
-				j->status = r;
-				j->delivered = true;
-			}
+			start(c, f, j);
 			return true;
 		}
 		if (j->delivered) {
-			/* still in the list: who asks now waits with the rest */
-			lock_drop(&f->lock);
-			if (j->status == 0 && !j->placed)
-				j->status = place(c, j);
-			lock_take(&f->lock);
-			list_del(&j->node);
-			f->n_jobs--;
-			if (j->status < 0 && j->status != -ECANCELED) {
-				if (!j->req.readahead)
-					remember(f, j);
-				else if (ask_again(f, j))
-					j->status = 0;
-			}
-			end_all(f, &j->waiters, j->status); /* if any are left */
-			job_free(j);
+			finish(c, f, j);
 			return true;
 		}
 		if (!j->cancelled && (!wanted || f->stop)) {

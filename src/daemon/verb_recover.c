@@ -223,46 +223,67 @@ static int check_age(const struct recover_found *f, uint64_t at_least)
 			 f->newest, at_least);
 }
 
+/* Commits that were asked for by number; 0: not. */
+static int numbers_of(const struct cli *cli, uint64_t *ret_before,
+		      uint64_t *ret_at_least)
+{
+	const char *before = cli_get(cli, "before");
+	const char *least = cli_get(cli, "at-least");
+
+	*ret_before = *ret_at_least = 0;
+	if (least && units_number(least, ret_at_least) < 0)
+		return exits_say(EXITS_USAGE,
+				 "--at-least wants the number of a commit");
+	if (before && (units_number(before, ret_before) < 0 || *ret_before < 2))
+		return exits_say(EXITS_USAGE,
+				 "--before wants the number of a commit, 2 or more");
+	return EXITS_OK;
+}
+
+/* What the stores have; *ret is the caller's, also on failure. */
+static int look(const struct cli *cli, struct config *c, struct keys *keys,
+		uint64_t before, uint64_t at_least, struct recovery **ret)
+{
+	struct err why = { "" };
+	int r;
+
+	if (cli_flag(cli, "salvage"))
+		r = recovery_salvage(c, keys, warn, ret, &why);
+	else
+		r = recovery_open(c, keys, before, warn, ret, &why);
+	if (r < 0)
+		return say_not_found(r, *ret, &why);
+	print_warnings(*ret);
+	return check_age(recovery_found(*ret), at_least);
+}
+
 static int recover(const struct cli *cli, struct config *c,
 		   const struct secret *entropy, struct recovery **ret)
 {
 	_cleanup_passphrase_ struct passphrase *p = NULL;
 	_cleanup_keys_ struct keys *keys = NULL;
 	struct passphrase_from from = { .prompt = "New passphrase", .twice = true };
-	const char *before = cli_get(cli, "before");
-	const char *least = cli_get(cli, "at-least");
 	struct drive_new n = { .name = verbs_drive(cli),
 			       .config = c,
 			       .entropy = entropy,
 			       .format = format };
 	struct recovery *rec;
 	struct err why = { "" };
-	uint64_t limit = 0, at_least = 0;
-	int r;
+	uint64_t before, at_least;
+	int r = numbers_of(cli, &before, &at_least);
 
-	if (least && units_number(least, &at_least) < 0)
-		return exits_say(EXITS_USAGE,
-				 "--at-least wants the number of a commit");
-	if (before && (units_number(before, &limit) < 0 || limit < 2))
-		return exits_say(EXITS_USAGE,
-				 "--before wants the number of a commit, 2 or more");
+	if (r)
+		return r;
 	r = passphrase_from_cli(cli, "passfile", "extpass", &from, &why);
 	if (r < 0)
 		return exits_say(EXITS_USAGE, "%s", why.text);
 	r = keys_from_entropy(entropy, &keys);
 	if (r < 0)
 		return exits_err(r, NULL, "the keys");
-	if (cli_flag(cli, "salvage"))
-		r = recovery_salvage(c, keys, warn, ret, &why);
-	else
-		r = recovery_open(c, keys, limit, warn, ret, &why);
-	rec = *ret;
-	if (r < 0)
-		return say_not_found(r, rec, &why);
-	print_warnings(rec);
-	r = check_age(recovery_found(rec), at_least);
+	r = look(cli, c, keys, before, at_least, ret);
 	if (r)
 		return r;
+	rec = *ret;
 	if (recovery_may_write(rec, &why) < 0)
 		(void)fprintf(stderr,
 			      "fildrive: warning: %s; until then: mount -o ro\n",

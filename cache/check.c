@@ -135,6 +135,41 @@ static int check_slots(struct checking *k)
 	return r;
 }
 
+/* Of the drive as a whole; `mended` is said where it was to be repaired. */
+static void say_all(struct checking *k, const char *wrong, const char *mended)
+{
+	if (k->found)
+		k->found(k->ctx, k->repair ? mended : wrong);
+	k->left += !k->repair;
+}
+
+/* What is counted of all rows.  If there is damage, it need not be possible. */
+static int check_sums(struct checking *k)
+{
+	bool wrong = false, slots_wrong = false;
+	struct cache *c = k->c;
+	int r;
+
+	lock_take(&c->lock);
+	r = counts_check(c, k->repair, &wrong);
+	if (r == 0)
+		r = slotmap_check(c, &slots_wrong);
+	if (slots_wrong)
+		c->segs.no_map = true;
+	slots_wrong = slots_wrong || c->map.wrong;
+	if (k->repair)
+		c->map.wrong = false;
+	lock_drop(&c->lock);
+	if (r < 0 && !k->left)
+		return r;
+	if (slots_wrong)
+		say_all(k, slots_are_wrong, slots_mended);
+	if (wrong)
+		say_all(k, "the count of inodes and bytes is wrong",
+			"the count of inodes and bytes is wrong (mended)");
+	return 0;
+}
+
 int cache_check(struct cache *c, bool repair,
 		void (*found)(void *ctx, const char *sentence), void *ctx,
 		struct err *reterr)
@@ -144,7 +179,6 @@ int cache_check(struct cache *c, bool repair,
 			      .found = found,
 			      .ctx = ctx };
 	struct err e = { 0 };
-	bool wrong = false, slots_wrong = false;
 	int r = cache_sync(c);
 
 	if (r < 0 && !c->p.read_only)
@@ -158,32 +192,10 @@ int cache_check(struct cache *c, bool repair,
 			found(ctx, e.text);
 		k.left++;
 	}
-	lock_take(&c->lock);
-	r = counts_check(c, k.repair, &wrong);
-	if (r == 0)
-		r = slotmap_check(c, &slots_wrong);
-	if (slots_wrong)
-		c->segs.no_map = true;
-	slots_wrong = slots_wrong || c->map.wrong;
-	if (k.repair)
-		c->map.wrong = false;
-	lock_drop(&c->lock);
-	if (r < 0 && !k.left)
+	r = check_sums(&k);
+	if (r < 0)
 		return err_set(reterr, r, "inodes and slots cannot be counted: %s",
 			       err_str(r));
-	if (slots_wrong) {
-		if (found)
-			found(ctx, k.repair ? slots_mended : slots_are_wrong);
-		k.left += !k.repair;
-	}
-	if (wrong) {
-		if (found)
-			found(ctx,
-			      k.repair ?
-				      "the count of inodes and bytes is wrong (mended)" :
-				      "the count of inodes and bytes is wrong");
-		k.left += !k.repair;
-	}
 	r = check_slots(&k);
 	if (r == 1 && k.repair)
 		r = cache_sync(c);

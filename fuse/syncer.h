@@ -18,7 +18,11 @@ struct syncer;
 
 must_check int syncer_new(struct cache *c, struct syncer **ret);
 
-/* 0: will be answered when all that completed before is durable. */
+/*
+ * 0: will be answered, by the syncer's thread, when all that completed before is
+ * durable, or with the error of cache_sync().  *op is copied.  -ENOMEM: it is still the
+ * caller's to answer.
+ */
 must_check int syncer_add(struct syncer *s, const struct op *op);
 
 void syncer_free(struct syncer *s); /* answers all first; NULL is fine */

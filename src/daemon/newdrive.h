@@ -12,7 +12,10 @@ struct cli;
 struct config;
 struct err;
 
-/* The config that --store, --copies and --cache-size ask for, checked alone. */
+/*
+ * The config that --store, --copies, --cache-size, --budget and --payer ask for, as far
+ * as the verb has them; checked alone.  -EINVAL, with a sentence in *why.
+ */
 must_check int newdrive_config(const struct cli *cli, struct config *ret,
 			       struct err *why);
 

@@ -1,5 +1,8 @@
 /*
- * snaplist.h - a retained commit as JSON: {sequence, time, device, published}
+ * snaplist.h - a retained commit as JSON
+ *
+ * {sequence, time, device, published, inodes, bytes}: time in seconds since 1970; the
+ * last two are null where nobody has counted.
  *
  * Threading: values.
  */
@@ -8,7 +11,7 @@
 
 struct snapshot;
 
-/* For snapshot_list(): `ctx` is the json_t array that gets it. */
+/* For snapshot_list(): `ctx` is the json_t array that gets it.  -ENOMEM */
 int snaplist_add(void *ctx, const struct snapshot *s);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 
+/* -errno of what could not be read or removed first: the rest is still there. */
 must_check int tree_remove(const char *path);
 
 #endif

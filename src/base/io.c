@@ -264,6 +264,14 @@ static void io_dir_file_begin_sync(struct io_file *f, uint64_t off, uint64_t n)
 			      SYNC_FILE_RANGE_WRITE);
 }
 
+int io_sync_range(int fd, uint64_t off, uint64_t n, unsigned how)
+{
+	if (sync_file_range(fd, (off64_t)off, (off64_t)n, how) == 0 ||
+	    errno == ENOSYS || errno == EINVAL || errno == ESPIPE)
+		return 0;
+	return -errno;
+}
+
 int io_write_out_fd(int fd, uint64_t off, uint64_t n)
 {
 	int r = 0;
@@ -276,10 +284,9 @@ int io_write_out_fd(int fd, uint64_t off, uint64_t n)
 			how |= SYNC_FILE_RANGE_WAIT_AFTER;
 			k = MIN(n, IO_CALM);
 		}
-		if (sync_file_range(fd, (off64_t)off, (off64_t)k, how) < 0)
-			r = -errno;
+		r = io_sync_range(fd, off, k, how);
 	}
-	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
+	return r;
 }
 
 static int io_dir_file_write_out(struct io_file *f, uint64_t off, uint64_t n)

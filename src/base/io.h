@@ -110,6 +110,12 @@ must_check int io_write_out(struct io_file *f, uint64_t off, uint64_t n);
 must_check int io_write_out_fd(int fd, uint64_t off, uint64_t n);
 
 /*
+ * sync_file_range(2), `how` its flags; -errno, and 0 where the file system cannot.
+ * With a flag that waits, an error told here is one io_datasync() may not say again.
+ */
+must_check int io_sync_range(int fd, uint64_t off, uint64_t n, unsigned how);
+
+/*
  * Let the disk begin to read these bytes into memory, for an io_pread() to come.
  * Returns before they are there, and says nothing of errors: the io_pread() does.
  */

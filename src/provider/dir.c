@@ -157,16 +157,12 @@ static int push_ahead(const struct out *o, uint64_t off, uint64_t n)
 	const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE |
 			     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	uint64_t end = off + n;
-	int r = 0;
+	int r;
 
-	if (sync_file_range(o->fd, (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE) < 0)
-		r = -errno;
-	if (r == 0 && end % DIR_WINDOW == 0 && end > DIR_WINDOW &&
-	    sync_file_range(o->fd, (off_t)(end - 2 * DIR_WINDOW), DIR_WINDOW,
-			    how) < 0)
-		r = -errno;
-	/* Where it is not known, fsync has more to do. */
-	return r == -ENOSYS || r == -EINVAL || r == -ESPIPE ? 0 : r;
+	r = io_sync_range(o->fd, off, n, SYNC_FILE_RANGE_WRITE);
+	if (r == 0 && end % DIR_WINDOW == 0 && end > DIR_WINDOW)
+		r = io_sync_range(o->fd, end - 2 * DIR_WINDOW, DIR_WINDOW, how);
+	return r;
 }
 
 /*

@@ -140,6 +140,7 @@ static int settle_one(struct onboard *o, uint64_t ordinal)
 {
 	struct ledger_piece p;
 	unsigned copies = 0, claim = 0;
+	bool all;
 	int r;
 
 	r = ledger_piece_get(o->p.ledger, ordinal, &p);
@@ -150,16 +151,15 @@ static int settle_one(struct onboard *o, uint64_t ordinal)
 		r = park_count(o, ordinal, &claim);
 	if (r < 0 || copies + claim < o->p.copies)
 		return r;
+	all = copies >= outbox_copies(o, &p);
 	if (p.state == LEDGER_READY) {
 		r = ledger_piece_set(o->p.ledger, ordinal, LEDGER_HELD, p.outbox);
 		p.state = LEDGER_HELD;
 		/* Who is to have one more, and was busy, finds it there now. */
-		for (size_t i = 0; i < o->p.n_stores; i++)
-			if (copies < outbox_copies(o, &p))
-				atomic_store(&o->shippers[i].rescan, true);
+		for (size_t i = 0; r == 0 && !all && i < o->p.n_stores; i++)
+			atomic_store(&o->shippers[i].rescan, true);
 	}
-	if (r == 0 && p.outbox && copies >= outbox_copies(o, &p) &&
-	    copies >= o->p.copies)
+	if (r == 0 && p.outbox && all && copies >= o->p.copies)
 		r = drop(o, &p);
 	return r;
 }

@@ -174,6 +174,20 @@ void device_begun(struct device *d, struct rig *r, size_t n_stores, unsigned cop
 uint64_t device_newest_at(struct device *d, size_t i);
 void device_until_newest(struct device *d, size_t i, uint64_t want);
 
+/* ---- care: gc and verify (onboard.h), which do not fail ---- */
+
+struct onboard_gc device_gc_with(struct device *d, struct onboard_gc g);
+/* Forget the snapshots of commits before this one, and remove what is dead. */
+struct onboard_gc device_gc(struct device *d, uint64_t before);
+/* Until so many condemned pieces are left at store i. */
+uint64_t device_left_at(struct device *d, size_t i);
+void device_until_left(struct device *d, size_t i, uint64_t want);
+
+/* All is read back; what is wrong is printed, and its sentences stand in `faults`
+ * (FAULTS_MAX bytes, or NULL), one a line.  The number of faults, or -errno. */
+#define FAULTS_MAX 8192
+int device_verify(struct device *d, char *faults);
+
 /* ---- files, by path from the root ("a/b") ---- */
 
 uint64_t f_mkdir(struct device *d, const char *path);

@@ -96,19 +96,6 @@ static size_t differences(const char *want, const char *got, const char *path)
 	return count;
 }
 
-static void on_fault(void *ctx, const char *sentence)
-{
-	(void)ctx;
-	print_message("# fault: %s\n", sentence);
-}
-
-static int verify_all(struct device *d)
-{
-	struct err e = { "" };
-
-	return onboard_verify(d->onboard, 100, on_fault, NULL, NULL, &e);
-}
-
 static void wait_ms(long ms)
 {
 	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
@@ -140,8 +127,8 @@ static void a_damaged_block_costs_its_file_and_nothing_else(void **state)
 	f_write(&b, "later", 0, "later", 5);
 	ok(device_sync(&b));
 	/* Readings of the shipper and of verify: whoever sees it first. */
-	(void)verify_all(&b);
-	(void)verify_all(&b);
+	(void)device_verify(&b, NULL);
+	(void)device_verify(&b, NULL);
 	f_write(&b, "later", 0, "LATER", 5);
 	ok(device_sync(&b));
 	f_unlink(&b, "later");
@@ -229,11 +216,11 @@ static void with_two_copies_nobody_notices_and_repair_follows(void **state)
 	recovers_as(r, "b", 2, want);
 	free(want);
 
-	assert_int_equal(verify_all(&a), 3);
+	assert_int_equal(device_verify(&a, NULL), 3);
 	for (int i = 0; i < 2000 && !store_is_sound(&a, r, "s0", n); i++)
 		wait_ms(50);
 	assert_true(store_is_sound(&a, r, "s0", n));
-	assert_int_equal(verify_all(&a), 0);
+	assert_int_equal(device_verify(&a, NULL), 0);
 	device_close(&a);
 }
 
@@ -495,7 +482,7 @@ static void a_reading_from_before_does_not_undo_what_verify_found(void **state)
 	struct device b;
 
 	lose_what_was_read(r, &b, &row);
-	assert_true(verify_all(&b) > 0);
+	assert_true(device_verify(&b, NULL) > 0);
 	device_let_go(&b, 0);
 	onboard_free(b.onboard); /* when the shipper has written it down */
 	b.onboard = NULL;

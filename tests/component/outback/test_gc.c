@@ -23,46 +23,12 @@
 
 /* ---- gc ---- */
 
-static struct onboard_gc gc_with(struct device *d, struct onboard_gc g)
-{
-	struct err e = { "" };
-
-	if (onboard_gc(d->onboard, &g, no_progress, NULL, &e) < 0)
-		fail_msg("gc: %s", e.text);
-	return g;
-}
-
-/* Forget the snapshots of commits before this one, and remove what is dead. */
-static struct onboard_gc gc(struct device *d, uint64_t before)
-{
-	return gc_with(d, (struct onboard_gc){ .remove = true,
-					       .forget_before = before });
-}
-
 static int gc_fails(struct device *d, struct err *e)
 {
 	struct onboard_gc g = { .remove = true, .forget_before = 100 };
 
 	e->text[0] = '\0';
 	return onboard_gc(d->onboard, &g, no_progress, NULL, e);
-}
-
-static uint64_t left_at(struct device *d, size_t store)
-{
-	uint64_t pieces = 0, bytes = 0;
-
-	ok(ledger_condemned(d->ledger, d->ids[store], &pieces, &bytes));
-	return pieces;
-}
-
-static void until_left(struct device *d, size_t store, uint64_t want)
-{
-	uint64_t end = monotonic_ms() + RIG_WAIT_MS;
-
-	while (left_at(d, store) != want) {
-		assert_true(monotonic_ms() < end);
-		assert_int_equal(usleep(10000), 0); /* others are at work */
-	}
 }
 
 /* ---- is all there? ---- */
@@ -199,28 +165,28 @@ static void what_no_commit_needs_goes_and_all_else_stays(void **state)
 	commit(&a, &h);
 	before = store_bytes(r, "s0");
 
-	g = gc_with(&a, (struct onboard_gc){ .remove = false });
+	g = device_gc_with(&a, (struct onboard_gc){ .remove = false });
 	assert_int_equal(g.dead.pieces, 0); /* every commit is a snapshot */
 	assert_int_equal(g.commits, 4);
 	assert_in_range(g.old.bytes, 15 * MIB, 24 * MIB);
-	g = gc(&a, 0);
+	g = device_gc(&a, 0);
 	assert_int_equal(g.condemned.pieces, 0);
 	assert_int_equal(store_bytes(r, "s0"), before);
 
-	g = gc_with(&a, (struct onboard_gc){ .forget_before = 3 });
+	g = device_gc_with(&a, (struct onboard_gc){ .forget_before = 3 });
 	assert_int_equal(g.forgotten, 2);
 	assert_in_range(g.dead.bytes, 15 * MIB, 24 * MIB);
 	assert_int_equal(store_bytes(r, "s0"), before); /* it has only looked */
 	assert_int_equal(snapshots(&a).n, 4);
 
-	g = gc(&a, 3);
+	g = device_gc(&a, 3);
 	assert_in_range(g.condemned.bytes, 15 * MIB, 24 * MIB);
-	until_left(&a, 0, 0);
+	device_until_left(&a, 0, 0);
 	assert_in_range(before - store_bytes(r, "s0"), 15 * MIB, 24 * MIB);
 	fill_history(&h, 5);
 	assert_int_equal(snapshots(&a).n, 3);
 	all_is_there(r, 1, &h);
-	g = gc(&a, 0); /* what is gone is not removed again */
+	g = device_gc(&a, 0); /* what is gone is not removed again */
 	assert_int_equal(g.dead.pieces, 0);
 	device_close(&a);
 	history_fini(&h);
@@ -244,16 +210,16 @@ static void a_block_that_two_files_share_stays_for_either(void **state)
 	f_fill(&a, "x", 0, 100, 1);
 	commit(&a, &h);
 	assert_in_range(store_bytes(r, "s0"), 5 * MIB, 6 * MIB);
-	g = gc(&a, 100);
+	g = device_gc(&a, 100);
 	assert_true(g.dead.bytes < MIB);
 	fill_history(&h, 4);
 	all_is_there(r, 2, &h);
 	f_unlink(&a, "two");
 	commit(&a, &h);
-	g = gc(&a, 100);
+	g = device_gc(&a, 100);
 	assert_in_range(g.condemned.bytes, 5 * MIB, 6 * MIB);
-	until_left(&a, 0, 0);
-	until_left(&a, 1, 0);
+	device_until_left(&a, 0, 0);
+	device_until_left(&a, 1, 0);
 	assert_true(store_bytes(r, "s0") < MIB);
 	assert_true(store_bytes(r, "s1") < MIB);
 	fill_history(&h, 6);
@@ -288,7 +254,7 @@ static void an_open_file_without_a_name_keeps_its_bytes(void **state)
 	f_unlink(&b, "f");
 	f_fill(&b, "x", 0, 1000, 1);
 	ok(device_sync(&b));
-	g = gc(&b, 100);
+	g = device_gc(&b, 100);
 	assert_true(g.dead.bytes < MIB);
 	ok(cache_link(b.cache, &op, at.ino, CACHE_ROOT_INO, name, &at));
 	cache_forget(b.cache, at.ino, 1);
@@ -298,7 +264,7 @@ static void an_open_file_without_a_name_keeps_its_bytes(void **state)
 	f_unlink(&b, "f");
 	cache_forget(b.cache, at.ino, 1);
 	ok(device_sync(&b));
-	g = gc(&b, 100);
+	g = device_gc(&b, 100);
 	assert_in_range(g.condemned.bytes, 3 * MIB, 4 * MIB);
 	device_close(&b);
 }
@@ -319,13 +285,13 @@ static void what_is_condemned_is_not_linked_again(void **state)
 	f_fill(&a, "x", 0, 100, 1);
 	commit(&a, &h);
 	device_hang(&a, 2);
-	g = gc(&a, 100);
+	g = device_gc(&a, 100);
 	assert_in_range(g.condemned.bytes, 6 * MIB, 7 * MIB);
 	f_fill(&a, "g", 0, 6 * MIB, 1);
 	commit(&a, &h);
 	device_wake(&a, 2);
 	for (size_t i = 0; i < 3; i++)
-		until_left(&a, i, 0);
+		device_until_left(&a, i, 0);
 	fill_history(&h, 5);
 	all_is_there(r, 3, &h);
 	device_close(&a);
@@ -422,113 +388,6 @@ static void who_is_superseded_meanwhile_removes_nothing(void **state)
 	free(want);
 	free(got);
 	history_fini(&h);
-}
-
-/* ---- damaged files of lost pieces ---- */
-
-/* A byte in the middle of the largest file of "s0". */
-static void rot(struct rig *r)
-{
-	static struct piece_file v[256];
-	size_t n = store_pieces(r, "s0", v, ARRAY_LEN(v)), at = 0;
-	char name[256], path[256];
-	uint8_t b;
-	int fd;
-
-	assert_in_range(n, 1, ARRAY_LEN(v));
-	for (size_t i = 0; i < n; i++)
-		if (v[i].size > v[at].size)
-			at = i;
-	(void)snprintf(name, sizeof(name), "s0/%.200s", v[at].name); /* fits */
-	rig_path(r, name, path, sizeof(path));
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, &b, 1, (off_t)v[at].size / 2), 1);
-	b ^= 1;
-	assert_int_equal(pwrite(fd, &b, 1, (off_t)v[at].size / 2), 1);
-	assert_int_equal(close(fd), 0);
-}
-
-static void on_fault(void *ctx, const char *sentence)
-{
-	(void)ctx;
-	print_message("# fault: %s\n", sentence);
-}
-
-/* All is read back; a commit is made of what is sealed anew. */
-static void verify(struct device *d)
-{
-	struct err e = { "" };
-
-	ok(onboard_verify(d->onboard, 100, on_fault, NULL, NULL, &e));
-	ok(device_sync(d));
-}
-
-/* All of the lost piece is here, and is sealed into another one; the snapshot of the
- * first commit, and nobody else, still names the one that is damaged. */
-static void a_damaged_file_goes_once_nothing_names_its_piece(void **state)
-{
-	struct onboard_gc g;
-	struct rig *r = *state;
-	struct device a;
-	char *want;
-
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
-	f_fill(&a, "f", 0, 6 * MIB, 1);
-	ok(device_sync(&a));
-	rot(r);
-	verify(&a);
-	assert_in_range(store_bytes(r, "s0"), 12 * MIB, 14 * MIB);
-	g = gc(&a, 0);
-	assert_int_equal(g.condemned.pieces, 0);
-	assert_in_range(store_bytes(r, "s0"), 12 * MIB, 14 * MIB);
-
-	g = gc(&a, 100);
-	assert_in_range(g.condemned.bytes, 6 * MIB, 7 * MIB);
-	until_left(&a, 0, 0);
-	assert_in_range(store_bytes(r, "s0"), 6 * MIB, 8 * MIB);
-	assert_int_equal(gc(&a, 100).dead.bytes / MIB, 0);
-	want = tree_text(&a);
-	assert_null(strstr(want, "unreadable"));
-	device_close(&a);
-	recovers_as(r, "b", 1, want);
-	free(want);
-}
-
-/* Of the file nothing is here: the blocks that are sound are nowhere else. */
-static void sound_blocks_of_a_damaged_file_stay_while_a_file_has_them(void **state)
-{
-	static uint8_t want[MIB], got[MIB];
-	struct rig *r = *state;
-	struct onboard_gc g;
-	struct device a;
-	size_t n;
-
-	device_init(&a, r, "a", 1, 1);
-	device_start(&a);
-	f_fill(&a, "f", 0, 6 * MIB, 1);
-	ok(f_read(&a, "f", 0, want, sizeof(want), &n));
-	ok(device_sync(&a));
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0));
-	rot(r);
-	verify(&a);
-	g = gc(&a, 100);
-	assert_true(g.condemned.bytes < MIB);
-	ok(cache_sync(a.cache));
-	ok(cache_evict(a.cache, 0));
-	ok(f_read(&a, "f", 0, got, sizeof(got), &n));
-	assert_int_equal(n, sizeof(got));
-	assert_memory_equal(want, got, sizeof(got));
-
-	f_unlink(&a, "f");
-	ok(device_sync(&a));
-	g = gc(&a, 100);
-	assert_in_range(g.condemned.bytes, 11 * MIB, 12 * MIB);
-	until_left(&a, 0, 0);
-	assert_true(store_bytes(r, "s0") < MIB);
-	device_close(&a);
 }
 
 /* ---- cuts ---- */
@@ -632,9 +491,9 @@ static void every_kind_of_block_is_needed(void **state)
 		(void)snprintf(name, sizeof(name), "many/a rather long name %d", i);
 		f_fill(&a, name, 0, 300000, (uint64_t)i);
 		commit(&a, &h);
-		(void)gc(&a, i == 2 ? 4 : 0);
+		(void)device_gc(&a, i == 2 ? 4 : 0);
 	}
-	(void)gc(&a, 100);
+	(void)device_gc(&a, 100);
 	fill_history(&h, 20);
 	all_is_there(r, 1, &h);
 	device_close(&a);
@@ -663,13 +522,13 @@ static void after_a_recover_it_looks_through_what_nobody_has_opened(void **state
 	device_close(&a);
 	device_recover(&b, r, "b", 2, 2, 0);
 	device_start(&b);
-	g = gc(&b, 3);
+	g = device_gc(&b, 3);
 	assert_in_range(g.condemned.bytes, 7 * MIB, 8 * MIB);
-	until_left(&b, 1, 0);
+	device_until_left(&b, 1, 0);
 	assert_true(store_bytes(r, "s1") < 6 * MIB);
 	fill_history(&h, 5);
 	all_is_there(r, 2, &h); /* commit 3, which it has not made, as well */
-	g = gc(&b, 100);
+	g = device_gc(&b, 100);
 	assert_true(g.condemned.pieces > 0);
 	fill_history(&h, 6);
 	all_is_there(r, 2, &h);
@@ -731,17 +590,17 @@ static void on_a_network_it_waits_for_the_owner(void **state)
 	f_fill(&a, "x", 0, 1000, 9);
 	commit(&a, &h);
 
-	g = gc(&a, 100);
+	g = device_gc(&a, 100);
 	assert_true(g.dead.pieces >= 3);
 	assert_int_equal(g.paid.pieces, g.dead.pieces);
 	assert_int_equal(g.condemned.pieces, 0); /* nobody has asked for these */
-	g = gc_with(&a, (struct onboard_gc){ .remove = true, .network = 2 });
+	g = device_gc_with(&a, (struct onboard_gc){ .remove = true, .network = 2 });
 	assert_int_equal(g.batch.pieces, 2);
 	assert_int_equal(g.condemned.pieces, 2);
 	assert_true(g.condemned.bytes > 2 * MIB); /* the largest */
 	assert_int_equal(g.left[0].pieces, 2);
 	assert_int_equal(g.left[1].pieces, 2);
-	g = gc_with(&a, (struct onboard_gc){ .remove = true, .network = 2 });
+	g = device_gc_with(&a, (struct onboard_gc){ .remove = true, .network = 2 });
 	assert_int_equal(g.condemned.pieces, 0); /* two wait already */
 	device_close(&a);
 	device_open(&a);
@@ -749,15 +608,15 @@ static void on_a_network_it_waits_for_the_owner(void **state)
 
 	parks_let_remove(r->parks, 0);
 	onboard_gc_look(a.onboard);
-	until_left(&a, 0, 0);
-	assert_int_equal(left_at(&a, 1), 2);
+	device_until_left(&a, 0, 0);
+	assert_int_equal(device_left_at(&a, 1), 2);
 	parks_let_remove(r->parks, 1);
 	onboard_gc_look(a.onboard);
-	until_left(&a, 1, 0);
-	g = gc_with(&a, (struct onboard_gc){ .remove = true, .network = 9 });
+	device_until_left(&a, 1, 0);
+	g = device_gc_with(&a, (struct onboard_gc){ .remove = true, .network = 9 });
 	assert_true(g.condemned.pieces > 0);
-	until_left(&a, 0, 0);
-	until_left(&a, 1, 0);
+	device_until_left(&a, 0, 0);
+	device_until_left(&a, 1, 0);
 	/* of heads whose pieces are gone it is still known that they were claimed */
 	assert_true(parks_lost_heads(r->parks) > 0);
 	device_close(&a);
@@ -786,10 +645,10 @@ static void a_new_folder_gets_heads_whose_pieces_are_gone(void **state)
 	f_fill(&a, "x", 0, 1000, 9);
 	ok(device_sync(&a));
 	parks_let_remove(r->parks, 0);
-	(void)gc_with(&a, (struct onboard_gc){ .remove = true,
-					       .network = 9,
-					       .forget_before = 100 });
-	until_left(&a, 0, 0);
+	(void)device_gc_with(&a, (struct onboard_gc){ .remove = true,
+						      .network = 9,
+						      .forget_before = 100 });
+	device_until_left(&a, 0, 0);
 	assert_true(parks_lost_heads(r->parks) > 0);
 	device_close(&a);
 	rig_remove(r, "s1");
@@ -814,8 +673,6 @@ int main(void)
 		T(what_is_condemned_is_not_linked_again),
 		T(who_is_superseded_removes_nothing),
 		T(who_is_superseded_meanwhile_removes_nothing),
-		T(a_damaged_file_goes_once_nothing_names_its_piece),
-		T(sound_blocks_of_a_damaged_file_stay_while_a_file_has_them),
 		T(killed_at_any_time_it_goes_on_and_removes_no_more),
 		T(every_kind_of_block_is_needed),
 		T(after_a_recover_it_looks_through_what_nobody_has_opened),

@@ -124,23 +124,15 @@ static void what_was_read_back_after_a_recover_is_deduplicated(void **state)
 	free(want);
 }
 
-static void on_fault(void *ctx, const char *sentence)
-{
-	(void)ctx;
-	print_message("# fault: %s\n", sentence);
-}
-
 static void verify_reads_back_what_a_metered_store_is_said_to_have(void **state)
 {
 	struct rig *r = *state;
-	struct err e = { "" };
 	struct device b;
 
 	device_recover(&b, r, "b", 2, 1, 0);
 	meter(&b);
 	device_start(&b);
-	assert_int_equal(onboard_verify(b.onboard, 100, on_fault, NULL, NULL, &e),
-			 0);
+	assert_int_equal(device_verify(&b, NULL), 0);
 	assert_int_equal(tally(&b).listed, 0);
 	device_close(&b);
 }

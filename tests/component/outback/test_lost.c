@@ -11,10 +11,9 @@
 
 #include "base/thread.h"
 
-#define MIB        (1u << 20)
-#define FAULTS_MAX 8192
-#define N_SHARED   600
-#define T(f)       cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+#define MIB      (1u << 20)
+#define N_SHARED 600
+#define T(f)     cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 static void wait_ms(long ms)
 {
@@ -221,23 +220,6 @@ static void an_outbox_lost_under_the_daemon_is_sealed_anew(void **state)
 	lose_the_outbox(*state, GONE, true);
 }
 
-static void on_fault(void *ctx, const char *sentence)
-{
-	char *all = ctx;
-
-	print_message("# fault: %s\n", sentence);
-	(void)snprintf(all + strlen(all), FAULTS_MAX - strlen(all), "%s\n",
-		       sentence); /* cut is fine */
-}
-
-static int verify_all(struct device *d, char *faults)
-{
-	struct err e = { "" };
-
-	faults[0] = '\0';
-	return onboard_verify(d->onboard, 100, on_fault, NULL, faults, &e);
-}
-
 static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 {
 	struct rig *r = *state;
@@ -258,7 +240,7 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	move(r, "away", "s0");
 	ok(device_sync(&a));
 	assert_true(n_lost(&a) >= 3);
-	assert_true(verify_all(&a, faults) >= 3);
+	assert_true(device_verify(&a, faults) >= 3);
 	assert_non_null(strstr(faults, "/d/large"));
 	assert_null(strstr(faults, "/first"));
 	want = tree_text(&a);
@@ -280,7 +262,7 @@ static void what_is_nowhere_is_named_and_the_rest_goes_on(void **state)
 	}
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 0);
-	assert_int_equal(verify_all(&a, faults), 0);
+	assert_int_equal(device_verify(&a, faults), 0);
 	want = tree_text(&a);
 	assert_null(strstr(want, "unreadable"));
 	device_close(&a);
@@ -325,7 +307,7 @@ static void what_is_lost_in_folders_that_were_never_opened_is_named(void **state
 	device_recover(&b, r, "b", 1, 1, 0);
 	device_start(&b);
 	assert_int_equal(harm(r, "s0", GONE, true), 1); /* of the second commit */
-	assert_true(verify_all(&b, faults) >= 5);
+	assert_true(device_verify(&b, faults) >= 5);
 	assert_non_null(strstr(faults, "/d/large: 3150728 bytes are lost"));
 	assert_non_null(strstr(faults, "/d/small: 3000 bytes are lost"));
 	assert_non_null(strstr(faults, "/hard: 3000 bytes are lost"));
@@ -410,7 +392,7 @@ static void lose_rows(struct rig *r)
 
 	recover_shared(r, &b);
 	first_piece(r, false);
-	assert_true(verify_all(&b, faults) > 0);
+	assert_true(device_verify(&b, faults) > 0);
 	f_write(&b, "after", 0, "after", 5);
 	ok(device_sync(&b));
 	device_close(&b);
@@ -456,14 +438,14 @@ static void lost_rows_of_open_folders_come_back_with_their_piece(void **state)
 	(void)f_lookup(&b, "d/1", NULL);
 	(void)f_lookup(&b, "n/0", NULL);
 	first_piece(r, false);
-	assert_true(verify_all(&b, faults) > 0);
+	assert_true(device_verify(&b, faults) > 0);
 	assert_non_null(strstr(faults, "what it is a name of is lost"));
-	assert_true(verify_all(&b, faults) > 0); /* and it stays so */
+	assert_true(device_verify(&b, faults) > 0); /* and it stays so */
 	first_piece(r, true);
-	(void)verify_all(&b, faults); /* finds it */
+	(void)device_verify(&b, faults); /* finds it */
 	these_are(&b, "d", "d", 1);
 	ok(device_sync(&b));
-	assert_int_equal(verify_all(&b, faults), 0);
+	assert_int_equal(device_verify(&b, faults), 0);
 	device_close(&b);
 }
 
@@ -488,17 +470,17 @@ static void folders_that_were_never_opened_are_looked_into_to_the_end(void **sta
 	device_start(&b);
 	(void)f_lookup(&b, "open/f", NULL);
 	first_piece(r, false);
-	assert_true(verify_all(&b, faults) > 0);
+	assert_true(device_verify(&b, faults) > 0);
 	assert_int_equal(n_lost(&b), 1);
 	assert_non_null(strstr(faults, "/shut/f: 1048576 bytes are lost"));
 	f_unlink(&b, "open/f");
 	ok(device_sync(&b));
 	assert_int_equal(n_lost(&b), 0);
-	assert_true(verify_all(&b, faults) > 0);
+	assert_true(device_verify(&b, faults) > 0);
 	assert_non_null(strstr(faults, "/shut/f: 1048576 bytes are lost"));
 	f_unlink(&b, "shut/f");
 	ok(device_sync(&b));
-	assert_int_equal(verify_all(&b, faults), 0);
+	assert_int_equal(device_verify(&b, faults), 0);
 	device_close(&b);
 }
 
@@ -513,10 +495,10 @@ static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 	ok(device_sync(&a));
 	want = tree_text(&a);
 	assert_int_equal(harm(r, "s0", GONE, true), 1);
-	assert_true(verify_all(&a, faults) > 0);
+	assert_true(device_verify(&a, faults) > 0);
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 0);
-	assert_int_equal(verify_all(&a, faults), 0);
+	assert_int_equal(device_verify(&a, faults), 0);
 	ok(cache_evict(a.cache, 0));
 	tree_is(&a, want);
 	device_close(&a);
@@ -536,11 +518,11 @@ static void sound_blocks_of_a_damaged_copy_are_saved(void **state)
 	ok(device_sync(&a));
 	evict(&a);
 	assert_int_equal(harm(r, "s0", FLIPPED, true), 1);
-	assert_true(verify_all(&a, faults) > 0);
+	assert_true(device_verify(&a, faults) > 0);
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 1);
 	/* The damaged copy is not needed for what was sound. */
-	assert_true(verify_all(&a, faults) > 0);
+	assert_true(device_verify(&a, faults) > 0);
 	assert_non_null(strstr(faults, "/large"));
 	assert_null(strstr(faults, "/other"));
 	want = tree_text(&a);
@@ -579,11 +561,11 @@ static void a_piece_that_is_found_again_counts_again(void **state)
 	evict(&a);
 	rig_copy(r, "s0", "kept");
 	assert_true(harm(r, "s0", GONE, false) >= 1);
-	assert_true(verify_all(&a, faults) > 0);
+	assert_true(device_verify(&a, faults) > 0);
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 1);
 	copy_cars(r, "kept", "s0");
-	(void)verify_all(&a, faults); /* finds it */
+	(void)device_verify(&a, faults); /* finds it */
 	f_write(&a, "g", 0, "g", 1);
 	ok(device_sync(&a));
 	f_unlink(&a, "g");
@@ -619,7 +601,7 @@ static void new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up(void **state)
 	device_close(&a);
 	assert_true(harm(r, "s0", GONE, false) >= 1);
 	go_on(&a);
-	assert_true(verify_all(&a, faults) > 0);
+	assert_true(device_verify(&a, faults) > 0);
 	f_write(&a, "g", 0, "other file", 10);
 	ok(device_sync(&a));
 	assert_int_equal(n_lost(&a), 1);

@@ -175,6 +175,13 @@ static void checkpoint_now(struct cache *c) NO_LOCK_CHECK
 	cond_wake_all(&c->cond);
 }
 
+void commit_unpinned(struct cache *c)
+{
+	if (c->db2 && db_wal_size(c->db) > CHECKPOINT_AT)
+		c->checkpoint_due = true;
+	cond_wake_one(&c->work);
+}
+
 int commit_now(struct cache *c, bool new_gen) NO_LOCK_CHECK
 {
 	bool log, checkpoint = false;

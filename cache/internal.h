@@ -637,6 +637,9 @@ must_check int commit_start(struct cache *c); /* the thread */
 void commit_stop(struct cache *c);
 /* One group commit by this thread, with the lock held before and after. */
 must_check int commit_now(struct cache *c, bool new_gen);
+/* A snapshot was closed: the committer moves what only it still read in the WAL, and
+ * gives back the disk that it held. */
+void commit_unpinned(struct cache *c);
 void commit_demand(struct cache *c);
 
 /* Room for n more bytes of a write: 0, -EINPROGRESS (op->miss), -ENOSPC. */

@@ -102,7 +102,7 @@ void cache_snap_close(struct cache_snap *s)
 	seg_unpin(c, &s->pin);
 	seg_release(c);
 	c->trimmed = false;
-	cond_wake_one(&c->work); /* the committer gives the disk back */
+	commit_unpinned(c);
 	c->snap = NULL;
 	c->snap_want.n_link = 0;
 	lock_drop(&c->lock);

@@ -1,5 +1,5 @@
 /* test_cache_dag.c - properties of snapshots, adoption, eviction and damage */
-#include "world.h"
+#include "room.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -234,6 +234,38 @@ static void a_snapshot_tells_paths_and_what_the_dag_has(void **state)
 	assert_int_equal(cache_snap_xattr_sets(s, 1, take_ino, &sum), 0);
 	assert_int_equal(sum, 0);
 	cache_snap_close(s);
+}
+
+/* Nothing that was committed after it can be moved while it is open. */
+static void what_a_snapshot_kept_in_the_wal_is_moved_when_it_is_closed(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	struct cache_snap *s = NULL;
+	char name[64];
+	int64_t kept;
+
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	for (int k = 0; k < 40000; k++) {
+		(void)snprintf(name, sizeof(name), "%060d", k);
+		(void)mk(d, 1, name, S_IFREG | 0644);
+	}
+	/* the committer has tried */
+	for (int k = 0; k < 20; k++) {
+		assert_int_equal(cache_sync(d->c), 0);
+		(void)snprintf(name, sizeof(name), "%d", k);
+		(void)mk(d, 1, name, S_IFREG | 0644);
+		nap();
+	}
+	assert_int_equal(cache_sync(d->c), 0);
+	kept = recorder_size(d->rec, "drive.db");
+	assert_true(recorder_size(d->rec, "drive.db-wal") > 8 * (int64_t)MIB);
+	assert_true(kept < MIB);
+	cache_snap_close(s);
+	for (int k = 0;
+	     k < NAPS_MAX && recorder_size(d->rec, "drive.db") == kept; k++)
+		nap();
+	assert_true(recorder_size(d->rec, "drive.db") > kept);
 }
 
 /* Its link as the last commit has it. */
@@ -579,6 +611,7 @@ int main(void)
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
 		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
+		T(what_a_snapshot_kept_in_the_wal_is_moved_when_it_is_closed),
 		T(what_was_removed_cut_or_made_anew_hangs_on_its_old_link_no_more),
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_snapshot_has_what_the_live_file_has_been_cut_of),

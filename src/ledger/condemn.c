@@ -93,7 +93,7 @@ int ledger_may_remove(struct ledger *l, bool *ret)
 int ledger_removals(struct ledger *l, uint64_t store,
 		    int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
 {
-	return ledger_each(l, l->st[STMT_place_dead], &store, cb, ctx);
+	return ledger_each(l, l->st[STMT_place_dead], &store, 0, cb, ctx);
 }
 
 int ledger_removed(struct ledger *l, uint64_t piece, uint64_t store)

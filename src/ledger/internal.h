@@ -64,11 +64,12 @@ must_check int ledger_one_number(struct db_stmt *s, uint64_t *ret);
 must_check int ledger_one_blob(struct db_stmt *s, struct buf *ret);
 
 /*
- * cb for each row of `s`, which has PIECE_COLS and parameter 1 as ledger_next(); `of`
- * is bound as its parameter 2 unless it is NULL.  The lock is held for a row at a
+ * cb for each row of `s` behind `after`, which has PIECE_COLS and parameter 1 as
+ * ledger_next(); `of` is bound as its parameter 2 unless it is NULL.  The lock is held for a row at a
  * time, and not while cb runs.  Ends with the first non-zero result of cb.
  */
-must_check int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *of,
+must_check int ledger_each(struct ledger *l, struct db_stmt *s,
+			   const uint64_t *of, uint64_t after,
 			   int (*cb)(void *ctx, const struct ledger_piece *p),
 			   void *ctx);
 

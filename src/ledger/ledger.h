@@ -250,6 +250,11 @@ must_check int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t 
 must_check int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 			     int (*cb)(void *ctx, const struct ledger_piece *p),
 			     void *ctx);
+/* The same, from `ordinal` on; 0: all. */
+must_check int ledger_pieces_from(struct ledger *l,
+				  enum ledger_piece_state state, uint64_t ordinal,
+				  int (*cb)(void *ctx, const struct ledger_piece *p),
+				  void *ctx);
 
 /* Blocks of a piece that was learned, from its indexes, in parts; then it is
  * indexed.  -ENOENT. */

@@ -268,9 +268,10 @@ int ledger_piece_listed(struct ledger *l, uint64_t ordinal, uint64_t seq)
 }
 
 int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *of,
+		uint64_t after,
 		int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
 {
-	struct ledger_piece p = { 0 };
+	struct ledger_piece p = { .ordinal = after };
 	int r;
 
 	for (;;) {
@@ -290,13 +291,20 @@ int ledger_each(struct ledger *l, struct db_stmt *s, const uint64_t *of,
 	}
 }
 
+int ledger_pieces_from(struct ledger *l, enum ledger_piece_state state,
+		       uint64_t ordinal,
+		       int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
+{
+	const uint64_t in = state, after = ordinal ? ordinal - 1 : 0;
+
+	return state ? ledger_each(l, l->st[STMT_piece_in], &in, after, cb, ctx) :
+		       ledger_each(l, l->st[STMT_piece_all], NULL, after, cb, ctx);
+}
+
 int ledger_pieces(struct ledger *l, enum ledger_piece_state state,
 		  int (*cb)(void *ctx, const struct ledger_piece *p), void *ctx)
 {
-	const uint64_t in = state;
-
-	return state ? ledger_each(l, l->st[STMT_piece_in], &in, cb, ctx) :
-		       ledger_each(l, l->st[STMT_piece_all], NULL, cb, ctx);
+	return ledger_pieces_from(l, state, 0, cb, ctx);
 }
 
 static int block_by(struct ledger *l, struct db_stmt *s,

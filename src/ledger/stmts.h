@@ -78,7 +78,7 @@
  STMT(place_doubt, "UPDATE placement SET state = 2, next_try = 0, error = ?3 WHERE piece = ?1 AND store = ?2 AND state IN (3, 6)") \
  STMT(place_del, "DELETE FROM placement WHERE piece = ?1 AND store = ?2") \
  STMT(place_of, "SELECT " PLACE_COLS " FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND s.retired = 0 ORDER BY p.store") \
- STMT(place_parked, "SELECT p.piece, c.cid, EXISTS (SELECT 1 FROM head h WHERE h.piece = p.piece AND h.state = 1) FROM placement p JOIN piece c ON c.ordinal = p.piece WHERE p.piece > ?1 AND p.store = ?2 AND p.state = 7 AND c.state IN (2, 3) ORDER BY p.piece LIMIT 1") \
+ STMT(place_parked, "SELECT p.piece, c.cid, EXISTS (SELECT 1 FROM head h WHERE h.piece = p.piece AND h.state = 1) FROM placement p INDEXED BY placement_due JOIN piece c ON c.ordinal = p.piece WHERE p.piece > ?1 AND p.store = ?2 AND p.state = 7 AND c.state IN (2, 3) ORDER BY p.piece LIMIT 1") \
  STMT(head_of, "SELECT 1 FROM head WHERE piece = ?1 AND state = 1 LIMIT 1") \
  STMT(place_copies, "SELECT count(*) FROM placement p JOIN store s ON s.id = p.store WHERE p.piece = ?1 AND p.state = 3 AND s.retired = 0") \
  STMT(sums, "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(outbox), 0), coalesce(sum(outbox * size), 0), coalesce(sum(state = 2), 0), coalesce(sum((state = 2) * size), 0) FROM piece WHERE state IN (2, 3)") \

@@ -25,6 +25,8 @@ struct shipper {
 	uint64_t budget_ms; /* its own; when `budget` was counted last; 0: never */
 	uint64_t budget;    /* its own; bytes that may be read back now */
 	atomic_bool rescan; /* look through what is held, too */
+	uint64_t held_from; /* its own; and it goes on with this one; 0: with the first,
+			       if there is a reason */
 	uint64_t again_ms; /* its own; that is done again then, since a held piece
 			      has to wait; 0: none has */
 	atomic_bool removing;   /* look for what is to be removed */

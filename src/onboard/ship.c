@@ -228,13 +228,14 @@ static int on_piece(void *ctx, const struct ledger_piece *p)
 	return 1; /* the oldest first */
 }
 
+/* `from`: this piece is the first that is looked at; 0: all. */
 static int next_piece(struct shipper *s, enum ledger_piece_state state,
-		      struct next *ret)
+		      uint64_t from, struct next *ret)
 {
 	int r;
 
 	*ret = (struct next){ .s = s };
-	r = ledger_pieces(s->o->p.ledger, state, on_piece, ret);
+	r = ledger_pieces_from(s->o->p.ledger, state, from, on_piece, ret);
 	return r < 0 ? r : 0;
 }
 
@@ -676,18 +677,25 @@ static int heads_turn(struct shipper *s, struct err *e)
 /*
  * What is held already and should be here, too.  Whoever only waits there for his time
  * is not looked for at each wake-up: writers that want room wake everybody five times a
- * second, and a drive may have thousands of pieces.
+ * second, and a drive may have thousands of pieces.  Nor is it looked from the first one
+ * on for each that is found; but what is new may be among them.
  */
 static int next_held(struct shipper *s, struct next *ret)
 {
 	uint64_t now = monotonic_ms();
 	int r;
 
-	if (!atomic_load(&s->rescan) && (!s->again_ms || now < s->again_ms))
+	/* before the look: what comes is new */
+	if (atomic_exchange(&s->rescan, false))
+		s->held_from = 0;
+	else if (!s->held_from && (!s->again_ms || now < s->again_ms))
 		return 0;
-	atomic_store(&s->rescan, false); /* before the look: what comes is new */
-	r = next_piece(s, LEDGER_HELD, ret);
-	if (r < 0 || ret->found || ret->waits)
+	r = next_piece(s, LEDGER_HELD, s->held_from, ret);
+	if (r == 0 && !ret->found && s->held_from)
+		r = next_piece(s, LEDGER_HELD, 0, ret);
+	/* the same one, for it may have another step */
+	s->held_from = ret->found ? ret->piece.ordinal : 0;
+	if (r < 0 || ret->waits)
 		atomic_store(&s->rescan, true);
 	s->again_ms = ret->deferred ? now + IDLE_MS : 0;
 	return r;
@@ -711,7 +719,7 @@ static int turn(struct shipper *s, struct err *e, bool *ret_busy)
 	if (r == 0)
 		r = heads_turn(s, e);
 	if (r == 0)
-		r = next_piece(s, LEDGER_READY, &n);
+		r = next_piece(s, LEDGER_READY, 0, &n);
 	if (r == 0 && !n.found)
 		r = next_held(s, &n);
 	if (r == 0)

@@ -300,6 +300,41 @@ static void a_list_ends_where_the_callback_says(void **state)
 	assert_int_equal(n, 2);
 }
 
+static int note_first(void *ctx, const struct ledger_piece *p)
+{
+	*(uint64_t *)ctx = p->ordinal;
+	return 1;
+}
+
+/* Those of other writers may be above it as signed numbers, and below. */
+static void a_list_may_begin_with_any_piece(void **state)
+{
+	struct fixture *f = *state;
+	struct ordinals o;
+	uint64_t first;
+
+	for (uint32_t i = 0; i < 2; i++)
+		(void)add_ready(f->l, i, 1);
+	learn(f->l, 5);
+	learn(f->l, 7);
+	o = pieces_in(f->l, 0);
+	assert_int_equal(o.n, 4);
+	for (size_t i = 0; i < o.n; i++) {
+		assert_int_equal(
+			ledger_pieces_from(f->l, 0, o.v[i], note_first, &first), 1);
+		assert_int_equal(first, o.v[i]);
+		assert_int_equal(ledger_pieces_from(f->l, 0, o.v[i] + 1,
+						    note_first, &first),
+				 i + 1 < o.n);
+		assert_int_equal(first, o.v[MIN(i + 1, o.n - 1)]);
+	}
+	assert_int_equal(
+		ledger_pieces_from(f->l, LEDGER_HELD, 6, note_first, &first), 1);
+	assert_int_equal(first, 7);
+	assert_int_equal(
+		ledger_pieces_from(f->l, LEDGER_HELD, 8, note_first, &first), 0);
+}
+
 static void a_learned_piece_is_held_and_a_known_one_stays(void **state)
 {
 	struct fixture *f = *state;
@@ -344,6 +379,7 @@ int main(void)
 		CASE(changes_of_what_is_not_there_say_so),
 		CASE(pieces_are_listed_by_ordinal_whatever_the_writer),
 		CASE(a_list_ends_where_the_callback_says),
+		CASE(a_list_may_begin_with_any_piece),
 		CASE(a_learned_piece_is_held_and_a_known_one_stays),
 		cmocka_unit_test(outbox_names_have_sixteen_digits),
 	};

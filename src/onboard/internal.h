@@ -172,6 +172,9 @@ bool ship_is_mine(struct onboard *o, const struct ledger_piece *p,
 /* park.c: does this store claim heads of its network?  True without one. */
 bool park_claims(struct shipper *s);
 
+/* May it claim this head piece now?  On a network there are enough copies with that. */
+must_check int park_may_claim(struct shipper *s, uint64_t ordinal, bool *ret);
+
 /* How a piece that is not at this store gets there. */
 enum park_way {
 	PARK_PUT,

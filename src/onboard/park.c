@@ -13,6 +13,12 @@
  * fee a commit and store.  Which store that is decides only who pays a fee too
  * many when stores come and go; the register itself lets no two claims pass.
  *
+ * If the claiming store goes away then (or may spend nothing), the next one would add
+ * what it has, which is no copy more; it waits for who was to have that copy.
+ * With a further store, that gets it, and the next one's claim is a fee too many: the
+ * transaction with the head's number has to add the head piece, had or not, and that
+ * the first would not claim was not known when the copy here was committed.
+ *
  * A piece leaves this machine once a network: the first of its stores that is to
  * have it gets it, the others wait for that, call it PARKED, and their COMMIT has it
  * fetched from the first (provider.h).  If the first one is away, or the fetch fails,
@@ -66,6 +72,23 @@ int park_count(struct onboard *o, uint64_t ordinal, unsigned *ret)
 	for (size_t i = 0; i < o->p.n_stores && r == 0; i++)
 		*ret += sp.state[i] == LEDGER_PARKED &&
 			waits_for_claim(&o->shippers[i], true);
+	return r;
+}
+
+int park_may_claim(struct shipper *s, uint64_t ordinal, bool *ret)
+{
+	struct onboard *o = s->o;
+	struct spread sp = { .o = o };
+	unsigned copies = 0;
+	int r;
+
+	*ret = park_claims(s);
+	if (!*ret || !s->store.provider->network)
+		return 0;
+	r = ledger_placements(o->p.ledger, ordinal, spread_add, &sp);
+	for (size_t i = 0; i < o->p.n_stores; i++)
+		copies += i == s->index || spread_counts(sp.state[i]);
+	*ret = copies >= o->p.copies;
 	return r;
 }
 

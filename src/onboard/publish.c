@@ -157,7 +157,8 @@ static int decide(struct onboard *o, const struct ledger_head *h, struct err *e)
 
 /*
  * On a network one store claims and the others see it in the register that they
- * share: -EINPROGRESS until then, else as head_claim().
+ * share (who may not claim yet looks, too: the claim may be made and not noted):
+ * -EINPROGRESS until then, else as head_claim().
  */
 static int look_here(struct shipper *s, uint64_t seq,
 		     const struct piece_cid *cid, struct err *e)
@@ -213,7 +214,7 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 {
 	struct onboard *o = s->o;
 	struct ledger_piece p;
-	bool done;
+	bool done, may = false;
 	int r;
 
 	lock_take(&o->lock);
@@ -225,11 +226,12 @@ static int claim_here(struct shipper *s, const struct ledger_head *h, struct err
 	if (r < 0)
 		return r;
 	r = heads_still(s, h->seq, e);
+	if (r == 0)
+		r = park_may_claim(s, h->piece, &may);
 	if (r < 0)
 		return r;
-	r = park_claims(s) ?
-		    head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e) :
-		    look_here(s, h->seq, &p.cid, e);
+	r = may ? head_claim(s->store.provider, o->p.keys, h->seq, &p.cid, e) :
+		  look_here(s, h->seq, &p.cid, e);
 	if (r == -ESTALE)
 		r = taken(s, h->seq, e);
 	if (r == 0)

@@ -136,18 +136,14 @@ class NetDrive(Drive):
         return [e for e in self.net.ledger()['entries']
                 if address in (e.get('payer'), e.get('from'), e.get('owner'))]
 
-    def assert_paid_once(self, since_it_was_made=True, claimed_late=0):
+    def assert_paid_once(self, since_it_was_made=True):
         """No piece was added to a data set twice, no number was used twice, and
         what was paid at once is what the drive says that it has spent (which is
-        not known to one that was recovered).
-
-        claimed_late: so many head pieces may have been added before another store
-        that was to claim them did not (docs/architecture.md section 9, Networks)."""
+        not known to one that was recovered)."""
         lines = self.books()
         adds = [e for e in lines if e['kind'] == 'add']
         pieces = [(e['dataSetId'], p) for e in adds for p in e['pieces']]
-        assert len(pieces) <= len(set(pieces)) + claimed_late, \
-            'a piece was added twice'
+        assert len(pieces) == len(set(pieces)), 'a piece was added twice'
         assert len({e['nonce'] for e in adds}) == len(adds)
         creates = [e for e in lines if e['kind'] == 'create']
         assert len({e['clientDataSetId'] for e in creates}) == len(creates)

@@ -250,6 +250,43 @@ static void nothing_is_published_or_dropped_before_both_keep_it(void **state)
 	comes_back(&a, r, 2);
 }
 
+static void refuse(struct rig *r, size_t i, bool refuse)
+{
+	lock_take(&r->parks->lock);
+	r->parks->store[i].n_refused = 0;
+	r->parks->store[i].refuse = refuse;
+	lock_drop(&r->parks->lock);
+}
+
+/* Its claim would be the second copy.  The other one has its own, paid for. */
+static void what_the_first_store_refuses_to_claim_the_second_does_not(void **state)
+{
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a;
+	uint64_t ticket;
+
+	device_init(&a, r, "a", 2, 2);
+	device_start(&a);
+	f_fill(&a, "file", 0, 300000, 100);
+	ok(device_sync(&a));
+	for (unsigned i = 2; i <= 3; i++) {
+		refuse(r, 0, true);
+		f_fill(&a, "file", 0, 300000, i);
+		ticket = onboard_request(a.onboard);
+		until_refused(r, 0, 5); /* it counts as away */
+		assert_int_equal(onboard_poll(a.onboard, ticket, NULL),
+				 -EINPROGRESS);
+		assert_int_equal(paid(r, 1), i);
+		refuse(r, 0, false);
+		ok(onboard_wait(a.onboard, ticket, RIG_WAIT_MS, &e));
+		until_outbox_empty(&a);
+		assert_int_equal(paid(r, 0), i);
+		assert_int_equal(paid(r, 1), i);
+	}
+	comes_back(&a, r, 2);
+}
+
 static void a_restart_with_parked_pieces_pays_nothing_twice(void **state)
 {
 	struct rig *r = *state;
@@ -343,6 +380,7 @@ int main(void)
 		T(what_the_first_store_cannot_take_the_second_does_not_wait_for),
 		T(what_a_store_forgot_is_put_again),
 		T(nothing_is_published_or_dropped_before_both_keep_it),
+		T(what_the_first_store_refuses_to_claim_the_second_does_not),
 		T(a_restart_with_parked_pieces_pays_nothing_twice),
 		T(of_two_devices_one_publishes),
 		T(a_head_comes_to_its_network_though_one_copy_is_wanted),

@@ -322,7 +322,7 @@ must_check int cache_fallocate(struct cache *c, struct cache_op *op,
 must_check int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 			   uint64_t off, int whence, uint64_t *ret);
 
-/* Shares slots where both offsets are block aligned; else copies. */
+/* Shares slots where both offsets are block aligned; else copies.  It may be less. */
 must_check int cache_copy_range(struct cache *c, struct cache_op *op,
 				uint64_t src, uint64_t src_off, uint64_t dst,
 				uint64_t dst_off, uint64_t n, uint64_t *ret_n);

@@ -312,8 +312,9 @@ must_check int seg_alloc(struct cache *c, uint32_t n, uint64_t keep,
 must_check int seg_make_room(struct cache *c, uint64_t n);
 void seg_discard(struct cache *c, const struct run *r); /* never named */
 
+/* May so many more rows name each of its slots? */
+bool seg_can_share(struct cache *c, const struct run *r, size_t n_more);
 /* A row names the run now (another one if it is named already), or no more. */
-bool seg_can_share(struct cache *c, const struct run *r);
 void seg_ref(struct cache *c, const struct run *r);
 must_check int seg_reserve_unref(struct cache *c, size_t n_runs);
 void seg_unref(struct cache *c, const struct run *r);

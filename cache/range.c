@@ -263,39 +263,49 @@ int cache_lseek(struct cache *c, struct cache_op *op, uint64_t ino,
 
 /* ---- copy_file_range ---- */
 
-/* Rows for dst that share src's slots. */
+/*
+ * Rows for dst that share src's slots: for *n blocks, or for less, so that nobody
+ * waits for long.
+ */
 static int plan_share(struct cache *c, struct cache_op *op, const struct inode *s,
-		      uint64_t from, uint64_t n, uint64_t to, struct runs *ret)
+		      uint64_t from, uint64_t *n, uint64_t to, struct runs *ret)
 {
 	_cleanup_runs_ struct runs runs = { 0 };
-	uint64_t at = from;
+	uint64_t at = from, end = from + *n;
+	bool all;
 	int r;
 
-	r = extent_find(c, s->ino, from, n, &runs);
-	for (size_t k = 0; k <= runs.n && r == 0; k++) {
-		uint64_t row = k < runs.n ? runs.v[k].block : from + n;
+	r = extent_from(c, s->ino, from, &runs, &all);
+	for (size_t k = 0; k <= runs.n && r == 0 && at < end; k++) {
+		uint64_t row = k < runs.n ? MIN(runs.v[k].block, end) : end;
 		struct run one = { .block = to + (at - from),
 				   .n = row - at,
 				   .dgen = c->gen };
 
+		if (k == runs.n && !all)
+			break;
 		if (row > at && at * CACHE_BLOCK < s->link_size)
 			return miss(op, CACHE_MISS_RANGE, s->ino, at * CACHE_BLOCK,
 				    MIN(row * CACHE_BLOCK, s->link_size) -
 					    at * CACHE_BLOCK);
 		if (row > at)
 			r = runs_add(ret, &one);
-		if (k == runs.n || r < 0)
+		at = row;
+		if (row == end || r < 0)
 			break;
 		one = runs.v[k];
-		if (one.seg && !seg_can_share(c, &one))
+		one.n = MIN(one.n, end - row);
+		/* all of them may have the same slots */
+		if (one.seg && !seg_can_share(c, &one, runs.n))
 			return -EMLINK;
 		if (one.seg == 0)
 			one.slot = 0; /* a promise is not copied */
 		one.block = to + (one.block - from);
 		one.dgen = c->gen;
 		r = runs_add(ret, &one);
-		at = row + runs.v[k].n;
+		at = row + one.n;
 	}
+	*n = at - from;
 	return r;
 }
 
@@ -330,7 +340,8 @@ static int share(struct cache *c, struct cache_op *op, uint64_t src,
 	if (r < 0)
 		return op_end(c, r);
 	n_blocks = blocks_of(n);
-	r = plan_share(c, op, s, src_off / CACHE_BLOCK, n_blocks, to, &runs);
+	r = plan_share(c, op, s, src_off / CACHE_BLOCK, &n_blocks, to, &runs);
+	n = MIN(n, n_blocks * CACHE_BLOCK);
 	if (r == 0)
 		r = extent_set(c, d, to, n_blocks, runs.v, runs.n);
 	if (r < 0)

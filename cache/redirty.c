@@ -27,7 +27,7 @@ static int touch_rows(struct cache *c, struct inode *i, uint64_t *at, uint64_t e
 		run.n = MIN(run.n, end - run.block);
 		*at = run.block + run.n;
 		if (run.seg == 0 || run.seg == RUN_BAD_SEG ||
-		    !seg_can_share(c, &run) || run.dgen > i->clean_gen)
+		    !seg_can_share(c, &run, 1) || run.dgen > i->clean_gen)
 			continue;
 		run.dgen = c->gen;
 		r = extent_set(c, i, run.block, run.n, &run, 1);

@@ -350,14 +350,14 @@ void seg_discard(struct cache *c, const struct run *r)
 
 /* ---- names ---- */
 
-bool seg_can_share(struct cache *c, const struct run *r)
+bool seg_can_share(struct cache *c, const struct run *r, size_t n_more)
 {
 	struct segment *s = seg_by_number(c, r->seg);
 
 	if (!seg_fits(s, r))
 		return false;
 	for (uint64_t k = 0; k < r->n; k++) {
-		if (s->refs[r->slot + k] >= SLOT_MANY)
+		if (s->refs[r->slot + k] + n_more > SLOT_MANY)
 			return false;
 	}
 	return true;

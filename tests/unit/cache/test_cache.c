@@ -212,6 +212,51 @@ static void a_copied_range_shares_slots_and_parts_on_write(void **state)
 	assert_int_equal(s.used_bytes, 1u << 20);
 }
 
+/* Copies [0, n) behind itself. */
+static void double_file(struct drive *d, uint64_t ino, uint64_t n)
+{
+	struct cache_op op = { 0 };
+	uint64_t done = 0, part;
+
+	while (done < n) {
+		assert_int_equal(cache_copy_range(d->c, &op, ino, done, ino,
+						  n + done, n - done, &part),
+				 0);
+		assert_int_not_equal(part, 0);
+		done += part;
+	}
+}
+
+static void a_block_copied_over_and_over_takes_as_many_names_as_fit(void **state)
+{
+	const uint64_t n_blocks = 1 << 16; /* more than a slot has names */
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	uint8_t want[4096];
+	struct cache_stats s;
+
+	pattern(want, sizeof(want), 0, 1);
+	put(d, ino, 0, want, sizeof(want));
+	for (uint64_t n = 1; n < n_blocks; n *= 2)
+		double_file(d, ino, n * 4096);
+	assert_int_equal(attr(d, ino).size, n_blocks * 4096);
+	forget(d, ino);
+	drive_again(d);
+	assert_int_equal(cache_check(d->c, false, NULL, NULL, NULL), 0);
+	cache_stats(d->c, &s);
+	assert_in_range(s.used_bytes, 2 * 4096, 1 << 22);
+	ino = look(d, 1, "f");
+	for (uint64_t k = 0; k < n_blocks; k++) {
+		assert_int_equal(get(d, ino, k * 4096, back, 4096), 4096);
+		assert_memory_equal(back, want, sizeof(want));
+	}
+	rm(d, 1, "f");
+	forget(d, ino);
+	drive_again(d);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.used_bytes, 0);
+}
+
 static void a_removed_file_gives_its_room_back(void **state)
 {
 	struct drive *d = *state;
@@ -464,6 +509,7 @@ int main(void)
 		T(seeking_through_8_pib_goes_from_row_to_row),
 		T(a_punched_range_is_zero_and_its_edges_stay),
 		T(a_copied_range_shares_slots_and_parts_on_write),
+		T(a_block_copied_over_and_over_takes_as_many_names_as_fit),
 		T(a_removed_file_gives_its_room_back),
 		T(the_disk_begins_with_much_that_is_written),
 		T(names_follow_posix),

@@ -299,6 +299,119 @@ static void the_disk_begins_with_much_that_is_written(void **state)
 	assert_in_range(recorder_begun(d->rec), 8u << 20, (9u << 20) + BIG);
 }
 
+/* Of a segment of 128 slots: one of them as it stands on the disk. */
+struct sealed {
+	uint8_t mark[40], text[4096];
+};
+
+static void sealed_at(struct drive *d, const char *name, uint32_t slot,
+		      struct sealed *v, bool put_back)
+{
+	const uint64_t mark = 4096 + slot * 40ull, text = (3ull + slot) * 4096;
+	struct io_file *f;
+
+	assert_int_equal(io_open(recorder_io(d->rec), name, O_RDWR, &f), 0);
+	if (put_back) {
+		assert_int_equal(io_pwrite(f, v->mark, 40, mark), 0);
+		assert_int_equal(io_pwrite(f, v->text, 4096, text), 0);
+	} else {
+		assert_int_equal(io_pread(f, v->mark, 40, mark), 40);
+		assert_int_equal(io_pread(f, v->text, 4096, text), 4096);
+	}
+	io_close(f);
+}
+
+static void exchange(struct drive *d, const char *name, uint32_t slot,
+		     const char *name2, uint32_t slot2)
+{
+	struct sealed x, y;
+
+	sealed_at(d, name, slot, &x, false);
+	sealed_at(d, name2, slot2, &y, false);
+	sealed_at(d, name, slot, &y, true);
+	sealed_at(d, name2, slot2, &x, true);
+}
+
+/* Blocks of the file that do not read; all others are of this version. */
+static unsigned unreadable(struct drive *d, uint64_t ino, unsigned n_blocks,
+			   unsigned version)
+{
+	uint8_t want[4096];
+	unsigned n_bad = 0;
+	size_t n;
+
+	for (unsigned k = 0; k < n_blocks; k++) {
+		int r = try_get(d, ino, k * 4096ull, back, 4096, &n);
+
+		pattern(want, 4096, k * 4096ull, version);
+		n_bad += r == -EIO;
+		if (r == 0)
+			assert_memory_equal(back, want, 4096);
+		else
+			assert_int_equal(r, -EIO);
+	}
+	return n_bad;
+}
+
+static void slots_that_change_places_are_damage(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+
+	pattern(big, 256 * 4096, 0, 1);
+	put(d, ino, 0, big, 256 * 4096);
+	drive_close(d);
+	exchange(d, "data/00000001", 3, "data/00000001", 5);
+	exchange(d, "data/00000001", 7, "data/00000002", 7);
+	drive_open(d);
+	assert_int_equal(unreadable(d, look(d, 1, "f"), 256, 1), 4);
+}
+
+static uint64_t write_64(struct drive *d, const char *name, unsigned version)
+{
+	uint64_t ino = mk(d, 1, name, S_IFREG | 0644);
+
+	pattern(big, 64 * 4096, 0, version);
+	put(d, ino, 0, big, 64 * 4096);
+	assert_int_equal(cache_sync(d->c), 0);
+	return ino;
+}
+
+/* Slots that are used a second time, and hold what they had the first time. */
+static void older_slots(struct drive *d, bool remounted)
+{
+	struct sealed *old = malloc(64 * sizeof(*old));
+	uint64_t ino = write_64(d, "old", 1);
+
+	assert_non_null(old);
+	forget(d, write_64(d, "stays", 3));
+	for (uint32_t k = 0; k < 64; k++)
+		sealed_at(d, "data/00000001", k, &old[k], false);
+	rm(d, 1, "old");
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	if (remounted)
+		drive_again(d);
+	(void)write_64(d, "new", 2);
+	drive_close(d);
+	for (uint32_t k = 0; k < 64; k++)
+		sealed_at(d, "data/00000001", k, &old[k], true);
+	drive_open(d);
+	assert_int_equal(unreadable(d, look(d, 1, "new"), 64, 2), 64);
+	assert_int_equal(unreadable(d, look(d, 1, "stays"), 64, 3), 0);
+	free(old);
+}
+
+static void what_a_slot_had_before_is_damage(void **state)
+{
+	older_slots(*state, false);
+}
+
+static void what_a_slot_had_before_a_remount_is_damage(void **state)
+{
+	older_slots(*state, true);
+}
+
 static void names_follow_posix(void **state)
 {
 	struct drive *d = *state;
@@ -512,6 +625,9 @@ int main(void)
 		T(a_block_copied_over_and_over_takes_as_many_names_as_fit),
 		T(a_removed_file_gives_its_room_back),
 		T(the_disk_begins_with_much_that_is_written),
+		T(slots_that_change_places_are_damage),
+		T(what_a_slot_had_before_is_damage),
+		T(what_a_slot_had_before_a_remount_is_damage),
 		T(names_follow_posix),
 		T(a_file_takes_65000_names_and_one_that_goes_makes_room),
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),

@@ -7,7 +7,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -250,6 +252,86 @@ static void who_has_a_large_file_open_keeps_it_when_it_is_unlinked(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void what_a_killed_replacement_left_does_not_get_into_the_next(void **state)
+{
+	char dir[] = "/tmp/fildrive-base-XXXXXX";
+	struct io_file *f;
+	uint64_t size;
+	struct io *io;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(io_dir_new(dir, &io), 0);
+	assert_int_equal(io_open(io, "f.tmp", O_RDWR | O_CREAT, &f), 0);
+	assert_int_equal(io_pwrite(f, "longer than the new one", 23, 0), 0);
+	io_close(f);
+	assert_int_equal(io_replace(io, ".", "f", slice("new", 3)), 0);
+	assert_int_equal(io_open(io, "f", O_RDONLY, &f), 0);
+	assert_int_equal(io_size(f, &size), 0);
+	assert_int_equal(size, 3);
+	io_close(f);
+	assert_int_equal(io_unlink(io, "f"), 0);
+	io_free(io);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void a_write_of_which_a_part_finds_room_has_failed(void **state)
+{
+	const struct rlimit small = { 6000, RLIM_INFINITY };
+	char dir[] = "/tmp/fildrive-base-XXXXXX";
+	static const uint8_t bytes[8192];
+	struct rlimit before;
+	struct io_file *f;
+	struct io *io;
+	int r;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(io_dir_new(dir, &io), 0);
+	assert_int_equal(io_open(io, "f", O_RDWR | O_CREAT, &f), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	r = io_pwrite(f, bytes, sizeof(bytes), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(r, -EFBIG);
+	io_close(f);
+	assert_int_equal(io_unlink(io, "f"), 0);
+	io_free(io);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void nobody_else_may_enter_a_drive_directory(void **state)
+{
+	char dir[] = "/tmp/fildrive-base-XXXXXX";
+	mode_t mask = umask(0);
+	char below[64];
+	struct io *io;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(below, sizeof(below), "%s/data", dir);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(io_dir_new(dir, &io), 0);
+	assert_int_equal(mode_of(dir), 0700);
+	assert_int_equal(io_mkdir(io, "data"), 0);
+	assert_int_equal(mode_of(below), 0700);
+	io_free(io);
+	if (chown(dir, geteuid() + 1, 0) == 0) /* to somebody else */
+		assert_int_equal(io_dir_new(dir, &io), -EPERM);
+	assert_int_equal(rmdir(below), 0);
+	assert_int_equal(rmdir(dir), 0);
+	(void)umask(mask);
+}
+
 static void symlinks_in_the_drive_directory_are_not_followed(void **state)
 {
 	char dir[] = "/tmp/fildrive-base-XXXXXX";
@@ -294,6 +376,10 @@ int main(void)
 		cmocka_unit_test(a_file_holds_what_is_allocated_and_not_its_holes),
 		cmocka_unit_test(
 			who_has_a_large_file_open_keeps_it_when_it_is_unlinked),
+		cmocka_unit_test(
+			what_a_killed_replacement_left_does_not_get_into_the_next),
+		cmocka_unit_test(a_write_of_which_a_part_finds_room_has_failed),
+		cmocka_unit_test(nobody_else_may_enter_a_drive_directory),
 		cmocka_unit_test(symlinks_in_the_drive_directory_are_not_followed),
 		cmocka_unit_test(drive_names_cannot_leave_the_folder),
 	};

@@ -132,10 +132,10 @@ int64_t count_rows(struct db *db)
 		n++;
 		v = db_col_blob(s, 1);
 		if (db_col_i64(s, 0) != n || v.n > sizeof(want))
-			return -EUCLEAN;
+			return OTHER_BYTES;
 		make_row(want, (uint64_t)n, v.n);
 		if (!slice_eq(v, slice(want, v.n)))
-			return -EUCLEAN;
+			return OTHER_BYTES;
 	}
 	return r < 0 ? r : n;
 }

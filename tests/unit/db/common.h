@@ -45,9 +45,10 @@ int put_row(struct db *db, uint64_t k, size_t n);
 int put_in_transaction(struct db *db, uint64_t k, size_t n);
 
 /*
- * Rows 1..n, each exactly as put_row wrote it, and no other: n.  -EUCLEAN for a
- * wrong row; another -errno from the database.
+ * Rows 1..n, each exactly as put_row wrote it, and no other: n.  OTHER_BYTES, which
+ * is no error of a database, for a wrong row; -errno from the database.
  */
+#define OTHER_BYTES (-EILSEQ)
 int64_t count_rows(struct db *db);
 
 #endif

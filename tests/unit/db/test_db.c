@@ -107,6 +107,30 @@ static void a_new_database_does_not_swallow_an_old_wal(void **state)
 	recorder_free(rec);
 }
 
+static void an_old_wal_does_not_outlive_a_cut_while_a_new_database_is_made(void **state)
+{
+	struct recorder *rec = new_disk(), *disk, *one;
+	struct db *db = open_db(rec);
+
+	(void)state;
+	assert_int_equal(put_in_transaction(db, 1, 3000), 0);
+	disk = copy_of(rec);
+	db_close(db);
+	assert_int_equal(io_unlink(recorder_io(disk), DB_FILE), 0);
+	assert_int_equal(recorder_forget(disk), 0);
+	db_close(open_db(disk));
+	for (size_t at = 0; at <= recorder_length(disk); at++)
+		for (uint64_t seed = 0; seed < 16; seed++) {
+			one = cut_at(disk, at, RECORDER_PICK, seed);
+			db = open_db(one);
+			assert_int_equal(count_rows(db), 0);
+			db_close(db);
+			recorder_free(one);
+		}
+	recorder_free(disk);
+	recorder_free(rec);
+}
+
 static void rollback_and_savepoints_undo_what_they_span(void **state)
 {
 	struct recorder *rec = new_disk();
@@ -286,6 +310,10 @@ static void another_name_drive_or_key_does_not_open_it(void **state)
 	assert_int_equal(copy_file(rec, DB_FILE, rec, "ledger.db"), 0);
 	p.name = "ledger.db";
 	assert_int_equal(db_open(&p, &db, NULL), -EUCLEAN);
+	/* nor one that is as long */
+	assert_int_equal(copy_file(rec, DB_FILE, rec, "Drive.db"), 0);
+	p.name = "Drive.db";
+	assert_int_equal(db_open(&p, &db, NULL), -EUCLEAN);
 	p = params_of(rec);
 	p.drive_id[15] = 1;
 	assert_int_equal(db_open(&p, &db, NULL), -EUCLEAN);
@@ -371,6 +399,8 @@ int main(void)
 		cmocka_unit_test(a_database_is_found_again_and_its_wal_is_gone),
 		cmocka_unit_test(a_database_that_is_not_there_is_not_made_unasked),
 		cmocka_unit_test(a_new_database_does_not_swallow_an_old_wal),
+		cmocka_unit_test(
+			an_old_wal_does_not_outlive_a_cut_while_a_new_database_is_made),
 		cmocka_unit_test(rollback_and_savepoints_undo_what_they_span),
 		cmocka_unit_test(a_reader_keeps_its_snapshot_while_the_writer_goes_on),
 		cmocka_unit_test(a_second_writer_is_busy_at_once),

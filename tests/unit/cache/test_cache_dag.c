@@ -96,15 +96,20 @@ static void dirty_data_is_never_evicted(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+/* Each slot of a segment is hit. */
+static void damage(struct drive *d, const char *name)
+{
+	uint64_t size = (uint64_t)recorder_size(d->rec, name);
+
+	for (uint64_t k = 1; k <= 128; k++)
+		assert_int_equal(recorder_flip(d->rec, name, size - k * 4096 + 77, 1),
+				 0);
+}
+
 /* Each slot of the first segment is hit. */
 static void damage_all(struct drive *d)
 {
-	uint64_t size = (uint64_t)recorder_size(d->rec, "data/00000001");
-
-	for (uint64_t k = 1; k <= 127; k++)
-		assert_int_equal(recorder_flip(d->rec, "data/00000001",
-					       size - k * 4096 + 77, 1),
-				 0);
+	damage(d, "data/00000001");
 }
 
 static void what_is_damaged_here_and_whole_in_the_dag_comes_back(void **state)
@@ -166,6 +171,59 @@ static void damage_of_what_no_dag_has_is_an_error_that_is_told(void **state)
 	assert_int_equal(stats(d).healed_blocks, 0);
 	put(d, ino, 0, a, SIZE); /* written anew it is whole */
 	read_back(d, ino, SIZE, a);
+}
+
+/* Blocks 10 to 39 are newer than what the DAG has, all slots are damaged. */
+static uint64_t damaged_and_newer(struct world *w)
+{
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+
+	pattern(b, 30 * 4096, 10 * 4096, 2);
+	put(d, ino, 10 * 4096, b, 30 * 4096);
+	forget(d, ino);
+	assert_int_equal(cache_evict(d->c, 0), 0); /* the rest is in the DAG alone */
+	drive_again(d);
+	for (unsigned k = 1; k < 20; k++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "data/%08x", k);
+		if (recorder_size(d->rec, name) > 0)
+			damage(d, name);
+	}
+	return look(d, 1, "f");
+}
+
+static void expect_no_older_bytes(struct drive *d, uint64_t ino)
+{
+	uint8_t p[4096];
+	size_t n;
+
+	for (uint64_t k = 10; k < 40; k++)
+		assert_int_equal(try_get(d, ino, k * 4096, p, 4096, &n), -EIO);
+}
+
+static void damage_of_what_is_newer_than_the_dag_is_an_error(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = damaged_and_newer(w);
+
+	expect_no_older_bytes(d, ino);
+	drive_again(d);
+	expect_no_older_bytes(d, look(d, 1, "f"));
+}
+
+static void a_repair_brings_nothing_back_that_is_older(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = damaged_and_newer(w);
+
+	assert_int_equal(cache_check(d->c, true, NULL, NULL, NULL), 0);
+	expect_no_older_bytes(d, ino);
+	drive_again(d);
+	expect_no_older_bytes(d, look(d, 1, "f"));
 }
 
 static void what_the_dag_has_lost_is_dirty_again_and_stays(void **state)
@@ -608,6 +666,8 @@ int main(void)
 		T(what_is_damaged_here_and_whole_in_the_dag_comes_back),
 		T(a_write_into_a_damaged_block_keeps_what_the_dag_has),
 		T(damage_of_what_no_dag_has_is_an_error_that_is_told),
+		T(damage_of_what_is_newer_than_the_dag_is_an_error),
+		T(a_repair_brings_nothing_back_that_is_older),
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
 		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),

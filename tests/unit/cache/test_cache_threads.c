@@ -7,6 +7,8 @@
 #include "fakedag.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #define THREADS 3
@@ -16,8 +18,10 @@
 struct worker {
 	struct drive *d;
 	unsigned id;
+	uint64_t ino;
 	pthread_t thread;
-	int bad; /* the line where it went wrong */
+	atomic_bool stop;
+	atomic_int bad; /* the line where it went wrong */
 };
 
 #define MUST(w, cond)   \
@@ -118,11 +122,157 @@ static void threads_read_what_they_wrote_while_all_goes_on(void **state)
 	fakedag_free(f);
 }
 
+/* ---- one file, and who writes to it meanwhile ---- */
+
+#define MANY \
+ 40 /* writes of so many blocks that they are sealed without the lock */
+#define HOT   64
+#define WHOLE (32u * 4096)
+
+static void *fill_and_sync(void *arg)
+{
+	static const uint8_t text[15 * 4096] = { 1 };
+	struct worker *w = arg;
+	uint64_t ino;
+
+	MUST(w, try_mk(w->d, 1, "many", S_IFREG | 0644, &ino) == 0);
+	for (unsigned n = 0; n < 100; n++) {
+		for (uint64_t k = 0; k < MANY; k++)
+			MUST(w, try_put(w->d, ino, k << 16, text, sizeof(text)) == 0);
+		MUST(w, cache_sync(w->d->c) == 0);
+	}
+	atomic_store(&w->stop, true);
+	return NULL;
+}
+
+static void expect_number(struct drive *d, uint64_t ino, uint64_t block, uint64_t n)
+{
+	uint64_t is;
+
+	assert_int_equal(get(d, ino, block * 4096, &is, sizeof(is)), sizeof(is));
+	assert_int_equal(is, n);
+}
+
+static void what_is_written_while_it_is_sealed_is_not_lost(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), n[HOT] = { 0 };
+	struct worker w = { .d = d };
+
+	for (uint64_t k = 0; k < HOT; k++)
+		put(d, ino, k * 4096, &n[k], sizeof(n[k]));
+	assert_int_equal(pthread_create(&w.thread, NULL, fill_and_sync, &w), 0);
+	for (uint64_t k = 1; !atomic_load(&w.stop) && !w.bad; k++) {
+		n[k % HOT] = k;
+		put(d, ino, k % HOT * 4096, &k, sizeof(k));
+		expect_number(d, ino, (k + 1) % HOT, n[(k + 1) % HOT]);
+	}
+	assert_int_equal(pthread_join(w.thread, NULL), 0);
+	assert_int_equal(w.bad, 0);
+	forget(d, ino);
+	drive_again(d);
+	ino = look(d, 1, "f");
+	for (uint64_t k = 0; k < HOT; k++)
+		expect_number(d, ino, k, n[k]);
+}
+
+static void *write_over(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t *text = malloc(WHOLE);
+
+	MUST(w, text);
+	for (unsigned k = 0; k < ROUNDS; k++) {
+		memset(text, (int)(k % 251), WHOLE);
+		MUST(w, try_put(w->d, w->ino, 0, text, WHOLE) == 0);
+		MUST(w, cache_sync(w->d->c) == 0);
+	}
+	free(text);
+	atomic_store(&w->stop, true);
+	return NULL;
+}
+
+static void who_reads_what_is_written_over_gets_the_old_or_the_new(void **state)
+{
+	struct drive *d = *state;
+	struct worker w = { .d = d, .ino = mk(d, 1, "f", S_IFREG | 0644) };
+	uint8_t *back = calloc(1, WHOLE);
+
+	assert_non_null(back);
+	put(d, w.ino, 0, back, WHOLE);
+	assert_int_equal(pthread_create(&w.thread, NULL, write_over, &w), 0);
+	while (!atomic_load(&w.stop) && !w.bad) {
+		assert_int_equal(get(d, w.ino, 0, back, WHOLE), WHOLE);
+		for (unsigned k = 0; k < WHOLE; k++)
+			assert_int_equal(back[k], back[k / 4096 * 4096]);
+	}
+	assert_int_equal(pthread_join(w.thread, NULL), 0);
+	assert_int_equal(w.bad, 0);
+	free(back);
+}
+
+#define N_APPENDS 60u
+#define APPENDED  (20u * 4096)
+
+static void *append(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t *text = malloc(APPENDED);
+	struct cache_op op = { 0 };
+
+	MUST(w, text);
+	memset(text, (int)(1 + w->id), APPENDED);
+	for (unsigned k = 0; k < N_APPENDS; k++)
+		MUST(w, cache_write(w->d->c, &op, w->ino, 0, slice(text, APPENDED),
+				    CACHE_WRITE_APPEND) == 0);
+	free(text);
+	return NULL;
+}
+
+static void large_appends_of_several_writers_all_arrive(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	unsigned seen[THREADS + 1] = { 0 };
+	uint8_t *back = malloc(APPENDED);
+	struct worker w[THREADS];
+
+	assert_non_null(back);
+	for (unsigned k = 0; k < THREADS; k++) {
+		w[k] = (struct worker){ .d = d, .id = k, .ino = ino };
+		assert_int_equal(pthread_create(&w[k].thread, NULL, append, &w[k]),
+				 0);
+	}
+	for (unsigned k = 0; k < THREADS; k++) {
+		assert_int_equal(pthread_join(w[k].thread, NULL), 0);
+		assert_int_equal(w[k].bad, 0);
+	}
+	for (unsigned k = 0; k < THREADS * N_APPENDS; k++) {
+		assert_int_equal(get(d, ino, (uint64_t)k * APPENDED, back, APPENDED),
+				 APPENDED);
+		assert_in_range(back[0], 1, THREADS);
+		seen[back[0]]++;
+		for (unsigned n = 0; n < APPENDED; n++)
+			assert_int_equal(back[n], back[0]);
+	}
+	for (unsigned k = 1; k <= THREADS; k++)
+		assert_int_equal(seen[k], N_APPENDS);
+	assert_int_equal(attr(d, ino).size,
+			 (uint64_t)THREADS * N_APPENDS * APPENDED);
+	free(back);
+}
+
 int main(void)
 {
+#define T(name) \
+ cmocka_unit_test_setup_teardown(name, drive_setup, drive_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_read_what_they_wrote_while_all_goes_on),
+		T(what_is_written_while_it_is_sealed_is_not_lost),
+		T(who_reads_what_is_written_over_gets_the_old_or_the_new),
+		T(large_appends_of_several_writers_all_arrive),
 	};
+#undef T
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

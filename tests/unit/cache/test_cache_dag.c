@@ -102,8 +102,8 @@ static void damage(struct drive *d, const char *name)
 	uint64_t size = (uint64_t)recorder_size(d->rec, name);
 
 	for (uint64_t k = 1; k <= 128; k++)
-		assert_int_equal(recorder_flip(d->rec, name, size - k * 4096 + 77, 1),
-				 0);
+		assert_int_equal(
+			recorder_flip(d->rec, name, size - k * 4096 + 77, 1), 0);
 }
 
 /* Each slot of the first segment is hit. */
@@ -453,6 +453,70 @@ static void what_a_snapshot_fetched_does_not_come_back_into_a_cut_file(void **st
 	read_back(d, ino, SIZE, a);
 }
 
+static uint64_t gen_of_a_commit(struct drive *d)
+{
+	struct cache_snap *s;
+	uint64_t gen;
+
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	gen = cache_snap_gen(s);
+	cache_snap_close(s);
+	return gen;
+}
+
+/* The commit with this generation has the file so. */
+static void adopt(struct world *w, uint64_t ino, uint64_t gen, const uint8_t *p)
+{
+	uint8_t link[8];
+	struct cache_adopt v = { .ino = ino, .link = slice(link, 8), .size = SIZE };
+
+	fakedag_add(w->f, p, SIZE, link);
+	assert_int_equal(cache_adopt(w->d.c, gen, &v, 1), 0);
+}
+
+static void what_was_cut_since_stays_away_however_often_it_is_adopted(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w), gen;
+
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	gen = gen_of_a_commit(d);
+	cut_to(d, ino, 5000); /* within a block that is not here */
+	cut_to(d, ino, SIZE);
+	cut_to(d, ino, 700000);
+	cut_to(d, ino, SIZE);
+	memcpy(b, a, 5000);
+	memset(b + 5000, 0, SIZE - 5000);
+	for (int k = 0; k < 3; k++) { /* as after a crash */
+		adopt(w, ino, gen, a);
+		assert_int_equal(cache_evict(d->c, 0), 0);
+		read_back(d, ino, SIZE, b);
+		forget(d, ino);
+		drive_again(d);
+		ino = look(d, 1, "f");
+	}
+}
+
+static void an_older_commit_that_is_adopted_late_takes_nothing_back(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), old, new;
+
+	pattern(a, SIZE, 0, 1);
+	put(d, ino, 0, a, SIZE);
+	old = gen_of_a_commit(d);
+	pattern(b, SIZE, 0, 2);
+	put(d, ino, 0, b, SIZE);
+	new = gen_of_a_commit(d);
+	adopt(w, ino, new, b);
+	adopt(w, ino, old, a);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(stats(d).used_bytes, 0);
+	read_back(d, ino, SIZE, b);
+}
+
 static void a_full_cache_slows_writers_then_refuses_and_frees_on_rm(void **state)
 {
 	struct world *w = *state;
@@ -676,6 +740,8 @@ int main(void)
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_snapshot_has_what_the_live_file_has_been_cut_of),
 		T(what_a_snapshot_fetched_does_not_come_back_into_a_cut_file),
+		T(what_was_cut_since_stays_away_however_often_it_is_adopted),
+		T(an_older_commit_that_is_adopted_late_takes_nothing_back),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(who_was_refused_is_not_kept_waiting_again_for_a_little_room),
 		T(who_was_refused_waits_for_what_the_disk_is_taking_back),

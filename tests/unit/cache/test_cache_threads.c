@@ -124,8 +124,7 @@ static void threads_read_what_they_wrote_while_all_goes_on(void **state)
 
 /* ---- one file, and who writes to it meanwhile ---- */
 
-#define MANY \
- 40 /* writes of so many blocks that they are sealed without the lock */
+#define MANY  40 /* writes: so many blocks are sealed without the lock */
 #define HOT   64
 #define WHOLE (32u * 4096)
 

@@ -93,6 +93,25 @@ static void a_block_of_a_lost_piece_is_read_but_not_linked(void **state)
 	assert_true(linkable(f->l, 1) == b && where(f->l, 1) == b);
 }
 
+static void a_copy_at_a_store_that_is_configured_no_more_does_not_count(void **state)
+{
+	const char *const urls[] = { "dir:///a", "dir:///b" };
+	struct fixture *f = *state;
+	struct ledger_placement at = { .state = LEDGER_VERIFIED };
+	uint64_t ids[2], a = add_ready(f->l, 1, 1), b;
+
+	assert_int_equal(ledger_stores_set(f->l, urls, 2, ids), 0);
+	at.piece = a;
+	at.store = ids[1];
+	assert_int_equal(ledger_placement_set(f->l, &at), 0);
+	assert_int_equal(ledger_piece_set(f->l, a, LEDGER_HELD, false), 0);
+	assert_true(linkable(f->l, 1) == a);
+	assert_int_equal(ledger_stores_set(f->l, urls, 1, ids), 0);
+	assert_int_equal(linkable(f->l, 1), 0);
+	b = add_ready(f->l, 1, 1);
+	assert_true(linkable(f->l, 1) == b);
+}
+
 /* ---- the node cache ---- */
 
 static void digest_of(uint32_t n, uint8_t ret[static LINK_DIGEST_SIZE])
@@ -237,6 +256,7 @@ int main(void)
 		CASE(a_block_moves_away_from_a_piece_that_goes),
 		CASE(the_node_cache_forgets_the_least_used_and_never_outgrows),
 		CASE(a_block_of_a_lost_piece_is_read_but_not_linked),
+		CASE(a_copy_at_a_store_that_is_configured_no_more_does_not_count),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_key, tear_down_key);

@@ -104,12 +104,15 @@ static void only_what_is_held_and_listed_can_be_condemned(void **state)
 	struct fixture *f = *state;
 	uint64_t held = add_held(f, 0), ready = add_ready(f->l, 100, 1);
 	uint64_t outbox = add_held(f, 200), fresh = add_ready(f->l, 300, 1);
+	uint64_t listed = add_held(f, 400);
 
+	assert_int_equal(ledger_piece_set(f->l, listed, LEDGER_READY, false), 0);
 	assert_int_equal(ledger_piece_set(f->l, outbox, LEDGER_HELD, true), 0);
 	assert_int_equal(ledger_piece_set(f->l, fresh, LEDGER_HELD, false), 0);
 	assert_int_equal(condemn(f, ready), 0);
 	assert_int_equal(condemn(f, outbox), 0);
 	assert_int_equal(condemn(f, fresh), 0);
+	assert_int_equal(condemn(f, listed), 0); /* its commit waits for it */
 	assert_int_equal(condemn(f, 12345), 0);
 	assert_int_equal(condemn(f, held), 1);
 	assert_int_equal(condemn(f, held), 0);
@@ -232,10 +235,11 @@ static unsigned found(struct fixture *f, uint32_t first)
 static void blocks_of_removed_pieces_are_forgotten(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t o = add_held(f, 0);
+	uint64_t o = add_held(f, 0), other;
 	atomic_bool stop = true;
 
 	(void)add_held(f, 100);
+	other = add_held(f, 200);
 	assert_int_equal(condemn(f, o), 1);
 	assert_int_equal(ledger_blocks_sweep(f->l, NULL), 0);
 	assert_int_equal(ledger_spare(f->l, o), 0);
@@ -247,10 +251,13 @@ static void blocks_of_removed_pieces_are_forgotten(void **state)
 	assert_int_equal(ledger_piece_set(f->l, o, LEDGER_HELD, false), 0);
 	assert_int_equal(found(f, 0), N_BLOCKS); /* called off */
 	assert_int_equal(ledger_piece_set(f->l, o, LEDGER_REMOVED, false), 0);
+	assert_int_equal(condemn(f, other), 1);
 	assert_int_equal(ledger_blocks_sweep(f->l, NULL), 0);
 	assert_int_equal(ledger_piece_set(f->l, o, LEDGER_HELD, false), 0);
 	assert_int_equal(found(f, 0), 0);
 	assert_int_equal(found(f, 100), N_BLOCKS);
+	assert_int_equal(ledger_spare(f->l, other), 0);
+	assert_int_equal(found(f, 200), N_BLOCKS); /* condemned beside it */
 }
 
 /* A held piece of which only a damaged copy is left, at the first store. */

@@ -96,6 +96,37 @@ static void a_head_comes_with_its_pieces_and_adoptions(void **state)
 	assert_int_equal(adopts.n, 0);
 }
 
+static void a_head_waits_for_all_that_its_commits_list_and_for_its_own(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t own = add_ready(f->l, 1, 1), data = add_ready(f->l, 2, 1),
+		 before = add_ready(f->l, 3, 1), later = add_ready(f->l, 4, 1);
+	const uint64_t waits[] = { own, data, before };
+	struct ledger_head h = { .seq = 2, .state = LEDGER_BUILT, .piece = own },
+			   got;
+	bool complete;
+
+	assert_int_equal(ledger_piece_listed(f->l, before, 1), 0);
+	assert_int_equal(ledger_head_add(f->l, &h, &data, 1, 0, NULL, 0), 0);
+	h = (struct ledger_head){ .seq = 3, .state = LEDGER_BUILT, .piece = later };
+	assert_int_equal(ledger_head_add(f->l, &h, &later, 1, 0, NULL, 0), 0);
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(waits); k++)
+			assert_int_equal(ledger_piece_set(f->l, waits[k],
+							  k == i ? LEDGER_READY :
+								   LEDGER_HELD,
+							  false),
+					 0);
+		complete = true;
+		assert_int_equal(ledger_head_next(f->l, &got, &complete), 0);
+		assert_int_equal(got.seq, 2);
+		assert_false(complete);
+	}
+	assert_int_equal(ledger_piece_set(f->l, before, LEDGER_HELD, false), 0);
+	assert_int_equal(ledger_head_next(f->l, &got, &complete), 0);
+	assert_true(got.seq == 2 && complete);
+}
+
 static void a_head_info_reads_back_and_refuses_what_is_cut(void **state)
 {
 	struct head_info h = { .root_attr = slice_str("attr"),
@@ -156,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_head_comes_with_its_pieces_and_adoptions),
+		CASE(a_head_waits_for_all_that_its_commits_list_and_for_its_own),
 		cmocka_unit_test(a_head_info_reads_back_and_refuses_what_is_cut),
 		cmocka_unit_test(a_head_info_has_what_the_commit_counted),
 	};

@@ -131,6 +131,21 @@ static void a_commit_in_the_making_is_refused_when_a_piece_is_lost(void **state)
 	assert_int_equal(n, 0);
 }
 
+static void what_is_lost_while_links_are_looked_for_may_be_linked(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t o = add_ready(f->l, 1, 1), p = add_ready(f->l, 2, 1);
+
+	without_outbox(f->l, o);
+	assert_int_equal(ledger_piece_lose(f->l, o, false), 1);
+	without_outbox(f->l, p); /* after the look at 1 loss began */
+	assert_int_equal(ledger_piece_lose(f->l, p, false), 1);
+	assert_int_equal(ledger_lost_unlinked(f->l, 1), 0);
+	assert_true(piece(f->l, o).live && piece(f->l, p).live);
+	assert_int_equal(ledger_lost_unlinked(f->l, 2), 0);
+	assert_true(!piece(f->l, o).live && !piece(f->l, p).live);
+}
+
 static int one_file(void *ctx, const struct ledger_lost_file *f)
 {
 	*(struct ledger_lost_file *)ctx = *f;
@@ -173,6 +188,13 @@ static void a_block_is_lost_only_if_no_piece_has_it(void **state)
 	assert_int_equal(ledger_block_lost(f->l, one.digest, 0), 1);
 	assert_int_equal(ledger_block_lost(f->l, none.digest, 0), 0);
 	assert_int_equal(ledger_block_lost(f->l, none.digest, a), 1);
+	/* By its link it is in one that is held, whose blocks are not known. */
+	b = add_ready(f->l, 60, 1);
+	assert_int_equal(ledger_block_lost(f->l, one.digest, b), 0);
+	assert_int_equal(ledger_piece_set(f->l, b, LEDGER_HELD, false), 0);
+	assert_int_equal(ledger_block_lost(f->l, one.digest, b), 0);
+	assert_int_equal(ledger_piece_set(f->l, b, LEDGER_REMOVED, false), 0);
+	assert_int_equal(ledger_block_lost(f->l, one.digest, b), 1);
 	/* What is damaged in the outbox is lost, and still there to be read. */
 	b = add_ready(f->l, 70, 1);
 	assert_int_equal(ledger_piece_lose(f->l, b, true), 1);
@@ -275,7 +297,15 @@ static void many_adoptions_count_from_their_head_on(void **state)
 	assert_int_equal(ledger_head_add(f->l, &h, NULL, 0, 5, v, N), -EAGAIN);
 	assert_int_equal(ledger_adopts(f->l, count_adopt, &n), 0);
 	assert_int_equal(n, 0);
+	/* Nor do they for another try, though nothing has changed in the cache. */
+	assert_int_equal(ledger_head_add(f->l, &h, NULL, 0, 5, v, N), -EAGAIN);
 	h.losses = 0;
+	assert_int_equal(ledger_head_add(f->l, &h, NULL, 0, 5, v, N - 2), 0);
+	assert_int_equal(ledger_adopts(f->l, count_adopt, &n), 0);
+	assert_int_equal(n, N - 2);
+	assert_int_equal(ledger_adopted(f->l, 5), 0);
+	n = 0;
+	h.seq = 2;
 	assert_int_equal(ledger_head_add(f->l, &h, NULL, 0, 6, v, N - 1), 0);
 	again(f);
 	assert_int_equal(ledger_adopts(f->l, count_adopt, &n), 0);
@@ -371,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_lost_piece_takes_the_commits_that_wait_for_it),
 		CASE(a_commit_in_the_making_is_refused_when_a_piece_is_lost),
+		CASE(what_is_lost_while_links_are_looked_for_may_be_linked),
 		CASE(what_was_lost_is_named_until_it_is_no_more),
 		CASE(a_block_is_lost_only_if_no_piece_has_it),
 		CASE(a_piece_at_a_store_is_not_lost),

@@ -87,6 +87,68 @@ static void what_a_reader_doubts_was_a_copy_and_is_one_no_more(void **state)
 	assert_int_equal(copies, 0);
 }
 
+static void a_store_that_may_have_lost_anything_has_no_copy_that_counts(void **state)
+{
+	static const char *const urls[] = { "dir:///a", "dir:///b" };
+	struct fixture *f = *state;
+	uint64_t ids[2], o = add_ready(f->l, 1, 1);
+	struct ledger_placement p = { .piece = o }, q;
+	_cleanup_buf_ struct buf note = { 0 };
+	unsigned copies = 9;
+
+	buf_init(&note, 16);
+	assert_int_equal(ledger_stores_set(f->l, urls, 2, ids), 0);
+	p.store = ids[1];
+	p.state = LEDGER_VERIFIED;
+	assert_int_equal(ledger_placement_set(f->l, &p), 0);
+	p.store = ids[0];
+	for (int s = LEDGER_PLANNED; s < LEDGER_PLACEMENT_NX; s++) {
+		bool there = s == LEDGER_STORED || s == LEDGER_VERIFIED;
+
+		p.state = (enum ledger_placement_state)s;
+		assert_int_equal(ledger_placement_set(f->l, &p), 0);
+		assert_int_equal(ledger_store_unsure(f->l, ids[0], "seen",
+						     slice_str("7")),
+				 0);
+		again(f);
+		assert_int_equal(ledger_placement_get(f->l, o, ids[0], &q), 0);
+		assert_int_equal(q.state, there ? LEDGER_LISTED : s);
+		assert_int_equal(ledger_copies(f->l, o, &copies), 0);
+		assert_int_equal(copies, 1); /* that of the other */
+	}
+	assert_int_equal(ledger_note_get(f->l, ids[0], "seen", &note), 0);
+}
+
+static int note_parked(void *ctx, uint64_t piece, const struct piece_cid *cid,
+		       bool head)
+{
+	uint64_t *got = ctx;
+
+	assert_true(cid->n > 0 && !head);
+	*got += piece;
+	return 0;
+}
+
+/* To keep it costs a fee. */
+static void what_is_parked_is_kept_only_if_it_is_whole_and_needed(void **state)
+{
+	static const char *const url = "dir:///a";
+	struct fixture *f = *state;
+	uint64_t o = add_ready(f->l, 1, 1), got;
+	struct ledger_placement p = { .piece = o, .state = LEDGER_PARKED };
+
+	assert_int_equal(ledger_stores_set(f->l, &url, 1, &p.store), 0);
+	assert_int_equal(ledger_placement_set(f->l, &p), 0);
+	for (int s = LEDGER_READY; s < LEDGER_PIECE_NX; s++) {
+		assert_int_equal(ledger_piece_set(f->l, o,
+						  (enum ledger_piece_state)s, false),
+				 0);
+		got = 0;
+		assert_int_equal(ledger_parked(f->l, p.store, note_parked, &got), 0);
+		assert_true(got == (s == LEDGER_READY || s == LEDGER_HELD ? o : 0));
+	}
+}
+
 static void a_store_that_is_replaced_has_nothing_and_others_keep_theirs(void **state)
 {
 	static const char *const urls[] = { "dir:///a", "dir:///b" };
@@ -164,6 +226,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(placements_survive_and_count_at_configured_stores),
 		CASE(what_a_reader_doubts_was_a_copy_and_is_one_no_more),
+		CASE(a_store_that_may_have_lost_anything_has_no_copy_that_counts),
+		CASE(what_is_parked_is_kept_only_if_it_is_whole_and_needed),
 		CASE(a_store_that_is_replaced_has_nothing_and_others_keep_theirs),
 		CASE(sums_count_each_piece_where_it_stands),
 	};

@@ -221,7 +221,9 @@ static int do_put(int fd, struct provider_req *req)
 	piece_name(&req->cid, name);
 	if (!req->replace && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode) && (uint64_t)st.st_size == req->size)
-		return 0; /* there; whether it is sound is VERIFY's question */
+		/* There; whether it is sound is VERIFY's question.  Who gave it
+		 * its name may have been killed before the sync. */
+		return fsync(fd) < 0 ? -errno : 0;
 	r = io_open(req->src, req->src_name, O_RDONLY, &from);
 	if (r < 0) /* -ENOENT would be the store's */
 		return err_set(&req->err, r == -ENOENT ? -EUCLEAN : r,

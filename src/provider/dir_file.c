@@ -125,7 +125,8 @@ static int name_once(int fd, const char *part, int to, const char *name)
 			return fsync(to) < 0 ? -errno : 0;
 	}
 	(void)unlinkat(fd, part, 0); /* a rest is dropped later */
-	if (r == 0 && fsync(to) < 0)
+	/* Who took it may have been killed before the sync. */
+	if ((r == 0 || r == -EEXIST) && fsync(to) < 0)
 		r = -errno;
 	return r;
 }

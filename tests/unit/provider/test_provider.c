@@ -82,6 +82,12 @@ static void damage_is_found_and_can_be_repaired(void **state)
 {
 	struct fixture *f = *state;
 	struct piece_cid cid = make_piece(f, "a", 1, SIZE);
+	struct provider_req again = { .verb = PROVIDER_PUT,
+				      .cid = cid,
+				      .src = f->io,
+				      .src_name = "a",
+				      .size = SIZE,
+				      .replace = true };
 	char path[2 * PATH_SIZE];
 	uint8_t b;
 	int fd;
@@ -94,8 +100,9 @@ static void damage_is_found_and_can_be_repaired(void **state)
 	b ^= 4;
 	assert_int_equal(pwrite(fd, &b, 1, 777), 1);
 	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &cid), -EBADMSG);
-	assert_int_equal(simple(f->p, PROVIDER_REMOVE, &cid), 0);
-	assert_int_equal(put(f->p, f, "a", &cid, SIZE), 0);
+	assert_int_equal(put(f->p, f, "a", &cid, SIZE), 0); /* it is there */
+	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &cid), -EBADMSG);
+	assert_int_equal(provider_call(f->p, &again), 0);
 	assert_int_equal(simple(f->p, PROVIDER_VERIFY, &cid), 0);
 	/* of another size it is replaced without being removed */
 	assert_int_equal(truncate(path, SIZE - 1), 0);
@@ -366,6 +373,8 @@ static void old_rests_are_dropped_and_young_ones_stay(void **state)
 	struct fixture *f = *state;
 	struct timespec old[2] = { { .tv_sec = time(NULL) - 90000 },
 				   { .tv_sec = time(NULL) - 90000 } };
+	struct timespec young[2] = { { .tv_sec = time(NULL) - 36000 },
+				     { .tv_sec = time(NULL) - 36000 } };
 	char path[2 * PATH_SIZE];
 
 	assert_int_equal(simple(f->p, PROVIDER_ATTACH, NULL), 0);
@@ -373,6 +382,9 @@ static void old_rests_are_dropped_and_young_ones_stay(void **state)
 	write_file(f->store, ".part-8899aabbccddeeff", "half");
 	(void)snprintf(path, sizeof(path), "%s/.part-0011223344556677", f->store);
 	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	/* another device may still write it */
+	(void)snprintf(path, sizeof(path), "%s/.part-8899aabbccddeeff", f->store);
+	assert_int_equal(utimensat(AT_FDCWD, path, young, 0), 0);
 	assert_int_equal(count_list(f->p), 0);
 	assert_int_equal(count_names(f->store, ".part-00"), 0);
 	assert_int_equal(count_names(f->store, ".part-88"), 1);

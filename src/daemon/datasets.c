@@ -140,16 +140,21 @@ static void pause_a_while(const struct wallet *w)
 	(void)poll(NULL, 0, is_devnet(w) ? DEVNET_MS : LOOK_MS); /* a pause */
 }
 
-/* Has the chain ended it?  Looked at for a while. */
+/*
+ * Has the chain ended it?  Looked at for a while.  Its provider deletes it then: who
+ * was stopped, or asks a slow node, may see no more of it than that it is gone.
+ */
 static int wait_ended(struct wallet *w, uint64_t id)
 {
 	uint64_t last = monotonic_ms();
 	struct view_data_set v;
 	struct err why = { "" };
+	int r;
 
 	for (uint64_t ms = 0; ms < WAIT_MS;
 	     ms += monotonic_waited_ms(&last, ROUND_MS)) {
-		if (foc_data_set(w->foc, id, &v, &why) == 0 && v.pdp_end_epoch)
+		r = foc_data_set(w->foc, id, &v, &why);
+		if (r == -ENOENT || (r == 0 && v.pdp_end_epoch))
 			return 0;
 		pause_a_while(w);
 	}

@@ -223,3 +223,34 @@ def test_a_destroy_that_was_stopped_has_not_waited_for_the_chain(net):
         assert 'own transaction' not in said
     finally:
         d.close()
+
+
+def test_a_data_set_that_is_gone_has_ended(net):
+    """Its provider has deleted it before anybody looked, a sleeping machine, say."""
+    def calls_fail(fail):
+        for n in (0, 1):
+            net.admin(f'rpc/{n}', {'errors': [{'method': 'eth_call',
+                                               'times': 10 ** 6}] if fail else []})
+
+    def stall(stalls):
+        for n in (1, 2, 3):
+            net.admin(f'provider/{n}', {'stall': stalls})
+
+    with NetDrive(net, n_copies=1) as d:
+        d.paying().mount()
+        write(os.path.join(d.mnt, 'f'), b'f' * 50_000)
+        d.sync().umount()
+        stall(True)
+        with subprocess.Popen(
+                [binary(), 'destroy', '--drive', d.name, '--passfile',
+                 d.passfile, '--yes'], env=d.env(), stdin=subprocess.DEVNULL,
+                text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT) as run:
+            assert any('Done:' in line for line in run.stdout)
+            calls_fail(True)
+            stall(False)
+            until(lambda: not d.sets(), what='its provider has deleted it')
+            calls_fail(False)
+            said = run.communicate(timeout=PATIENCE)[0]
+            assert run.returncode == 0 and 'has ended' in said, said
+            assert 'own transaction' not in said

@@ -7,6 +7,7 @@
  */
 #include "rig.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -250,6 +251,25 @@ static void a_commit_behind_a_gc_lists_nothing_that_is_removed(void **state)
 	device_find_end(&b);
 }
 
+/* Nobody has opened it here: all that is known of the file stands in a shard. */
+static void a_file_in_a_large_directory_is_needed(void **state)
+{
+	struct rig *r = *state;
+	struct device a, b;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_mkdir(&a, "many");
+	plant_many(&a, "many", 0, 5000);
+	f_fill(&a, "many/f", 0, 9 * MIB, 1);
+	ok(device_sync(&a));
+	device_close(&a);
+	device_recover(&b, r, "b", 1, 1, 0);
+	device_start(&b);
+	assert_true(dead(&b).bytes < MIB);
+	device_close(&b);
+}
+
 /* Everything else of its piece is made anew by the second commit. */
 static void a_set_of_attributes_alone_keeps_its_piece(void **state)
 {
@@ -278,6 +298,77 @@ static void a_set_of_attributes_alone_keeps_its_piece(void **state)
 	device_close(&a);
 	recovers_as(r, "b", 1, want);
 	free(want);
+}
+
+/* What the list of the third commit says of the first one stands in the piece of the
+ * second, of which nothing else is needed: that one is thinned out. */
+static void an_old_list_of_snapshots_keeps_what_it_names(void **state)
+{
+	struct onboard_gc g = { .remove = true };
+	const uint64_t second = 2;
+	struct recover_found *found = NULL;
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a, b;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	for (int i = 0; i < 4; i++) {
+		f_write(&a, "f", 0, &"0123"[i], 1);
+		ok(device_sync(&a));
+	}
+	ok(ledger_heads_thin(a.ledger, &second, 1));
+	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	device_close(&a);
+	ok(device_find(&b, r, "b", 1, 4, &found, &e)); /* goes back to the third */
+	assert_int_equal(found->sequence, 3);
+	assert_true(found->n_retained > 0);
+	assert_int_equal(found->retained[0].sequence, 1);
+	recover_found_free(found);
+	device_find_end(&b);
+}
+
+/* What its commit names is damaged; the same blocks stand in another piece. */
+static void a_snapshot_keeps_the_piece_that_its_blocks_were_sealed_into_anew(void **state)
+{
+	struct onboard_gc g = { .forget_before = 0 };
+	const uint64_t thin[] = { 2, 3 };
+	struct err e = { "" };
+	struct device a;
+
+	with_a_damaged_piece(&a, *state);
+	f_unlink(&a, "f");
+	ok(device_sync(&a));
+	/* of the commits that link the new piece none is kept */
+	ok(ledger_heads_thin(a.ledger, thin, ARRAY_LEN(thin)));
+	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	assert_true(g.dead.bytes < MIB);
+	assert_true(dead(&a).bytes > 17 * MIB); /* both */
+	device_close(&a);
+}
+
+static void what_is_condemned_and_needed_stays_and_nothing_goes(void **state)
+{
+	struct onboard_gc g = { .remove = true, .forget_before = 100 };
+	struct rig *r = *state;
+	struct err e = { "" };
+	struct device a;
+	uint64_t o;
+	size_t n;
+
+	device_init(&a, r, "a", 1, 1);
+	device_start(&a);
+	f_fill(&a, "f", 0, 9 * MIB, 1);
+	ok(device_sync(&a));
+	o = piece_of(&a, LEDGER_HELD, 9);
+	ok(ledger_condemn(a.ledger, &o, 1, &n));
+	assert_int_equal(n, 1);
+	assert_int_equal(onboard_gc(a.onboard, &g, no_progress, NULL, &e), -EUCLEAN);
+	assert_true(piece_of(&a, LEDGER_HELD, 9) == o);
+	ok(device_sync(&a));
+	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	assert_true(store_bytes(r, "s0") > 9 * MIB);
+	device_close(&a);
 }
 
 /* ---- what goes ---- */
@@ -447,7 +538,11 @@ int main(void)
 		T(a_block_that_is_nowhere_may_be_in_a_damaged_piece),
 		T(a_block_that_only_damaged_pieces_had_may_be_in_any_of_them),
 		T(nothing_is_condemned_while_an_open_file_cannot_be_read),
+		T(a_file_in_a_large_directory_is_needed),
 		T(a_set_of_attributes_alone_keeps_its_piece),
+		T(an_old_list_of_snapshots_keeps_what_it_names),
+		T(a_snapshot_keeps_the_piece_that_its_blocks_were_sealed_into_anew),
+		T(what_is_condemned_and_needed_stays_and_nothing_goes),
 		T(a_commit_behind_a_gc_lists_nothing_that_is_removed),
 		T(who_is_superseded_since_it_looked_removes_nothing),
 		T(what_a_store_is_asked_to_remove_is_written_down_before),

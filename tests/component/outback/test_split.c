@@ -160,6 +160,33 @@ static void what_recover_took_from_one_store_is_fenced(void **state)
 	device_close(&c);
 }
 
+static void what_half_of_the_stores_have_is_not_published_yet(void **state)
+{
+	struct rig *r = *state;
+	struct device a, c;
+	uint64_t seq = 0;
+
+	device_begun(&a, r, 2, 2);
+	a.copies = 1;
+	change(&a, "by a");
+	device_hang(&a, 1);
+	(void)begin(&a);
+	device_until_newest(&a, 0, 2);
+	device_close(&a);
+
+	device_recover(&c, r, "c", 2, 1, 0);
+	ok(ledger_newest_head(c.ledger, &seq));
+	assert_int_equal(seq, 2);
+	ok(ledger_newest_claimed(c.ledger, &seq));
+	assert_true(seq < 2);
+	device_start(&c);
+	ok(device_sync(&c));
+	assert_int_equal(device_newest_at(&c, 0), device_newest_at(&c, 1));
+	ok(ledger_newest_claimed(c.ledger, &seq));
+	assert_true(seq >= 2);
+	device_close(&c);
+}
+
 struct finding {
 	struct recover_params p;
 	struct recover_found *found;
@@ -212,6 +239,7 @@ int main(void)
 		T(who_has_more_than_half_of_the_stores_goes_on),
 		T(two_halves_stop_both_and_recover_goes_on),
 		T(what_recover_took_from_one_store_is_fenced),
+		T(what_half_of_the_stores_have_is_not_published_yet),
 		T(recover_finds_a_commit_that_is_published_meanwhile),
 	};
 

@@ -107,6 +107,16 @@ static void a_copy_that_was_wrong_is_to_be_read_back_again(void **state)
 	assert_int_equal(
 		ledger_placement_get(w->ledger, w->ordinal, w->ids[1], &p), 0);
 	assert_int_equal(p.state, LEDGER_VERIFIED);
+	/* and one that is there no more; the other one gives it */
+	mood(w, 0, STORE_GOOD);
+	mood(w, 1, STORE_WITHOUT);
+	buf_init(&body, 1u << 20);
+	assert_int_equal(retrieve_body(w->r, &w->loose[1], &body, NULL), 0);
+	buf_fini(&body);
+	assert_int_equal(
+		ledger_placement_get(w->ledger, w->ordinal, w->ids[1], &p), 0);
+	assert_int_equal(p.state, LEDGER_STORED);
+	assert_true(ledger_is_doubted(&p));
 }
 
 static void who_is_said_to_hold_a_piece_is_asked_first(void **state)

@@ -27,7 +27,20 @@ int __real_cache_adopt(struct cache *c, uint64_t gen,
 int __wrap_cache_adopt(struct cache *c, uint64_t gen,
 		       const struct cache_adopt *v, size_t n);
 
-static atomic_int get_fails, adopt_fails; /* with this errno; 0: it does not */
+int __real_io_open(struct io *io, const char *name, int flags, struct io_file **ret);
+int __wrap_io_open(struct io *io, const char *name, int flags, struct io_file **ret);
+
+static atomic_int get_fails, adopt_fails, /* with this errno; 0: it does not */
+	open_fails;                       /* a file of the outbox; likewise */
+
+int __wrap_io_open(struct io *io, const char *name, int flags, struct io_file **ret)
+{
+	int e = strncmp(name, LEDGER_OUTBOX "/", strlen(LEDGER_OUTBOX) + 1) == 0 ?
+			atomic_load(&open_fails) :
+			0;
+
+	return e ? -e : __real_io_open(io, name, flags, ret);
+}
 
 int __wrap_ledger_piece_get(struct ledger *l, uint64_t ordinal,
 			    struct ledger_piece *ret)
@@ -144,35 +157,56 @@ static void what_no_row_names_is_swept_and_all_else_stays(void **state)
 	free(want);
 }
 
-static void nothing_is_swept_while_the_ledger_cannot_be_read(void **state)
+/* Onboarding of "a" cannot begin, and its outbox stays. */
+static void refuses(struct device *a, atomic_int *what, int with)
 {
-	struct onboard_store v;
-	struct rig *r = *state;
+	struct onboard_store v = { a->ids[0], a->stores[0] };
+	const struct onboard_params p = { .cache = a->cache,
+					  .ledger = a->ledger,
+					  .io = a->io,
+					  .keys = a->rig->keys,
+					  .work = a->work,
+					  .stores = &v,
+					  .n_stores = 1,
+					  .copies = 1,
+					  .device = "a",
+					  .manual = true };
 	struct onboard *o = NULL;
 	struct err e = { "" };
 	struct outbox b;
+
+	atomic_store(what, with);
+	assert_int_equal(onboard_new(&p, &o, &e), -with);
+	atomic_store(what, 0);
+	b = outbox_of(a);
+	assert_true(b.rows > 0 && b.files == b.rows);
+}
+
+static void nothing_is_swept_while_the_ledger_cannot_be_read(void **state)
+{
 	struct device a;
+
+	with_an_outbox(&a, *state);
+	device_open(&a);
+	refuses(&a, &get_fails, EIO);
+	device_close(&a);
+}
+
+static void a_piece_that_cannot_be_opened_now_is_not_lost(void **state)
+{
+	struct rig *r = *state;
+	struct device a;
+	char *want;
 
 	with_an_outbox(&a, r);
 	device_open(&a);
-	v = (struct onboard_store){ a.ids[0], a.stores[0] };
-	atomic_store(&get_fails, EIO);
-	assert_int_equal(onboard_new(&(struct onboard_params){ .cache = a.cache,
-							       .ledger = a.ledger,
-							       .io = a.io,
-							       .keys = r->keys,
-							       .work = a.work,
-							       .stores = &v,
-							       .n_stores = 1,
-							       .copies = 1,
-							       .device = "a",
-							       .manual = true },
-				     &o, &e),
-			 -EIO);
-	atomic_store(&get_fails, 0);
-	b = outbox_of(&a);
-	assert_true(b.rows > 0 && b.files == b.rows);
+	refuses(&a, &open_fails, EMFILE);
+	device_start(&a);
+	ok(device_sync(&a));
+	want = tree_text(&a);
 	device_close(&a);
+	recovers_as(r, "b", 1, want);
+	free(want);
 }
 
 /* ---- the cache at a start ---- */
@@ -337,6 +371,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_no_row_names_is_swept_and_all_else_stays),
 		T(nothing_is_swept_while_the_ledger_cannot_be_read),
+		T(a_piece_that_cannot_be_opened_now_is_not_lost),
 		T(a_commit_that_the_cache_did_not_hear_of_is_told_at_the_start),
 		T(what_is_removed_makes_one_commit),
 		T(metadata_has_one_copy_more),

@@ -325,6 +325,76 @@ static void lost_contents_are_named(void **state)
 	device_close(&t.b);
 }
 
+/* Recover alone goes by whole commits: what a mount needs has to be there. */
+static void a_commit_without_its_root_or_inodes_is_refused(void **state)
+{
+	struct rig *r = *state;
+	struct link two[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct recover_found *found = NULL;
+		struct err e = { "" };
+		struct device a, b;
+
+		device_init(&a, r, "a", 1, 1);
+		device_start(&a);
+		plant_many(&a, "", 0, 4);
+		f_write(&a, "f", 0, "f", 1);
+		f_link(&a, "f", "g");
+		ok(device_sync(&a));
+		newest_links(&a, two);
+		break_block(&a, &two[i]);
+		device_close(&a);
+		assert_int_equal(device_find(&b, r, "b", 1, 0, &found, &e),
+				 -EBADMSG);
+		assert_true(e.text[0]);
+		recover_found_free(found);
+		device_find_end(&b);
+		rig_remove(r, "a");
+		rig_remove(r, "b");
+		rig_remove(r, "s0");
+	}
+}
+
+/* Root, inode table, or the very end of the head piece: at the first of two stores. */
+static void what_the_first_store_has_damaged_another_gives(void **state)
+{
+	struct rig *r = *state;
+
+	for (int i = 0; i < 3; i++) {
+		struct recover_found *found = NULL;
+		struct err e = { "" };
+		struct device a, b;
+		struct link two[2];
+		char *want;
+
+		device_init(&a, r, "a", 2, 2);
+		device_start(&a);
+		plant_many(&a, "", 0, 4);
+		f_write(&a, "f", 0, "f", 1);
+		f_link(&a, "f", "g");
+		ok(device_sync(&a));
+		newest_links(&a, two);
+		if (i < 2)
+			break_block(&a, &two[i]);
+		else
+			break_end(&a, two[0].place.piece);
+		want = tree_text(&a);
+		device_close(&a);
+		if (device_find(&b, r, "b", 2, 0, &found, &e) < 0)
+			fail_msg("%s", e.text);
+		recover_found_free(found);
+		device_find_end(&b);
+		rig_remove(r, "b");
+		recovers_as(r, "b", 2, want);
+		free(want);
+		rig_remove(r, "a");
+		rig_remove(r, "b");
+		rig_remove(r, "s0");
+		rig_remove(r, "s1");
+	}
+}
+
 static void without_memory_nothing_is_called_lost(void **state)
 {
 	struct recover_params p = { .n_stores = 1 };
@@ -387,6 +457,8 @@ int main(void)
 		T(a_lost_inode_table_gives_way_to_an_older_one),
 		T(a_lost_head_piece_costs_its_changes_and_is_said),
 		T(lost_contents_are_named),
+		T(a_commit_without_its_root_or_inodes_is_refused),
+		T(what_the_first_store_has_damaged_another_gives),
 		T(without_memory_nothing_is_called_lost),
 	};
 

@@ -48,6 +48,16 @@ void break_block(struct device *d, const struct link *l)
 	flip(path, l->place.off + l->place.len - 1);
 }
 
+void break_end(struct device *d, uint64_t ordinal)
+{
+	struct ledger_piece p;
+	char path[512];
+
+	ok(ledger_piece_get(d->ledger, ordinal, &p));
+	piece_path(d, ordinal, path, sizeof(path));
+	flip(path, p.size - 1);
+}
+
 static void head_piece(struct device *d, uint64_t sequence, char *path,
 		       size_t size, struct trailer *ret)
 {

@@ -34,6 +34,8 @@ void piece_path(struct device *d, uint64_t ordinal, char *ret, size_t size);
 /* The block of a link becomes unreadable. */
 void break_block(struct device *d, const struct link *l);
 
+void break_end(struct device *d, uint64_t ordinal); /* of a piece: its trailer */
+
 void break_commit(struct device *d, uint64_t sequence);
 
 void remove_head_piece(struct device *d, uint64_t sequence);

@@ -506,6 +506,33 @@ static void a_lost_single_copy_is_sealed_anew_where_it_is_here(void **state)
 	free(want);
 }
 
+/* The second commit has made anew the way to one name, and links all other shards. */
+static void lost_shards_of_a_folder_that_is_here_are_built_anew(void **state)
+{
+	struct rig *r = *state;
+	char *want, path[128], faults[FAULTS_MAX];
+	struct device a;
+
+	begin(&a, r);
+	f_mkdir(&a, "many");
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(path, sizeof(path),
+			       "many/an entry whose name is long %d", i); /* fits */
+		f_symlink(&a, path, "somewhere");
+	}
+	ok(device_sync(&a));
+	f_symlink(&a, "many/one more", "somewhere");
+	ok(device_sync(&a));
+	want = tree_text(&a);
+	assert_int_equal(harm(r, "s0", GONE, true), 1);
+	assert_true(device_verify(&a, faults) > 0);
+	ok(device_sync(&a));
+	assert_int_equal(n_lost(&a), 0);
+	device_close(&a);
+	recovers_as(r, "b", 1, want);
+	free(want);
+}
+
 static void sound_blocks_of_a_damaged_copy_are_saved(void **state)
 {
 	struct rig *r = *state;
@@ -642,6 +669,7 @@ int main(void)
 		T(lost_rows_of_open_folders_come_back_with_their_piece),
 		T(folders_that_were_never_opened_are_looked_into_to_the_end),
 		T(a_lost_single_copy_is_sealed_anew_where_it_is_here),
+		T(lost_shards_of_a_folder_that_is_here_are_built_anew),
 		T(sound_blocks_of_a_damaged_copy_are_saved),
 		T(a_piece_that_is_found_again_counts_again),
 		T(new_bytes_in_a_lost_chunk_stay_here_and_hold_nobody_up),

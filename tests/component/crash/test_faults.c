@@ -229,6 +229,40 @@ static void a_failing_commit_makes_the_drive_read_only_and_says_so(void **state)
 	drive_free(&d);
 }
 
+/* A second fdatasync succeeds though the bytes of the first are gone: the kernel says it
+ * once.  The nth from here fails; that of what is sealed with the lock is the second. */
+static void fail_one_sync(uint64_t nth)
+{
+	struct drive d;
+	uint64_t ino, x;
+
+	drive_new(&d);
+	drive_open(&d);
+	pattern(text, N, 0, 1);
+	ino = mk(&d, 1, "f", S_IFREG | 0644);
+	put(&d, ino, 0, text, N);
+	assert_int_equal(cache_sync(d.c), 0);
+	pattern(text, N, 0, 2);
+	put(&d, ino, 0, text, 16 * 4096);
+	put(&d, ino, 20 * 4096, text, 100);
+	recorder_fail(d.rec, RECORDER_SYNC, nth, EIO, false);
+	assert_int_equal(cache_sync(d.c), -EIO);
+	assert_int_equal(recorder_failed(d.rec), 1);
+	assert_int_equal(cache_sync(d.c), -EIO);
+	assert_int_equal(try_mk(&d, 1, "more", S_IFREG | 0644, &x), -EROFS);
+	assert_int_equal(cache_close(d.c), -EROFS);
+	drive_open(&d);
+	assert_true(holds(&d, look(&d, 1, "f"), 1));
+	drive_free(&d);
+}
+
+static void data_that_failed_to_be_synced_is_never_taken_for_safe(void **state)
+{
+	(void)state;
+	fail_one_sync(0);
+	fail_one_sync(1);
+}
+
 /* ---- a full disk ---- */
 
 static void rm_works_on_a_full_disk_and_gives_room(void **state)
@@ -404,6 +438,7 @@ int main(void)
 		cmocka_unit_test(a_failing_call_of_the_disk_loses_nothing_acknowledged),
 		cmocka_unit_test(
 			a_failing_commit_makes_the_drive_read_only_and_says_so),
+		cmocka_unit_test(data_that_failed_to_be_synced_is_never_taken_for_safe),
 		cmocka_unit_test(rm_works_on_a_full_disk_and_gives_room),
 		cmocka_unit_test(flipped_bits_give_errors_never_other_data),
 		cmocka_unit_test(a_bad_slot_is_found_and_set_aside_by_the_check),

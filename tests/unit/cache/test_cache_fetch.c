@@ -543,6 +543,147 @@ static void holes_of_a_file_that_is_not_here_are_found_without_its_bytes(void **
 	drive_free(&d);
 }
 
+/* ---- a source that cannot be trusted ---- */
+
+#define EVIL_THREADS 16
+
+/* It has one file or folder in each folder, and not all of the file's bytes. */
+struct evil {
+	struct source source;
+	const char *name;
+	struct cache_attr in_root, below;
+	pthread_t threads[EVIL_THREADS];
+	unsigned n_threads;
+};
+
+static void *answer(void *arg)
+{
+	static const uint8_t bytes[4096] = { 1 };
+	struct source_req *req = arg;
+	struct evil *evil = req->impl;
+	bool root = req->ino == CACHE_ROOT_INO;
+	const struct source_entry e = { .name = slice_str(root ? evil->name : "x"),
+					.attr = root ? &evil->in_root : &evil->below,
+					.link = slice_str("a link") };
+	int r = req->kind == SOURCE_READ ?
+			req->sink->data(req, 0, slice(bytes, sizeof(bytes)), 0) :
+			req->sink->entry(req, &e);
+
+	req->done(req, r);
+	return NULL;
+}
+
+static int evil_start(struct source *s, struct source_req *req)
+{
+	struct evil *evil = container_of(s, struct evil, source);
+
+	if (evil->n_threads == EVIL_THREADS)
+		return -EREMOTEIO;
+	req->impl = evil;
+	return -pthread_create(&evil->threads[evil->n_threads++], NULL, answer, req);
+}
+
+static void evil_cancel(struct source *s, struct source_req *req)
+{
+	(void)s;
+	(void)req; /* it answers at once */
+}
+
+static const struct cache_attr evil_root = { .ino = CACHE_ROOT_INO,
+					     .mode = S_IFDIR | 0755,
+					     .nlink = 2 };
+
+static void evil_open(struct world *w, struct evil *evil, struct drive *d)
+{
+	struct err e = { 0 };
+
+	evil->source = (struct source){ .start = evil_start, .cancel = evil_cancel };
+	world_drive(w, d);
+	d->p.source = &evil->source;
+	assert_int_equal(
+		cache_format_from(&d->p, &evil_root, slice_str("root"), 50, &e), 0);
+	drive_open(d);
+}
+
+static void evil_close(struct evil *evil, struct drive *d)
+{
+	drive_free(d);
+	for (unsigned k = 0; k < evil->n_threads; k++)
+		assert_int_equal(pthread_join(evil->threads[k], NULL), 0);
+}
+
+/* What comes of loading a folder. */
+static int load(struct drive *d, uint64_t dir)
+{
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+	int r = cache_lookup(d->c, &op, dir, slice_str("none"), &at);
+
+	assert_int_equal(r, -EINPROGRESS);
+	return fetch_wait(d, &op, 0);
+}
+
+static void entries_that_cannot_be_are_refused_with_their_folder(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t ino, size;
+		uint32_t mode;
+	} bad[] = {
+		{ "a/b", 7, 0, S_IFREG },
+		{ "..", 7, 0, S_IFREG },
+		{ "", 7, 0, S_IFREG },
+		{ "f", CACHE_ROOT_INO, 0, S_IFDIR },
+		{ "f", 0, 0, S_IFREG },
+		{ "f", UINT64_MAX, 0, S_IFREG },
+		{ "f", 7, 0, 0 },
+		{ "f", 7, CACHE_FILE_MAX + 1, S_IFREG },
+		{ "f", 7, CACHE_LINK_MAX + 1, S_IFLNK },
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
+		struct evil evil = { .name = bad[k].name,
+				     .in_root = { .ino = bad[k].ino,
+						  .size = bad[k].size,
+						  .mode = bad[k].mode | 0755 } };
+		struct drive d;
+
+		evil_open(*state, &evil, &d);
+		assert_int_equal(load(&d, CACHE_ROOT_INO), -EPROTO);
+		evil_close(&evil, &d);
+	}
+}
+
+static void a_folder_that_stands_in_itself_is_refused(void **state)
+{
+	const struct cache_attr dir = { .ino = 7, .mode = S_IFDIR | 0755 };
+	struct evil evil = { .name = "dir", .in_root = dir, .below = dir };
+	struct drive d;
+
+	evil_open(*state, &evil, &d);
+	assert_int_equal(load(&d, CACHE_ROOT_INO), 0);
+	assert_int_equal(load(&d, 7), -EPROTO);
+	evil_close(&evil, &d);
+}
+
+static void bytes_that_did_not_come_are_no_zeros(void **state)
+{
+	struct evil evil = {
+		.name = "f",
+		.in_root = { .ino = 7, .size = 8192, .mode = S_IFREG | 0644 }
+	};
+	struct cache_op op = { 0 };
+	struct drive d;
+	size_t n;
+
+	evil_open(*state, &evil, &d);
+	assert_int_equal(load(&d, CACHE_ROOT_INO), 0);
+	assert_int_equal(cache_read(d.c, &op, 7, 0, b, 8192, &n), -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), -EREMOTEIO);
+	assert_int_equal(cache_read(d.c, &op, 7, 0, b, 8192, &n), -EINPROGRESS);
+	evil_close(&evil, &d);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, world_free)
@@ -561,6 +702,9 @@ int main(void)
 		T(who_begins_a_file_is_read_ahead_for_and_who_looks_into_one_is_not),
 		T(read_ahead_that_fails_is_no_answer_to_a_read),
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),
+		T(entries_that_cannot_be_are_refused_with_their_folder),
+		T(a_folder_that_stands_in_itself_is_refused),
+		T(bytes_that_did_not_come_are_no_zeros),
 	};
 #undef T
 

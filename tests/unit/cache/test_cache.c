@@ -593,6 +593,97 @@ static void an_open_file_without_a_name_goes_with_its_last_reference(void **stat
 	expect_pattern(d, look(d, 1, "now"), 0, 100000, 1);
 }
 
+#define N_OPEN 700u /* their references collide in the table */
+
+static void of_many_open_files_without_a_name_each_lives_as_long_as_its_own(void **state)
+{
+	struct drive *d = *state;
+	struct cache_stats s;
+	uint64_t v[N_OPEN], is;
+	char name[16];
+
+	for (uint64_t k = 0; k < N_OPEN; k++) {
+		(void)snprintf(name, sizeof(name), "%u", (unsigned)k);
+		v[k] = mk(d, 1, name, S_IFREG | 0644);
+		put(d, v[k], 0, &k, sizeof(k));
+		cache_ref(d->c, v[k], 1);
+		rm(d, 1, name);
+	}
+	for (uint64_t k = 0; k < N_OPEN; k++)
+		for (int times = k % 2 ? 1 : 2; times > 0; times--)
+			forget(d, v[k]);
+	for (uint64_t k = 1; k < N_OPEN; k += 2) {
+		assert_int_equal(get(d, v[k], 0, &is, sizeof(is)), sizeof(is));
+		assert_int_equal(is, k);
+	}
+	for (uint64_t k = 1; k < N_OPEN; k += 2)
+		forget(d, v[k]);
+	drive_again(d);
+	cache_stats(d->c, &s);
+	assert_int_equal(s.inodes, 1);
+}
+
+static void no_file_ends_behind_the_largest_offset(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	struct cache_op op = { 0 };
+
+	assert_int_equal(try_put(d, ino, CACHE_FILE_MAX - 1, "ab", 2), -EFBIG);
+	put(d, ino, CACHE_FILE_MAX - 1, "a", 1);
+	assert_int_equal(cache_write(d->c, &op, ino, 0, slice("b", 1),
+				     CACHE_WRITE_APPEND),
+			 -EFBIG);
+	assert_true(attr(d, ino).size == CACHE_FILE_MAX);
+}
+
+/* What a power cut leaves of a segment that was just made. */
+static void a_segment_without_a_head_is_in_nobodys_way(void **state)
+{
+	struct drive *d = *state;
+	struct io_file *f;
+
+	drive_close(d);
+	assert_int_equal(io_open(recorder_io(d->rec), "data/00000001",
+				 O_RDWR | O_CREAT, &f),
+			 0);
+	assert_int_equal(io_truncate(f, 131 * 4096), 0);
+	io_close(f);
+	drive_open(d);
+	pattern(big, BIG, 0, 1);
+	put(d, mk(d, 1, "f", S_IFREG | 0644), 0, big, BIG);
+	drive_again(d);
+	expect_pattern(d, look(d, 1, "f"), 0, BIG, 1);
+}
+
+static int try_mv(struct drive *d, uint64_t from, const char *name, uint64_t to,
+		  const char *newname, unsigned flags)
+{
+	struct cache_op op = { 0 };
+
+	return cache_rename(d->c, &op, from, slice_str(name), to,
+			    slice_str(newname), flags);
+}
+
+static void a_rename_makes_no_circle_and_loses_no_folder(void **state)
+{
+	struct drive *d = *state;
+	struct cache_op op = { 0 };
+	uint64_t a = mk(d, 1, "a", S_IFDIR | 0755),
+		 b = mk(d, a, "b", S_IFDIR | 0755);
+	uint64_t gone = mk(d, 1, "gone", S_IFDIR | 0755);
+
+	(void)mk(d, b, "f", S_IFREG | 0644);
+	(void)mk(d, 1, "e", S_IFDIR | 0755);
+	assert_int_equal(try_mv(d, 1, "a", b, "a", 0), -EINVAL);
+	assert_int_equal(try_mv(d, 1, "a", a, "b", RENAME_EXCHANGE), -EINVAL);
+	assert_int_equal(try_mv(d, a, "b", 1, "a", RENAME_EXCHANGE), -EINVAL);
+	assert_int_equal(try_mv(d, 1, "e", a, "b", 0), -ENOTEMPTY);
+	assert_int_equal(cache_rmdir(d->c, &op, 1, slice_str("gone")), 0);
+	assert_int_equal(try_mv(d, 1, "a", gone, "a", 0), -ENOENT);
+	assert_true(look(d, 1, "a") == a && look(d, a, "b") == b);
+}
+
 static void formatting_over_what_is_no_database_fails_and_says_so(void **state)
 {
 	static const struct cache_root root = { .mode = 0755 };
@@ -633,6 +724,10 @@ int main(void)
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),
 		T(xattrs_are_kept_and_bounded),
 		T(an_open_file_without_a_name_goes_with_its_last_reference),
+		T(of_many_open_files_without_a_name_each_lives_as_long_as_its_own),
+		T(no_file_ends_behind_the_largest_offset),
+		T(a_segment_without_a_head_is_in_nobodys_way),
+		T(a_rename_makes_no_circle_and_loses_no_folder),
 		T(formatting_over_what_is_no_database_fails_and_says_so),
 	};
 #undef T

@@ -1,6 +1,7 @@
 /* test_cache_dag.c - properties of snapshots, adoption, eviction and damage */
 #include "room.h"
 
+#include <linux/fs.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -453,6 +454,70 @@ static void what_a_snapshot_fetched_does_not_come_back_into_a_cut_file(void **st
 	read_back(d, ino, SIZE, a);
 }
 
+static void expect_changed(struct drive *d, uint64_t ino, bool shared)
+{
+	struct cache_snap_inode i;
+	struct cache_snap *s;
+
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_inode(s, ino, &i), 0);
+	assert_true(i.data_dirty);
+	assert_int_equal(i.shared, shared);
+	cache_snap_close(s);
+}
+
+static void move(struct drive *d, uint64_t from, const char *name, uint64_t to,
+		 const char *newname, unsigned flags)
+{
+	struct cache_op op = { 0 };
+
+	assert_int_equal(cache_rename(d->c, &op, from, slice_str(name), to,
+				      slice_str(newname), flags),
+			 0);
+}
+
+static int is_ino(void *ctx, uint64_t ino)
+{
+	return ino == *(uint64_t *)ctx ? 1 : 0;
+}
+
+static void a_name_that_changes_is_a_change_of_all_folders_that_have_it(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t p = mk(d, 1, "p", S_IFDIR | 0755),
+		 q = mk(d, 1, "q", S_IFDIR | 0755);
+	uint64_t f = mk(d, p, "f", S_IFREG | 0644);
+	struct cache_op op = { 0 };
+	struct cache_snap *s;
+	struct cache_attr at;
+
+	forget(d, mk(d, p, "g", S_IFREG | 0644));
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(cache_sync(d->c), 0);
+	assert_int_equal(stats(d).dirty_inodes, 0);
+	move(d, p, "f", q, "f", 0);
+	expect_changed(d, p, false);
+	expect_changed(d, q, false);
+	onboard(d, w->f, NULL, NULL);
+	move(d, q, "f", p, "g", RENAME_EXCHANGE);
+	expect_changed(d, p, false);
+	expect_changed(d, q, false);
+	onboard(d, w->f, NULL, NULL);
+	/* a file of two names stands in the table of inodes */
+	assert_int_equal(cache_link(d->c, &op, f, q, slice_str("l"), &at), 0);
+	expect_changed(d, p, false);
+	expect_changed(d, q, false);
+	expect_changed(d, f, true);
+	onboard(d, w->f, NULL, NULL);
+	rm(d, p, "g");
+	rm(d, q, "l");
+	cache_forget(d->c, f, 2);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	assert_int_equal(cache_snap_removed(s, is_ino, &f), 1);
+	cache_snap_close(s);
+}
+
 static uint64_t gen_of_a_commit(struct drive *d)
 {
 	struct cache_snap *s;
@@ -740,6 +805,7 @@ int main(void)
 		T(changes_after_the_snapshot_stay_dirty_when_it_is_adopted),
 		T(a_snapshot_has_what_the_live_file_has_been_cut_of),
 		T(what_a_snapshot_fetched_does_not_come_back_into_a_cut_file),
+		T(a_name_that_changes_is_a_change_of_all_folders_that_have_it),
 		T(what_was_cut_since_stays_away_however_often_it_is_adopted),
 		T(an_older_commit_that_is_adopted_late_takes_nothing_back),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),

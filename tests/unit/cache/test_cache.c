@@ -593,6 +593,49 @@ static void an_open_file_without_a_name_goes_with_its_last_reference(void **stat
 	expect_pattern(d, look(d, 1, "now"), 0, 100000, 1);
 }
 
+static int count_name(void *ctx, struct slice name, const struct cache_attr *at,
+		      uint64_t pos)
+{
+	unsigned *n = ctx;
+
+	(void)name;
+	(void)at;
+	(void)pos;
+	++*n;
+	return 0;
+}
+
+static void one_sync_takes_all_of_many_files(void **state)
+{
+	struct drive *d = *state, e;
+	struct cache_op op = { 0 };
+	struct recorder_cut cut;
+	char name[16], text[16];
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < 300; k++) {
+		(void)snprintf(name, sizeof(name), "%u", k);
+		put(d, mk(d, 1, name, S_IFREG | 0644), 0, name, strlen(name));
+	}
+	assert_int_equal(cache_sync(d->c), 0);
+	cut = (struct recorder_cut){ recorder_length(d->rec), RECORDER_ALL, 0 };
+	drive_cut(d, &cut, &e);
+	for (unsigned k = 0; k < 300; k++) {
+		(void)snprintf(name, sizeof(name), "%u", k);
+		assert_int_equal(get(&e, look(&e, 1, name), 0, text, sizeof(text)),
+				 strlen(name));
+		assert_memory_equal(text, name, strlen(name));
+	}
+	rm(&e, 1, "0");
+	for (unsigned k = 300; k < 500; k++) { /* none takes another's place */
+		(void)snprintf(name, sizeof(name), "%u", k);
+		(void)mk(&e, 1, name, S_IFREG | 0644);
+	}
+	assert_int_equal(cache_readdir(e.c, &op, 1, 0, count_name, &n), 0);
+	assert_int_equal(n, 499);
+	drive_free(&e);
+}
+
 #define N_OPEN 700u /* their references collide in the table */
 
 static void of_many_open_files_without_a_name_each_lives_as_long_as_its_own(void **state)
@@ -724,6 +767,7 @@ int main(void)
 		T(readdir_goes_on_where_it_stopped_in_spite_of_changes),
 		T(xattrs_are_kept_and_bounded),
 		T(an_open_file_without_a_name_goes_with_its_last_reference),
+		T(one_sync_takes_all_of_many_files),
 		T(of_many_open_files_without_a_name_each_lives_as_long_as_its_own),
 		T(no_file_ends_behind_the_largest_offset),
 		T(a_segment_without_a_head_is_in_nobodys_way),

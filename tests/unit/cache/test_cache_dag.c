@@ -489,7 +489,6 @@ static void a_name_that_changes_is_a_change_of_all_folders_that_have_it(void **s
 		 q = mk(d, 1, "q", S_IFDIR | 0755);
 	uint64_t f = mk(d, p, "f", S_IFREG | 0644);
 	struct cache_op op = { 0 };
-	struct cache_snap *s;
 	struct cache_attr at;
 
 	forget(d, mk(d, p, "g", S_IFREG | 0644));
@@ -510,12 +509,17 @@ static void a_name_that_changes_is_a_change_of_all_folders_that_have_it(void **s
 	expect_changed(d, q, false);
 	expect_changed(d, f, true);
 	onboard(d, w->f, NULL, NULL);
-	rm(d, p, "g");
-	rm(d, q, "l");
-	cache_forget(d->c, f, 2);
+}
+
+static int told_as_removed(struct drive *d, uint64_t ino)
+{
+	struct cache_snap *s;
+	int r;
+
 	assert_int_equal(cache_snap_open(d->c, &s), 0);
-	assert_int_equal(cache_snap_removed(s, is_ino, &f), 1);
+	r = cache_snap_removed(s, is_ino, &ino);
 	cache_snap_close(s);
+	return r;
 }
 
 static uint64_t gen_of_a_commit(struct drive *d)
@@ -527,6 +531,26 @@ static uint64_t gen_of_a_commit(struct drive *d)
 	gen = cache_snap_gen(s);
 	cache_snap_close(s);
 	return gen;
+}
+
+static void a_removed_file_of_two_names_is_told_until_a_commit_knows(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t f = mk(d, 1, "f", S_IFREG | 0644), before;
+	struct cache_op op = { 0 };
+	struct cache_attr at;
+
+	assert_int_equal(cache_link(d->c, &op, f, 1, slice_str("l"), &at), 0);
+	before = gen_of_a_commit(d);
+	rm(d, 1, "f");
+	rm(d, 1, "l");
+	cache_forget(d->c, f, 2);
+	assert_int_equal(told_as_removed(d, f), 1);
+	assert_int_equal(cache_adopt_removed(d->c, before), 0);
+	assert_int_equal(told_as_removed(d, f), 1);
+	assert_int_equal(cache_adopt_removed(d->c, gen_of_a_commit(d)), 0);
+	assert_int_equal(told_as_removed(d, f), 0);
 }
 
 /* The commit with this generation has the file so. */
@@ -806,6 +830,7 @@ int main(void)
 		T(a_snapshot_has_what_the_live_file_has_been_cut_of),
 		T(what_a_snapshot_fetched_does_not_come_back_into_a_cut_file),
 		T(a_name_that_changes_is_a_change_of_all_folders_that_have_it),
+		T(a_removed_file_of_two_names_is_told_until_a_commit_knows),
 		T(what_was_cut_since_stays_away_however_often_it_is_adopted),
 		T(an_older_commit_that_is_adopted_late_takes_nothing_back),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),

@@ -261,6 +261,60 @@ static void large_appends_of_several_writers_all_arrive(void **state)
 	free(back);
 }
 
+/* ---- what comes while it is written ---- */
+
+#define CHUNK (1u << 20)
+
+static void *fetch(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t *back = malloc(CHUNK);
+	size_t got;
+
+	MUST(w, back);
+	MUST(w, read_all(w->d, w->ino, back, CHUNK, &got) == 0);
+	MUST(w, got == CHUNK);
+	free(back);
+	return NULL;
+}
+
+static void what_is_written_while_it_is_fetched_stays(void **state)
+{
+	uint8_t *text = malloc(CHUNK), *back = malloc(CHUNK);
+	struct fakedag *f = fakedag_new();
+	struct worker w;
+	struct drive d;
+	uint64_t ino;
+	size_t got;
+
+	(void)state;
+	assert_true(text && back);
+	drive_new(&d);
+	d.p.source = fakedag_source(f);
+	drive_open(&d);
+	ino = mk(&d, 1, "f", S_IFREG | 0644);
+	pattern(text, CHUNK, 0, 1);
+	put(&d, ino, 0, text, CHUNK);
+	for (unsigned k = 0; k < 80; k++) {
+		size_t off = k * 7919 % 200 * 4096, n = 40ul * 4096;
+
+		onboard(&d, f, NULL, NULL);
+		assert_int_equal(cache_evict(d.c, 0), 0);
+		w = (struct worker){ .d = &d, .ino = ino };
+		assert_int_equal(pthread_create(&w.thread, NULL, fetch, &w), 0);
+		pattern(text + off, n, off, 2 + k);
+		assert_int_equal(write_all(&d, ino, off, text + off, n), 0);
+		assert_int_equal(pthread_join(w.thread, NULL), 0);
+		assert_int_equal(w.bad, 0);
+		assert_int_equal(read_all(&d, ino, back, CHUNK, &got), 0);
+		assert_memory_equal(back, text, CHUNK);
+	}
+	drive_free(&d);
+	fakedag_free(f);
+	free(text);
+	free(back);
+}
+
 int main(void)
 {
 #define T(name) \
@@ -270,6 +324,7 @@ int main(void)
 		T(what_is_written_while_it_is_sealed_is_not_lost),
 		T(who_reads_what_is_written_over_gets_the_old_or_the_new),
 		T(large_appends_of_several_writers_all_arrive),
+		cmocka_unit_test(what_is_written_while_it_is_fetched_stays),
 	};
 #undef T
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -567,6 +568,8 @@ static void *answer(void *arg)
 					.link = slice_str("a link") };
 	int r = req->kind == SOURCE_READ ?
 			req->sink->data(req, 0, slice(bytes, sizeof(bytes)), 0) :
+		req->kind == SOURCE_HOLES ?
+			req->sink->data(req, 6000, SLICE_NONE, 10000) :
 			req->sink->entry(req, &e);
 
 	req->done(req, r);
@@ -666,6 +669,27 @@ static void a_folder_that_stands_in_itself_is_refused(void **state)
 	evil_close(&evil, &d);
 }
 
+static void a_hole_within_blocks_takes_nothing_of_their_bytes(void **state)
+{
+	struct evil evil = {
+		.name = "f",
+		.in_root = { .ino = 7, .size = 20000, .mode = S_IFREG | 0644 }
+	};
+	struct cache_op op = { 0 };
+	struct drive d;
+	uint64_t at;
+
+	evil_open(*state, &evil, &d);
+	assert_int_equal(load(&d, CACHE_ROOT_INO), 0);
+	assert_int_equal(cache_lseek(d.c, &op, 7, 0, SEEK_HOLE, &at), -EINPROGRESS);
+	assert_int_equal(fetch_wait(&d, &op, 0), 0);
+	assert_int_equal(cache_lseek(d.c, &op, 7, 0, SEEK_HOLE, &at), 0);
+	assert_int_equal(at, 8192);
+	assert_int_equal(cache_lseek(d.c, &op, 7, at, SEEK_DATA, &at), 0);
+	assert_int_equal(at, 12288);
+	evil_close(&evil, &d);
+}
+
 static void bytes_that_did_not_come_are_no_zeros(void **state)
 {
 	struct evil evil = {
@@ -704,6 +728,7 @@ int main(void)
 		T(holes_of_a_file_that_is_not_here_are_found_without_its_bytes),
 		T(entries_that_cannot_be_are_refused_with_their_folder),
 		T(a_folder_that_stands_in_itself_is_refused),
+		T(a_hole_within_blocks_takes_nothing_of_their_bytes),
 		T(bytes_that_did_not_come_are_no_zeros),
 	};
 #undef T

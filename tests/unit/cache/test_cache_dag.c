@@ -587,6 +587,42 @@ static void what_was_cut_since_stays_away_however_often_it_is_adopted(void **sta
 	}
 }
 
+static void expect_in_snapshot(struct drive *d, struct cache_snap *s,
+			       uint64_t ino, uint64_t off)
+{
+	static uint8_t p[20 * 4096];
+	struct cache_op op;
+	int r;
+
+	while ((r = cache_snap_read(s, ino, off, p, sizeof(p), &op.miss)) ==
+	       -EINPROGRESS)
+		assert_int_equal(fetch_wait(d, &op, 0), 0);
+	assert_int_equal(r, 0);
+	assert_memory_equal(p, a + off, sizeof(p));
+}
+
+static void a_snapshot_takes_nothing_newer_for_what_is_not_here(void **state)
+{
+	const uint64_t off = 100 * 4096, off2 = 265 * 4096, n = 20ul * 4096;
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = committed(w);
+	struct cache_snap *s;
+
+	memcpy(b, a, SIZE);
+	pattern(b + off, n, off, 2);
+	pattern(b + off2, n, off2, 2);
+	assert_int_equal(cache_evict(d->c, 0), 0);
+	assert_int_equal(cache_snap_open(d->c, &s), 0);
+	put(d, ino, off, b + off, n);
+	expect_in_snapshot(d, s, ino, off);
+	put(d, ino, off2, b + off2, n);          /* of another chunk */
+	adopt(w, ino, cache_snap_gen(s) + 1, b); /* another link, and clean */
+	expect_in_snapshot(d, s, ino, off2);
+	cache_snap_close(s);
+	read_back(d, ino, SIZE, b);
+}
+
 static void an_older_commit_that_is_adopted_late_takes_nothing_back(void **state)
 {
 	struct world *w = *state;
@@ -833,6 +869,7 @@ int main(void)
 		T(a_removed_file_of_two_names_is_told_until_a_commit_knows),
 		T(what_was_cut_since_stays_away_however_often_it_is_adopted),
 		T(an_older_commit_that_is_adopted_late_takes_nothing_back),
+		T(a_snapshot_takes_nothing_newer_for_what_is_not_here),
 		T(a_full_cache_slows_writers_then_refuses_and_frees_on_rm),
 		T(who_was_refused_is_not_kept_waiting_again_for_a_little_room),
 		T(who_was_refused_waits_for_what_the_disk_is_taking_back),

@@ -249,6 +249,29 @@ static void a_row_that_belongs_to_nothing_is_damage(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, drive_teardown)
 
+/* Inodes that are not changed leave the memory in the order of their last use. */
+static void what_is_logged_stays_when_many_other_files_were_used_since(void **state)
+{
+	struct drive *d = *state;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644);
+	char name[16], back[8];
+
+	put(d, ino, 0, "the first", 9);
+	assert_int_equal(cache_sync(d->c), 0); /* makes the segment */
+	put(d, ino, 0, "the only", 8);
+	forget(d, ino);
+	assert_int_equal(cache_sync(d->c), 0);
+	for (unsigned k = 0; k < 20000; k++) {
+		(void)snprintf(name, sizeof(name), "%u", k);
+		forget(d, mk(d, 1, name, S_IFREG | 0644));
+		if (k % 500 == 499)
+			assert_int_equal(cache_sync(d->c), 0);
+	}
+	assert_true(look(d, 1, "f") == ino);
+	assert_int_equal(get(d, ino, 0, back, sizeof(back)), sizeof(back));
+	assert_memory_equal(back, "the only", sizeof(back));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +282,7 @@ int main(void)
 		T(inodes_are_counted_anew_behind_a_program_that_did_not),
 		T(a_drive_of_format_1_is_upgraded_when_it_may_be_written),
 		T(a_row_that_belongs_to_nothing_is_damage),
+		T(what_is_logged_stays_when_many_other_files_were_used_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -430,10 +430,20 @@ int cache_referenced(struct cache *c, uint64_t **ret, size_t *ret_n)
 
 int cache_sync(struct cache *c)
 {
+	int r;
+
 	lock_take(&c->lock);
 	c->n_syncs++;
+	r = c->sync_result;
 	lock_drop(&c->lock);
-	return 0;
+	return r;
+}
+
+void fake_sync_fails(struct cache *c, int r)
+{
+	lock_take(&c->lock);
+	c->sync_result = r;
+	lock_drop(&c->lock);
 }
 
 int cache_statfs(struct cache *c, struct cache_statfs *ret)

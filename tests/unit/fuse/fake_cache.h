@@ -30,4 +30,7 @@ uint64_t fake_n_refs(struct cache *c);
 /* The next n calls of cache_sync() are counted as one if they are one batch. */
 unsigned fake_n_syncs(struct cache *c);
 
+/* What cache_sync() answers from now on. */
+void fake_sync_fails(struct cache *c, int r);
+
 #endif

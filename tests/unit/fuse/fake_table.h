@@ -50,6 +50,7 @@ struct cache {
 	bool stopping;
 	struct list fetches;
 	unsigned n_syncs;
+	int sync_result;
 	uint64_t next_pos;
 	struct inode i[N_INODES]; /* by number */
 	struct dent d[N_DENTS];

@@ -407,6 +407,28 @@ static void fsync_reaches_the_cache_and_flush_does_not(void **state)
 	assert_int_equal(fake_n_syncs(f->c), 2);
 }
 
+static void an_fsync_that_failed_is_told(void **state)
+{
+	struct fixture *f = *state;
+	int fd, d;
+
+	mount_it(f);
+	fd = open(at(f, "f"), O_CREAT | O_WRONLY, 0644);
+	d = open(f->dir, O_RDONLY | O_DIRECTORY);
+	assert_true(fd >= 0 && d >= 0);
+	fake_sync_fails(f->c, -EIO);
+	assert_int_equal(fsync(fd), -1);
+	assert_int_equal(errno, EIO);
+	assert_int_equal(fdatasync(fd), -1);
+	assert_int_equal(errno, EIO);
+	assert_int_equal(fsync(d), -1);
+	assert_int_equal(errno, EIO);
+	fake_sync_fails(f->c, 0);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(close(d), 0);
+}
+
 /* Four threads each; more than a leader can do alone. */
 static void *hammer_main(void *arg)
 {
@@ -453,6 +475,7 @@ int main(void)
 		with_mount(xattrs_are_kept_and_ours_only_answer),
 		with_mount(times_are_set_to_the_nanosecond),
 		with_mount(fsync_reaches_the_cache_and_flush_does_not),
+		with_mount(an_fsync_that_failed_is_told),
 		with_mount(many_callers_are_served_at_once),
 	};
 	int r = no_mounts();

@@ -23,12 +23,7 @@
 /* What is dead if all snapshots are given up. */
 static struct onboard_gc_sum dead(struct device *d)
 {
-	struct onboard_gc g = { .forget_before = 100 };
-	struct err e = { "" };
-
-	if (onboard_gc(d->onboard, &g, no_progress, NULL, &e) < 0)
-		fail_msg("gc: %s", e.text);
-	return g.dead;
+	return device_gc_with(d, (struct onboard_gc){ .forget_before = 100 }).dead;
 }
 
 struct wanted {
@@ -88,17 +83,10 @@ static void a_block_that_is_nowhere_may_be_in_a_piece_that_nobody_has_read(void 
 	device_close(&b);
 }
 
-static void on_fault(void *ctx, const char *sentence)
-{
-	(void)ctx;
-	print_message("# fault: %s\n", sentence);
-}
-
 /* The file "f" of 9 MiB, sealed anew since its piece is damaged; nothing links into
  * that one any more.  And "kept", of 12 MiB. */
 static void with_a_damaged_piece(struct device *a, struct rig *r)
 {
-	struct err e = { "" };
 	struct onboard_gc_sum sum;
 	char path[256];
 	FILE *f;
@@ -115,7 +103,7 @@ static void with_a_damaged_piece(struct device *a, struct rig *r)
 	assert_int_equal(fseek(f, 5 * MIB, SEEK_SET), 0);
 	assert_true(fputs("damage", f) >= 0);
 	assert_int_equal(fclose(f), 0);
-	ok(onboard_verify(a->onboard, 100, on_fault, NULL, NULL, &e));
+	ok(device_verify(a, NULL));
 	ok(device_sync(a));
 	sum = dead(a);
 	assert_in_range(sum.bytes, 9 * MIB, 10 * MIB);
@@ -228,7 +216,7 @@ static void nothing_is_condemned_while_an_open_file_cannot_be_read(void **state)
 /* Who recovers would be told that it is lost. */
 static void a_commit_behind_a_gc_lists_nothing_that_is_removed(void **state)
 {
-	struct onboard_gc g = { .remove = true, .forget_before = 100 };
+	struct onboard_gc g;
 	struct recover_found *found = NULL;
 	struct rig *r = *state;
 	struct device a, b;
@@ -241,7 +229,7 @@ static void a_commit_behind_a_gc_lists_nothing_that_is_removed(void **state)
 	f_unlink(&a, "gone");
 	f_fill(&a, "kept", 0, 1000, 2);
 	ok(device_sync(&a));
-	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	g = device_gc(&a, 100);
 	assert_in_range(g.condemned.bytes, 3 * MIB, 4 * MIB);
 	device_close(&a);
 	ok(device_find(&b, r, "b", 1, 0, &found, &e));
@@ -273,9 +261,8 @@ static void a_file_in_a_large_directory_is_needed(void **state)
 /* Everything else of its piece is made anew by the second commit. */
 static void a_set_of_attributes_alone_keeps_its_piece(void **state)
 {
-	struct onboard_gc g = { .remove = true, .forget_before = 100 };
+	struct onboard_gc g;
 	struct rig *r = *state;
-	struct err e = { "" };
 	struct device a;
 	uint8_t set[3000];
 	char *want;
@@ -292,7 +279,7 @@ static void a_set_of_attributes_alone_keeps_its_piece(void **state)
 	ok(device_sync(&a));
 	f_write(&a, "d/g", 0, "g", 1);
 	ok(device_sync(&a));
-	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	g = device_gc(&a, 100);
 	assert_true(g.condemned.pieces > 0);
 	want = tree_text(&a);
 	device_close(&a);
@@ -304,7 +291,6 @@ static void a_set_of_attributes_alone_keeps_its_piece(void **state)
  * second, of which nothing else is needed: that one is thinned out. */
 static void an_old_list_of_snapshots_keeps_what_it_names(void **state)
 {
-	struct onboard_gc g = { .remove = true };
 	const uint64_t second = 2;
 	struct recover_found *found = NULL;
 	struct rig *r = *state;
@@ -318,7 +304,7 @@ static void an_old_list_of_snapshots_keeps_what_it_names(void **state)
 		ok(device_sync(&a));
 	}
 	ok(ledger_heads_thin(a.ledger, &second, 1));
-	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	(void)device_gc_with(&a, (struct onboard_gc){ .remove = true });
 	device_close(&a);
 	ok(device_find(&b, r, "b", 1, 4, &found, &e)); /* goes back to the third */
 	assert_int_equal(found->sequence, 3);
@@ -331,9 +317,8 @@ static void an_old_list_of_snapshots_keeps_what_it_names(void **state)
 /* What its commit names is damaged; the same blocks stand in another piece. */
 static void a_snapshot_keeps_the_piece_that_its_blocks_were_sealed_into_anew(void **state)
 {
-	struct onboard_gc g = { .forget_before = 0 };
+	struct onboard_gc g;
 	const uint64_t thin[] = { 2, 3 };
-	struct err e = { "" };
 	struct device a;
 
 	with_a_damaged_piece(&a, *state);
@@ -341,7 +326,7 @@ static void a_snapshot_keeps_the_piece_that_its_blocks_were_sealed_into_anew(voi
 	ok(device_sync(&a));
 	/* of the commits that link the new piece none is kept */
 	ok(ledger_heads_thin(a.ledger, thin, ARRAY_LEN(thin)));
-	ok(onboard_gc(a.onboard, &g, no_progress, NULL, &e));
+	g = device_gc_with(&a, (struct onboard_gc){ .forget_before = 0 });
 	assert_true(g.dead.bytes < MIB);
 	assert_true(dead(&a).bytes > 17 * MIB); /* both */
 	device_close(&a);

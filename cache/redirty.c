@@ -26,8 +26,9 @@ static int touch_rows(struct cache *c, struct inode *i, uint64_t *at, uint64_t e
 			return 0;
 		run.n = MIN(run.n, end - run.block);
 		*at = run.block + run.n;
+		/* no name more: the new row is for the old one */
 		if (run.seg == 0 || run.seg == RUN_BAD_SEG ||
-		    !seg_can_share(c, &run, 1) || run.dgen > i->clean_gen)
+		    !seg_can_share(c, &run, 0) || run.dgen > i->clean_gen)
 			continue;
 		run.dgen = c->gen;
 		r = extent_set(c, i, run.block, run.n, &run, 1);

@@ -188,6 +188,20 @@ void forget(struct drive *d, uint64_t ino)
 	cache_forget(d->c, ino, 1);
 }
 
+void double_file(struct drive *d, uint64_t ino, uint64_t n)
+{
+	struct cache_op op = { 0 };
+	uint64_t done = 0, part;
+
+	while (done < n) {
+		assert_int_equal(cache_copy_range(d->c, &op, ino, done, ino,
+						  n + done, n - done, &part),
+				 0);
+		assert_int_not_equal(part, 0);
+		done += part;
+	}
+}
+
 void pattern(uint8_t *p, size_t n, uint64_t off, unsigned version)
 {
 	for (size_t k = 0; k < n; k++) {

@@ -60,6 +60,8 @@ size_t get(struct drive *d, uint64_t ino, uint64_t off, void *p, size_t n);
 int try_get(struct drive *d, uint64_t ino, uint64_t off, void *p, size_t n,
 	    size_t *ret_n);
 void cut_to(struct drive *d, uint64_t ino, uint64_t size);
+/* [0, n) is copied behind itself: its blocks get one name more, if they can. */
+void double_file(struct drive *d, uint64_t ino, uint64_t n);
 struct cache_attr attr(struct drive *d, uint64_t ino);
 void rm(struct drive *d, uint64_t parent, const char *name);
 void forget(struct drive *d, uint64_t ino);

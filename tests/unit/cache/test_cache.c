@@ -212,21 +212,6 @@ static void a_copied_range_shares_slots_and_parts_on_write(void **state)
 	assert_int_equal(s.used_bytes, 1u << 20);
 }
 
-/* Copies [0, n) behind itself. */
-static void double_file(struct drive *d, uint64_t ino, uint64_t n)
-{
-	struct cache_op op = { 0 };
-	uint64_t done = 0, part;
-
-	while (done < n) {
-		assert_int_equal(cache_copy_range(d->c, &op, ino, done, ino,
-						  n + done, n - done, &part),
-				 0);
-		assert_int_not_equal(part, 0);
-		done += part;
-	}
-}
-
 static void a_block_copied_over_and_over_takes_as_many_names_as_fit(void **state)
 {
 	const uint64_t n_blocks = 1 << 16; /* more than a slot has names */

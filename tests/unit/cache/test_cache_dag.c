@@ -261,6 +261,36 @@ static void what_the_dag_has_lost_is_dirty_again_and_stays(void **state)
 	read_back(d, ino, SIZE, a);
 }
 
+/* As many as there can be: a row that is dirty again is no name more. */
+static void a_block_of_many_names_is_dirty_again_at_each(void **state)
+{
+	struct world *w = *state;
+	struct drive *d = &w->d;
+	uint64_t ino = mk(d, 1, "f", S_IFREG | 0644), n = 1, part;
+	struct cache_op op = { 0 };
+
+	pattern(a, 4096, 0, 1);
+	put(d, ino, 0, a, 4096);
+	for (; n < 1 << 15; n *= 2)
+		double_file(d, ino, n * 4096);
+	/* the last ones one by one, until it is a block of its own */
+	for (; stats(d).used_bytes == 4096; n++) {
+		assert_true(n < 1 << 16);
+		assert_int_equal(cache_copy_range(d->c, &op, ino, (n - 1) * 4096,
+						  ino, n * 4096, 4096, &part),
+				 0);
+		assert_int_equal(part, 4096);
+	}
+	onboard(d, w->f, NULL, NULL);
+	assert_int_equal(stats(d).dirty_bytes, 0);
+	assert_int_equal(cache_redirty(d->c, ino, 0, UINT64_MAX), 0);
+	assert_int_equal(stats(d).dirty_bytes, n * 4096);
+	assert_int_equal(cache_sync(d->c), 0);
+	drive_again(d);
+	assert_int_equal(stats(d).dirty_bytes, n * 4096);
+	assert_int_equal(cache_check(d->c, false, NULL, NULL, NULL), 0);
+}
+
 static int take_ino(void *ctx, uint64_t ino)
 {
 	*(uint64_t *)ctx += ino;
@@ -858,6 +888,7 @@ int main(void)
 		T(damage_of_what_is_newer_than_the_dag_is_an_error),
 		T(a_repair_brings_nothing_back_that_is_older),
 		T(what_the_dag_has_lost_is_dirty_again_and_stays),
+		T(a_block_of_many_names_is_dirty_again_at_each),
 		T(what_no_commit_has_is_as_old_as_its_oldest_change),
 		T(a_snapshot_tells_paths_and_what_the_dag_has),
 		T(what_a_snapshot_kept_in_the_wal_is_moved_when_it_is_closed),
